@@ -1,0 +1,65 @@
+"""The neighbour sum A X over R × B graphs, forward and backward, on the CPU and elsewhere."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from rethinking.pooling.topology import Topology
+
+
+def with_neighbour_sum(x: Tensor, topology: Topology) -> Tensor:
+    """[X | A X]: the features of each node beside the sum of its in-neighbours' features.
+
+    x: [R, N, F]. Returns [R, N, 2·F]. Works for directed graphs (A ≠ Aᵀ).
+    """
+    if x.device.type == "cpu":
+        return _WithNeighbourSum.apply(x, topology)
+    source, target = topology.edge_index_on(x.device)
+    flat = x.reshape(-1, x.shape[-1])
+    sums = torch.zeros_like(flat).index_add(0, target, flat.index_select(0, source))
+    return torch.cat([x, sums.view_as(x)], dim=-1)
+
+
+class _WithNeighbourSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, topology: Topology) -> Tensor:
+        ctx.topology = topology
+        out = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
+        rows = x.detach().contiguous().view(-1, x.shape[-1]).numpy()
+        _forward(rows, topology.in_ptr, topology.in_rows, out.view(-1, out.shape[-1]).numpy())
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        topology = ctx.topology
+        width = grad.shape[-1] // 2
+        grad_x = grad.new_empty(*grad.shape[:-1], width)
+        rows = grad.contiguous().view(-1, 2 * width).numpy()
+        _backward(rows, topology.out_ptr, topology.out_rows, grad_x.view(-1, width).numpy())
+        return grad_x, None
+
+
+@njit(cache=True, nogil=True)
+def _forward(x, in_ptr, in_rows, out):
+    width = x.shape[1]
+    for row in range(x.shape[0]):
+        for f in range(width):
+            out[row, f] = x[row, f]
+            out[row, width + f] = 0
+        for source in in_rows[in_ptr[row] : in_ptr[row + 1]]:
+            for f in range(width):
+                out[row, width + f] += x[source, f]
+
+
+@njit(cache=True, nogil=True)
+def _backward(grad, out_ptr, out_rows, grad_x):
+    width = grad_x.shape[1]
+    for row in range(grad_x.shape[0]):
+        for f in range(width):
+            grad_x[row, f] = grad[row, f]
+        for target in out_rows[out_ptr[row] : out_ptr[row + 1]]:
+            for f in range(width):
+                grad_x[row, f] += grad[target, width + f]

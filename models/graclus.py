@@ -1,0 +1,81 @@
+"""The Graclus family: convolutions, and pooling by a matching of the nodes (the paper, Section 2.2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rethinking.models.layers import GraphConv, Linear
+from rethinking.pooling.connect import coarsen
+from rethinking.pooling.matching import Matching
+from rethinking.pooling.reduce import cluster_max, graph_mean
+from rethinking.pooling.topology import Clusters, Topology
+from rethinking.randomness import derive
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """The topology of every level, and the clusters that lead from each level to the next."""
+
+    levels: list[Topology]
+    clusters: list[Clusters]
+
+
+class Graclus(nn.Module):
+    """conv → (conv → pool) × (L−1) → mean over nodes → Linear(h, h) → ReLU → Linear(h, out).
+
+    Every convolution is ReLU(X W1 + A X W2) (Eq. 1), Reduce the maximum (Eq. 2), Connect any
+    edge between two clusters (Eq. 3). With `convs_before_pool=1` the initial convolution is
+    left out (Table 2, "1 convolution").
+    """
+
+    def __init__(
+        self,
+        replicas: int,
+        in_features: int,
+        out_features: int,
+        select: Matching,
+        layers: int,
+        hidden: int,
+        convs_before_pool: int,
+    ) -> None:
+        super().__init__()
+        if layers < 1 or hidden < 1 or convs_before_pool < 1:
+            raise ValueError(
+                f"layers={layers}, hidden={hidden}, convs_before_pool={convs_before_pool}; expected at least 1 each"
+            )
+        self.select = select
+        self.pools = layers - 1
+        convs = self.pools + convs_before_pool - 1
+        widths = [in_features] + [hidden] * convs
+        self.convs = nn.ModuleList(
+            GraphConv(replicas, width, hidden) for width in widths[:-1]
+        )
+        self.head = Linear(replicas, hidden, hidden)
+        self.out = Linear(replicas, hidden, out_features)
+
+    def prepare(self, topology: Topology, keys: np.ndarray) -> Hierarchy:
+        """Draw what does not depend on weights: the matchings and the coarser graphs.
+
+        keys: uint64 [R·B], the `matching` stream of each graph.
+        """
+        hierarchy = Hierarchy([topology], [])
+        for level in range(self.pools):
+            partner = self.select.draw(topology, derive(keys, np.full(len(keys), level)))
+            clusters, topology = coarsen(topology, partner)
+            hierarchy.clusters.append(clusters)
+            hierarchy.levels.append(topology)
+        return hierarchy
+
+    def forward(self, x: Tensor, hierarchy: Hierarchy) -> Tensor:
+        """x: [R, N, in]. Returns the predictions [R, B, out]."""
+        levels = hierarchy.levels
+        before = len(self.convs) - self.pools
+        for conv in self.convs[:before]:
+            x = torch.relu(conv(x, levels[0]))
+        for level, conv in enumerate(self.convs[before:]):
+            x = torch.relu(conv(x, levels[level]))
+            x = cluster_max(x, hierarchy.clusters[level], levels[level + 1])
+        x = graph_mean(x, levels[-1])
+        return self.out(torch.relu(self.head(x)))

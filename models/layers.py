@@ -1,0 +1,86 @@
+"""Layers with a replica axis: R independent copies of a layer, computed together.
+
+Parameters are `[R, …]`, node features `[R, N, F]`. A layer draws its initial values through
+`reset`, one named random stream a parameter, so equal-named layers of two variants start equal.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from rethinking.models.aggregation import with_neighbour_sum
+from rethinking.pooling.topology import Topology
+from rethinking.randomness import stream
+
+
+class Draw(Protocol):
+    """Draws the initial values of one named parameter for every replica."""
+
+    def __call__(self, parameter: Tensor, name: str, bound: float) -> None:
+        """Fill `parameter` [R, …] with U(−bound, bound)."""
+        ...
+
+
+class ReplicaLayer(nn.Module):
+    """A layer with parameters of its own; `initialise` calls its `reset`."""
+
+    def reset(self, draw: Draw) -> None:
+        raise NotImplementedError
+
+
+class Linear(ReplicaLayer):
+    """y = x W + b. x: [R, N, in]. Returns [R, N, out]. Initialised as `torch.nn.Linear`."""
+
+    def __init__(self, replicas: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(replicas, in_features, out_features))
+        self.bias = nn.Parameter(torch.empty(replicas, 1, out_features))
+
+    def reset(self, draw: Draw) -> None:
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        draw(self.weight, "weight", bound)
+        draw(self.bias, "bias", bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class GraphConv(ReplicaLayer):
+    """X W1 + A X W2 + b, the convolution of Eq. 1 before its ReLU (PyG's `GraphConv`, sum aggregation).
+
+    `weight` [R, 2·in, out] holds W1 above W2: one product instead of two.
+    """
+
+    def __init__(self, replicas: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.weight = nn.Parameter(torch.empty(replicas, 2 * in_features, out_features))
+        self.bias = nn.Parameter(torch.empty(replicas, 1, out_features))
+
+    def reset(self, draw: Draw) -> None:
+        bound = 1 / math.sqrt(self.in_features)
+        draw(self.weight, "weight", bound)
+        draw(self.bias, "bias", bound)
+
+    def forward(self, x: Tensor, topology: Topology) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out]."""
+        return torch.baddbmm(self.bias, with_neighbour_sum(x, topology), self.weight)
+
+
+def initialise(model: nn.Module, seeds: Sequence[int]) -> None:
+    """Draw every parameter of `model` from the `init` streams of the seeds, one stream a parameter name."""
+    for prefix, layer in model.named_modules():
+        if not isinstance(layer, ReplicaLayer):
+            continue
+
+        def draw(parameter: Tensor, name: str, bound: float, prefix: str = prefix) -> None:
+            with torch.no_grad():
+                for replica, seed in enumerate(seeds):
+                    generator = stream(seed, "init", f"{prefix}.{name}")
+                    values = generator.uniform(-bound, bound, parameter.shape[1:])
+                    parameter[replica] = torch.from_numpy(values)
+
+        layer.reset(draw)

@@ -1,0 +1,134 @@
+"""Selects that pair nodes: greedy maximal matchings, drawn afresh at every forward pass.
+
+A matching depends on the topology alone, never on features or weights. Nodes are visited in a
+random order; each one that is still free pairs with a free candidate chosen uniformly at random,
+or stays alone. The Selects differ in who is a candidate. Two nodes are neighbours when an edge
+joins them in either direction.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numba import njit
+
+from rethinking.pooling.topology import Topology
+from rethinking.randomness import below, mix
+
+
+# Separates the stream that picks partners from the one that orders the nodes.
+CHOICE = np.uint64(1 << 40)
+
+
+class Matching(Protocol):
+    """A Select of the kind `matching`."""
+
+    is_local: bool
+    is_trainable: bool
+
+    def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
+        """Draw one matching of every graph.
+
+        keys: uint64 [R·B], the random stream of each graph.
+        Returns the partner of each row, int64 [R·N]: itself for a node that stays alone, −1 for padding.
+        """
+        ...
+
+
+class NeighbourMatching:
+    """Pairs neighbours: Graclus without edge weights (Dhillon et al. 2007; the paper, Section 2.2)."""
+
+    is_local = True
+    is_trainable = False
+
+    def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
+        return _match_neighbours(*_arrays(topology), topology.directed, keys)
+
+
+class ComplementMatching:
+    """Pairs nodes that are *not* neighbours: Graclus on the complement graph (the paper, Section 2.2)."""
+
+    is_local = False
+    is_trainable = False
+
+    def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
+        return _match_non_neighbours(*_arrays(topology), keys)
+
+
+def _arrays(topology: Topology) -> tuple[np.ndarray, ...]:
+    return (
+        topology.start,
+        topology.size,
+        topology.in_ptr,
+        topology.in_rows,
+        topology.out_ptr,
+        topology.out_rows,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _shuffled(start, size, key, order):
+    """Fill order[:size] with the rows of one graph in random order (Fisher–Yates)."""
+    for i in range(size):
+        j = below(key, i, i + 1)
+        order[i] = order[j]
+        order[j] = start + i
+
+
+@njit(cache=True, nogil=True)
+def _match_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, directed, keys):
+    partner = np.full(len(in_ptr) - 1, -1, np.int64)
+    largest = size.max()
+    order = np.empty(largest, np.int64)
+    candidates = np.empty(2 * largest, np.int64)
+    seen_by = np.full(len(partner), -1, np.int64)
+    for graph in range(len(start)):
+        _shuffled(start[graph], size[graph], keys[graph], order)
+        choice = mix(keys[graph], CHOICE)
+        for row in order[: size[graph]]:
+            if partner[row] >= 0:
+                continue
+            count = 0
+            for other in out_rows[out_ptr[row] : out_ptr[row + 1]]:
+                if partner[other] < 0 and other != row:
+                    seen_by[other] = row
+                    candidates[count] = other
+                    count += 1
+            if directed:
+                for other in in_rows[in_ptr[row] : in_ptr[row + 1]]:
+                    if partner[other] < 0 and other != row and seen_by[other] != row:
+                        candidates[count] = other
+                        count += 1
+            chosen = candidates[below(choice, row - start[graph], count)] if count else row
+            partner[row] = chosen
+            partner[chosen] = row
+    return partner
+
+
+@njit(cache=True, nogil=True)
+def _match_non_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, keys):
+    partner = np.full(len(in_ptr) - 1, -1, np.int64)
+    largest = size.max()
+    order = np.empty(largest, np.int64)
+    candidates = np.empty(largest, np.int64)
+    neighbour_of = np.full(len(partner), -1, np.int64)
+    for graph in range(len(start)):
+        _shuffled(start[graph], size[graph], keys[graph], order)
+        choice = mix(keys[graph], CHOICE)
+        for position in range(size[graph]):
+            row = order[position]
+            if partner[row] >= 0:
+                continue
+            for other in out_rows[out_ptr[row] : out_ptr[row + 1]]:
+                neighbour_of[other] = row
+            for other in in_rows[in_ptr[row] : in_ptr[row + 1]]:
+                neighbour_of[other] = row
+            count = 0
+            # Every node visited before is matched, so the free ones come later in the order.
+            for other in order[position + 1 : size[graph]]:
+                if partner[other] < 0 and neighbour_of[other] != row:
+                    candidates[count] = other
+                    count += 1
+            chosen = candidates[below(choice, row - start[graph], count)] if count else row
+            partner[row] = chosen
+            partner[chosen] = row
+    return partner

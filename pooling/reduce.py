@@ -1,0 +1,153 @@
+"""Reduces: a cluster's features from those of its nodes.
+
+`cluster_max` is the Reduce of the matching families (Eq. 2); `graph_mean` is the read-out that
+reduces a whole graph to one vector. On the CPU both run as compiled loops, elsewhere as torch
+scatters; the tests hold the two against each other and against PyG.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from rethinking.pooling.topology import Clusters, Topology, expand
+
+
+def cluster_max(x: Tensor, clusters: Clusters, coarse: Topology) -> Tensor:
+    """The element-wise maximum over each cluster (Eq. 2).
+
+    x: [R, N, F]. Returns [R, N', F], zero in padding rows. Where several nodes hold the maximum
+    the gradient is shared equally among them, as in PyG.
+    """
+    if x.device.type == "cpu":
+        return _ClusterMax.apply(x, clusters, coarse)
+    flat = x.reshape(-1, x.shape[-1])
+    members = torch.from_numpy(clusters.members).to(x.device)
+    target = torch.from_numpy(clusters.of[clusters.members]).to(x.device)
+    return scatter_max(flat.index_select(0, members), target, coarse.rows).view(
+        coarse.replicas, coarse.width, -1
+    )
+
+
+def scatter_max(x: Tensor, target: Tensor, rows: int) -> Tensor:
+    """The maximum of the rows of `x` [n, F] that share a target. Returns [rows, F], zero where none do."""
+    index = target[:, None].expand_as(x)
+    return x.new_zeros(rows, x.shape[-1]).scatter_reduce(0, index, x, "amax", include_self=False)
+
+
+def graph_mean(x: Tensor, topology: Topology) -> Tensor:
+    """The mean over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
+    if x.device.type == "cpu":
+        means = _GraphMean.apply(x, topology)
+    else:
+        nodes = torch.from_numpy(expand(topology.start, topology.size)).to(x.device)
+        graph = torch.from_numpy(topology.graph).to(x.device).index_select(0, nodes)
+        size = torch.from_numpy(topology.size).to(x.device, x.dtype).clamp(min=1)
+        flat = x.reshape(-1, x.shape[-1]).index_select(0, nodes)
+        sums = flat.new_zeros(len(topology.start), x.shape[-1]).index_add(0, graph, flat)
+        means = sums / size[:, None]
+    return means.view(topology.replicas, -1, x.shape[-1])
+
+
+class _ClusterMax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, clusters: Clusters, coarse: Topology) -> Tensor:
+        out = x.new_empty(coarse.replicas, coarse.width, x.shape[-1])
+        x = x.contiguous()
+        _max_forward(_rows(x), clusters.ptr, clusters.members, _rows(out))
+        ctx.save_for_backward(x, out)
+        ctx.clusters = clusters
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        x, out = ctx.saved_tensors
+        grad_x = torch.zeros_like(x)
+        clusters = ctx.clusters
+        _max_backward(
+            _rows(x), _rows(out), _rows(grad.contiguous()), clusters.ptr, clusters.members, _rows(grad_x)
+        )
+        return grad_x, None, None
+
+
+class _GraphMean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, topology: Topology) -> Tensor:
+        out = x.new_empty(len(topology.start), x.shape[-1])
+        _mean_forward(_rows(x.detach().contiguous()), topology.start, topology.size, out.numpy())
+        ctx.topology = topology
+        ctx.shape = x.shape
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        grad_x = grad.new_zeros(ctx.shape)
+        _mean_backward(grad.contiguous().numpy(), ctx.topology.start, ctx.topology.size, _rows(grad_x))
+        return grad_x, None
+
+
+def _rows(x: Tensor) -> np.ndarray:
+    """A contiguous CPU tensor [R, N, F] as a NumPy view [R·N, F]."""
+    return x.detach().view(-1, x.shape[-1]).numpy()
+
+
+@njit(cache=True, nogil=True)
+def _max_forward(x, ptr, members, out):
+    for cluster in range(len(ptr) - 1):
+        first = ptr[cluster]
+        last = ptr[cluster + 1]
+        if first == last:
+            out[cluster, :] = 0
+            continue
+        row = members[first]
+        for f in range(x.shape[1]):
+            out[cluster, f] = x[row, f]
+        for m in range(first + 1, last):
+            row = members[m]
+            for f in range(x.shape[1]):
+                out[cluster, f] = max(out[cluster, f], x[row, f])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _max_backward(x, out, grad, ptr, members, grad_x):
+    holders = np.empty(x.shape[1], x.dtype)
+    for cluster in range(len(ptr) - 1):
+        first = ptr[cluster]
+        last = ptr[cluster + 1]
+        if last - first == 1:
+            row = members[first]
+            for f in range(x.shape[1]):
+                grad_x[row, f] = grad[cluster, f]
+            continue
+        holders[:] = 0
+        for m in range(first, last):
+            row = members[m]
+            for f in range(x.shape[1]):
+                holders[f] += x[row, f] == out[cluster, f]
+        for m in range(first, last):
+            row = members[m]
+            for f in range(x.shape[1]):
+                share = grad[cluster, f] / holders[f]
+                grad_x[row, f] = share if x[row, f] == out[cluster, f] else 0
+
+
+@njit(cache=True, nogil=True)
+def _mean_forward(x, start, size, out):
+    for graph in range(len(start)):
+        for f in range(x.shape[1]):
+            out[graph, f] = 0
+        for row in range(start[graph], start[graph] + size[graph]):
+            for f in range(x.shape[1]):
+                out[graph, f] += x[row, f]
+        for f in range(x.shape[1]):
+            out[graph, f] /= max(size[graph], 1)
+
+
+@njit(cache=True, nogil=True)
+def _mean_backward(grad, start, size, grad_x):
+    for graph in range(len(start)):
+        for row in range(start[graph], start[graph] + size[graph]):
+            for f in range(grad.shape[1]):
+                grad_x[row, f] = grad[graph, f] / size[graph]

@@ -1,0 +1,91 @@
+"""The structure of the graphs of one step: who is whose neighbour, at one level of coarsening.
+
+A step trains R replicas, each on a batch of B graphs. Node features are `[R, N, F]`, where N is
+the width: the nodes of the largest batch among the replicas. Node i of replica r is *row*
+`r * N + i`; rows beyond a replica's last node are padding and have no edges. Nothing here is
+trained, so everything here is NumPy and compiled code.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The edges of R × B graphs as flat arrays (compressed rows), in both directions.
+
+    An edge j → i carries the features of j into the sum of i, as in PyG.
+
+    replicas: R. width: N.
+    start, size: int64 [R·B]; the rows of graph g of replica r are `start[r·B+g] + 0 … size−1`.
+    in_ptr, in_rows: row i sums over `in_rows[in_ptr[i]:in_ptr[i+1]]`.
+    out_ptr, out_rows: the transpose; the same objects as `in_*` when the edges are undirected.
+    """
+
+    replicas: int
+    width: int
+    start: np.ndarray
+    size: np.ndarray
+    in_ptr: np.ndarray
+    in_rows: np.ndarray
+    out_ptr: np.ndarray
+    out_rows: np.ndarray
+
+    @property
+    def rows(self) -> int:
+        """R · N, padding included."""
+        return self.replicas * self.width
+
+    @property
+    def directed(self) -> bool:
+        return self.in_rows is not self.out_rows
+
+    @cached_property
+    def edge_index(self) -> np.ndarray:
+        """The edges in PyG's form, (source row, target row). Returns int64 [2, E]."""
+        targets = np.repeat(np.arange(self.rows), np.diff(self.in_ptr))
+        return np.stack([self.in_rows, targets])
+
+    @cached_property
+    def graph(self) -> np.ndarray:
+        """The graph of each row, counted over all replicas; R·B for padding. Returns int64 [R·N]."""
+        graph = np.full(self.rows, len(self.start), dtype=np.int64)
+        graph[expand(self.start, self.size)] = np.repeat(np.arange(len(self.start)), self.size)
+        return graph
+
+    def edge_index_on(self, device: torch.device) -> torch.Tensor:
+        return torch.from_numpy(self.edge_index).to(device)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """A hard assignment of the rows of a topology to the rows of the next, coarser one.
+
+    of: int64 [R·N], the coarse row of each row; −1 for padding.
+    ptr, members: the rows of coarse row k are `members[ptr[k]:ptr[k+1]]`, int64 [R·N'+1], [nodes].
+    """
+
+    of: np.ndarray
+    ptr: np.ndarray
+    members: np.ndarray
+
+
+def expand(start: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The numbers `start[g] … start[g] + size[g] − 1` of every g, one after another."""
+    first = np.cumsum(size) - size
+    return np.repeat(start - first, size) + np.arange(size.sum())
+
+
+def pack(replicas: int, size: np.ndarray) -> tuple[int, np.ndarray]:
+    """Where graphs of these sizes lie when each replica's follow one another.
+
+    size: int64 [R·B]. Returns the width N and the first row of every graph, int64 [R·B].
+    """
+    sizes = size.reshape(replicas, -1)
+    ends = np.cumsum(sizes, axis=1)
+    width = int(ends[:, -1].max(initial=0))
+    start = ends - sizes + width * np.arange(replicas)[:, None]
+    return width, start.ravel()

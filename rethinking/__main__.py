@@ -1,0 +1,5 @@
+"""`python -m rethinking`."""
+
+from rethinking.cli import entry_point
+
+entry_point()

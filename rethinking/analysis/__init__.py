@@ -1,0 +1,1 @@
+"""From runs to answers: tidy data frames, statistics, tables."""

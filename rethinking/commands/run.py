@@ -1,0 +1,82 @@
+"""`rethinking run`: a Hydra application; one job is one cell with all its seeds."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from rethinking import paths
+from rethinking.analysis.summary import print_summary
+from rethinking.composition import VERSION_BASE, compose_job, expand_sweep, explain, options
+from rethinking.config import Settings, choose_device, register_resolvers, settings
+from rethinking.errors import UserError
+from rethinking.progress import JobProgress
+from rethinking.runs.execute import execute
+from rethinking.runs.store import RunStore
+
+
+class RunsFailed(Exception):
+    """Some runs of a job failed; what and why is in the store and has been printed."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the Hydra application on these arguments. Returns the exit status."""
+    # Errors come through to this function instead of being printed by Hydra.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    register_resolvers()
+    parsed = get_args_parser().parse_args(list(arguments))
+    # Hydra composes a configuration even to show its help, so the help needs some choice.
+    choice = [f"{group}={options(group)[0]}" for group in ("model", "pooling", "dataset")] if parsed.help else []
+    sys.argv = ["rethinking run", *arguments, *choice]
+    trains = not (parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion)
+    try:
+        jobs = _check(parsed) if trains else []
+        _application()
+        if jobs:
+            print_summary(jobs)
+    except HydraException as error:
+        raise UserError(explain(error)) from error
+    except RunsFailed:
+        return 1
+    return 0
+
+
+def _check(parsed) -> list[Settings]:
+    """Compose every job of a sweep and refuse what cannot run, before any work."""
+    search_path = [f"hydra.searchpath=[file://{os.path.abspath(parsed.config_dir)}]"] if parsed.config_dir else []
+    sweep = expand_sweep(parsed.overrides) if parsed.multirun else [parsed.overrides]
+    jobs = [compose_job([*overrides, *search_path]) for overrides in sweep]
+    for job in jobs:
+        choose_device(job.device)
+        RunStore(job.runs).check_writable()
+    return jobs
+
+
+@hydra.main(config_path=str(paths.CONF), config_name="config", version_base=VERSION_BASE)
+def _application(config: DictConfig) -> None:
+    """One job."""
+    register_resolvers()
+    job = settings(config)
+    with JobProgress(job.cell.title, len(job.seeds)) as progress:
+        try:
+            outcome = execute(job, progress)
+        except Exception as error:
+            # The other jobs of a sweep go on.
+            _say(f"{job.cell.title}: {error}" if isinstance(error, UserError) else traceback.format_exc())
+            raise RunsFailed from error
+        progress.finish(outcome)
+    if outcome.failed:
+        store = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
+        for seed, reason in outcome.failed.items():
+            _say(f"{job.cell.title} seed {seed} failed: {reason.strip().splitlines()[-1]}")
+        _say(f"The reasons are in {store}; retry_failed=true tries again.")
+        raise RunsFailed
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,95 @@
+"""Composes configurations by Hydra's rules outside of a Hydra job: whole sweeps, and single cells."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rethinking import paths
+from rethinking.config import KEYS, ImpossiblePair, Settings, register_resolvers, settings
+from rethinking.data.load import DatasetConfig
+from rethinking.errors import UserError
+
+VERSION_BASE = "1.3"
+
+
+def compose_job(overrides: Sequence[str]) -> Settings:
+    """The settings of one job, from overrides as one types them (`["model=graclus", …]`).
+
+    Raises UserError for anything that cannot be composed.
+    """
+    with _hydra():
+        config = compose("config", overrides=list(overrides))
+        try:
+            job = settings(config)
+        except ImpossiblePair as error:
+            possible = ", ".join(_possible_variants(config, overrides))
+            raise UserError(f"{error} Possible with this model: pooling={possible}.") from error
+    job.cell.check()
+    return job
+
+
+def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of every job of a multirun, by Hydra's basic sweeper."""
+    with _hydra():
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    return [list(job) for job in jobs]
+
+
+def options(group: str) -> list[str]:
+    """The files of a group of `conf/`."""
+    return sorted(path.stem for path in (paths.CONF / group).glob("*.yaml"))
+
+
+def dataset_config(name: str) -> DatasetConfig:
+    """One data set of `conf/dataset`, by its name."""
+    if name not in options("dataset"):
+        raise UserError(f"There is no data set '{name}'; expected one of {', '.join(options('dataset'))}.")
+    return compose_job(["model=graclus", "pooling=learned", f"dataset={name}"]).cell.dataset
+
+
+def suite_config(name: str) -> DictConfig:
+    """One file of `conf/suite`: the rows and columns of a table."""
+    config = OmegaConf.load(paths.CONF / "suite" / f"{name}.yaml")
+    assert isinstance(config, DictConfig)
+    return config
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra's composition, with its complaints as one sentence."""
+    register_resolvers()
+    try:
+        with initialize_config_dir(str(paths.CONF), version_base=VERSION_BASE):
+            yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error)) from error
+
+
+def explain(error: Exception) -> str:
+    """One sentence from what Hydra says in many lines."""
+    text = str(error).split("\nConfig search path")[0]
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        key = unknown.group(1)
+        similar = difflib.get_close_matches(key, KEYS, n=1)
+        hint = f"did you mean '{similar[0]}'?" if similar else "`--cfg job` shows the keys there are."
+        return f"Unknown key '{key}'; {hint}"
+    text = re.sub(r"^In '[^']*': ", "", text.split("\nSee https")[0].split("\n    full_key")[0])
+    text = re.sub(r":\n\t", ": ", text)
+    text = re.sub(r"\n\t", ", ", text)
+    return re.sub(r"\s*\n+\s*", ". ", text.strip()).replace("..", ".")
+
+
+def _possible_variants(config: DictConfig, overrides: Sequence[str]) -> list[str]:
+    others = [override for override in overrides if not override.startswith("pooling=")]
+    composed = {name: compose("config", overrides=[*others, f"pooling={name}"]) for name in options("pooling")}
+    return [name for name, other in composed.items() if config.model.select_kind in other.pooling.select]

@@ -1,0 +1,208 @@
+"""The door between Hydra and the harness: configuration in, plain typed objects out."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import nn
+
+from rethinking.data.dataset import GraphDataset
+from rethinking.data.load import DatasetConfig
+from rethinking.data.sources import Places
+from rethinking.data.split import Splitter
+from rethinking.errors import UserError
+from rethinking.training.replica import TrainerConfig
+from rethinking.training.task import Task
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Family × variant × data set × the rest of the configuration, without the seed.
+
+    network, select: Hydra targets with their arguments.
+    """
+
+    family: str
+    variant: str
+    fidelity: str
+    dataset: DatasetConfig
+    network: dict[str, Any]
+    select: dict[str, Any]
+    trainer: TrainerConfig
+
+    @property
+    def title(self) -> str:
+        return f"{self.family} / {self.variant} / {self.dataset.name}"
+
+    def build(self, dataset: GraphDataset, task: Task) -> Callable[[int], nn.Module]:
+        """The function that makes the network for a number of replicas."""
+        network = instantiate(self.network, _partial_=True)
+        return lambda replicas: network(
+            replicas=replicas,
+            in_features=dataset.in_features,
+            out_features=task.out_features(dataset),
+            select=instantiate(self.select),
+        )
+
+    def check(self) -> None:
+        """Raises UserError if the network cannot be made as configured."""
+        try:
+            network = instantiate(self.network, _partial_=True)
+            network(replicas=1, in_features=1, out_features=1, select=instantiate(self.select))
+        except (HydraException, TypeError, ValueError) as error:
+            raise UserError(f"model={self.family} cannot be made with these settings: {error}") from error
+
+    def task(self) -> Task:
+        return instantiate(self.dataset.task)
+
+    def splitter(self) -> Splitter:
+        return instantiate(self.dataset.split)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One job: a cell, its seeds, and how and where to train it."""
+
+    cell: Cell
+    seeds: list[int]
+    device: str
+    replicas: int | None
+    threads: int
+    evaluation_batch_size: int
+    runs: Path
+    retry_failed: bool
+    places: Places
+
+
+class ImpossiblePair(UserError):
+    """A variant that has no Select of the kind the family needs."""
+
+
+# Every key of a composed configuration, beside `hydra`.
+KEYS = frozenset(
+    "model pooling dataset trainer fidelity seeds device replicas threads evaluation_batch_size runs "
+    "retry_failed data".split()
+)
+
+# Typed forms of the parts of the configuration; Hydra's values are checked against them.
+_SCHEMAS = {"dataset": DatasetConfig, "trainer": TrainerConfig, "data": Places}
+
+
+def register_resolvers() -> None:
+    """`${per_dataset:KEY}` in a model's file: its value for the chosen data set, else its `default`."""
+
+    def per_dataset(key: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
+        rows = _parent_.per_dataset
+        return rows.get(_root_.dataset.name, rows.default)[key]
+
+    OmegaConf.register_new_resolver("per_dataset", per_dataset, replace=True)
+
+
+def settings(config: DictConfig) -> Settings:
+    """Plain objects from a composed configuration.
+
+    Raises UserError for an impossible pair of model and pooling, or a value of the wrong kind.
+    """
+    unknown = set(map(str, config)) - KEYS
+    if unknown:
+        raise UserError(f"Unknown key {', '.join(sorted(unknown))}; expected one of {', '.join(sorted(KEYS))}.")
+    select = config.pooling.select.get(config.model.select_kind)
+    if select is None:
+        raise ImpossiblePair(f"model={config.model.name} cannot be combined with pooling={config.pooling.name}.")
+    if config.device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device={config.device} is unknown; expected auto, cpu or cuda.")
+    cell = Cell(
+        family=config.model.name,
+        variant=config.pooling.name,
+        fidelity=config.fidelity.name,
+        dataset=_typed(config, "dataset"),
+        network=OmegaConf.to_container(config.model.network, resolve=True),
+        select=OmegaConf.to_container(select, resolve=True),
+        trainer=_typed(config, "trainer"),
+    )
+    return Settings(
+        cell=cell,
+        seeds=_seeds(config.seeds),
+        device=config.device,
+        replicas=None if config.replicas == "auto" else _positive("replicas", config.replicas),
+        threads=_positive("threads", config.threads),
+        evaluation_batch_size=_positive("evaluation_batch_size", config.evaluation_batch_size),
+        runs=Path(str(config.runs)).expanduser(),
+        retry_failed=_boolean("retry_failed", config.retry_failed),
+        places=_typed(config, "data"),
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for `device=auto|cpu|cuda`. Raises UserError for cuda where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda was asked for, but torch finds no CUDA device; use device=auto or device=cpu.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def identity(cell: Cell, fingerprint: str) -> dict[str, Any]:
+    """The scientific configuration of a cell: all that may change its results.
+
+    fingerprint: of the data set's content. Where files lie, and in which module a class is found, are no
+    part of it.
+    """
+    parts = {
+        "family": cell.family,
+        "variant": cell.variant,
+        "fidelity": cell.fidelity,
+        "dataset": {"name": cell.dataset.name, "fingerprint": fingerprint, "split": cell.dataset.split},
+        "network": cell.network,
+        "select": cell.select,
+        "trainer": asdict(cell.trainer),
+    }
+    return _with_class_names(parts)
+
+
+def _with_class_names(value: Any) -> Any:
+    """Hydra targets by the name of the class alone, so that moving a module changes no identity."""
+    if isinstance(value, dict):
+        return {
+            "class" if key == "_target_" else key: entry.rpartition(".")[2] if key == "_target_" else _with_class_names(entry)
+            for key, entry in value.items()
+        }
+    return value
+
+
+def _typed(config: DictConfig, key: str) -> Any:
+    try:
+        resolved = OmegaConf.to_container(config[key], resolve=True)
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(_SCHEMAS[key]), resolved))
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{key}.{error.full_key}: {reason}." if error.full_key else f"{key}: {reason}.") from error
+
+
+def _seeds(value: Any) -> list[int]:
+    seeds = list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+    if OmegaConf.is_list(seeds):
+        seeds = list(seeds)
+    proper = isinstance(seeds, list) and all(type(s) is int and s >= 0 for s in seeds)
+    if not proper or not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(
+            f"seeds={value} is not understood; expected a number of seeds (seeds=20) or a list of "
+            "different numbers from 0 on (seeds=[0,3,7])."
+        )
+    return seeds
+
+
+def _positive(key: str, value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise UserError(f"{key}={value} is not understood; expected a whole number of at least 1.")
+    return value
+
+
+def _boolean(key: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise UserError(f"{key}={value} is not understood; expected true or false.")
+    return value

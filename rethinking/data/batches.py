@@ -1,0 +1,110 @@
+"""Batches of R replicas: graphs of a data set laid out side by side, without a Python loop over graphs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from rethinking.data.dataset import GraphDataset
+from rethinking.pooling.topology import Topology, pack
+from rethinking.randomness import derive
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's graphs.
+
+    x: [R, N, F] on the device, zero in padding rows. y: [R, B] on the device.
+    topology: the edges. keys: uint64 [R·B], the `matching` stream of each graph.
+    """
+
+    x: Tensor
+    y: Tensor
+    topology: Topology
+    keys: np.ndarray
+
+
+class Batches:
+    """Cuts graphs of a data set into batches of R replicas, on one device."""
+
+    def __init__(self, dataset: GraphDataset, device: torch.device) -> None:
+        self.dataset = dataset
+        # One more row, of zeros, for padding to point at.
+        padded = np.concatenate([dataset.x, np.zeros((1, dataset.in_features), dataset.x.dtype)])
+        self.x = torch.from_numpy(padded).to(device)
+        self.y = torch.from_numpy(dataset.y).to(device)
+        self.device = device
+
+    def __call__(self, order: np.ndarray, size: int, keys: np.ndarray) -> Iterator[Batch]:
+        """The graphs of `order`, `size` at a time.
+
+        order: int64 [R, M], the graphs each replica sees. keys: uint64 [R], a stream each.
+        """
+        for first in range(0, order.shape[1], size):
+            yield self.batch(order[:, first : first + size], keys)
+
+    def batch(self, graphs: np.ndarray, keys: np.ndarray) -> Batch:
+        """The batch of `graphs`, int64 [R, B], in one step."""
+        topology, nodes = lay_out(self.dataset, graphs)
+        rows = torch.from_numpy(nodes).to(self.device)
+        x = self.x.index_select(0, rows).view(topology.replicas, topology.width, -1)
+        y = self.y[torch.from_numpy(graphs).to(self.device)]
+        graph_keys = derive(np.repeat(keys, graphs.shape[1]), graphs.ravel())
+        return Batch(x, y, topology, graph_keys)
+
+
+def lay_out(dataset: GraphDataset, graphs: np.ndarray) -> tuple[Topology, np.ndarray]:
+    """Place the graphs of R batches side by side.
+
+    graphs: int64 [R, B]. Returns the topology and, int64 [R·N], the data set's node in each row
+    (the number of nodes for padding).
+    """
+    replicas = len(graphs)
+    flat = np.ascontiguousarray(graphs).ravel()
+    first = dataset.node_ptr[flat]
+    size = dataset.sizes[flat]
+    width, start = pack(replicas, size)
+    rows = replicas * width
+    in_ptr, in_rows = _copy_edges(first, size, start, rows, dataset.in_ptr, dataset.in_rows)
+    out_ptr, out_rows = in_ptr, in_rows
+    if dataset.directed:
+        out_ptr, out_rows = _copy_edges(first, size, start, rows, dataset.out_ptr, dataset.out_rows)
+    nodes = _nodes(first, size, start, rows, len(dataset.x))
+    return Topology(replicas, width, start, size, in_ptr, in_rows, out_ptr, out_rows), nodes
+
+
+@njit(cache=True, nogil=True)
+def _nodes(first, size, start, rows, padding):
+    nodes = np.full(rows, padding, np.int64)
+    for graph in range(len(first)):
+        for i in range(size[graph]):
+            nodes[start[graph] + i] = first[graph] + i
+    return nodes
+
+
+@njit(cache=True, nogil=True)
+def _copy_edges(first, size, start, rows, edge_ptr, edge_rows):
+    edges = 0
+    for graph in range(len(first)):
+        edges += edge_ptr[first[graph] + size[graph]] - edge_ptr[first[graph]]
+    ptr = np.empty(rows + 1, np.int64)
+    copied = np.empty(edges, np.int64)
+    filled = 0
+    row = 0
+    ptr[0] = 0
+    for graph in range(len(first)):
+        for padding in range(row, start[graph]):
+            ptr[padding + 1] = filled
+        row = start[graph]
+        for node in range(first[graph], first[graph] + size[graph]):
+            for other in edge_rows[edge_ptr[node] : edge_ptr[node + 1]]:
+                copied[filled] = other - first[graph] + start[graph]
+                filled += 1
+            row += 1
+            ptr[row] = filled
+    for padding in range(row, rows):
+        ptr[padding + 1] = filled
+    return ptr, copied

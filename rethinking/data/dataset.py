@@ -1,0 +1,128 @@
+"""A data set in memory: all graphs as flat arrays, and what can be measured of them."""
+
+import hashlib
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from rethinking.errors import UserError
+
+
+@dataclass(frozen=True)
+class GraphDataset:
+    """All graphs of a data set, one after another.
+
+    name: the data set's key in `conf/dataset`.
+    node_ptr: int64 [G+1]; the nodes of graph g are `node_ptr[g] … node_ptr[g+1]−1`.
+    in_ptr, in_rows: int64 [nodes+1], [edges]; node i receives from `in_rows[in_ptr[i]:in_ptr[i+1]]`.
+    out_ptr, out_rows: the transpose; the same objects as `in_*` if every edge has its reverse.
+    x: float32 [nodes, F], node features. y: int64 [G], class of each graph.
+    """
+
+    name: str
+    node_ptr: np.ndarray
+    in_ptr: np.ndarray
+    in_rows: np.ndarray
+    out_ptr: np.ndarray
+    out_rows: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.node_ptr) - 1
+
+    @property
+    def directed(self) -> bool:
+        return self.in_rows is not self.out_rows
+
+    @property
+    def in_features(self) -> int:
+        return self.x.shape[1]
+
+    @property
+    def classes(self) -> int:
+        return int(self.y.max()) + 1
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """The number of nodes of each graph. Returns int64 [G]."""
+        return np.diff(self.node_ptr)
+
+    @cached_property
+    def edge_index(self) -> np.ndarray:
+        """All edges in PyG's form, (source, target). Returns int64 [2, edges]."""
+        return np.stack([self.in_rows, np.repeat(np.arange(len(self.x)), np.diff(self.in_ptr))])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the content, whatever files it came from; part of every run's identity."""
+        digest = hashlib.sha256()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                digest.update(f"{field.name}{value.dtype}{value.shape}".encode())
+                digest.update(np.ascontiguousarray(value).data)
+        return digest.hexdigest()[:16]
+
+    def statistics(self) -> dict[str, float]:
+        """The columns of Table S1. Undirected edges count once, directed ones each."""
+        edges = len(self.in_rows) / (1 if self.directed else 2)
+        return {
+            "graphs": len(self),
+            "classes": self.classes,
+            "features": self.in_features,
+            "nodes": len(self.x) / len(self),
+            "edges": edges / len(self),
+        }
+
+
+def build_dataset(
+    name: str, graph_of_node: np.ndarray, edge_index: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> GraphDataset:
+    """Flat arrays from an edge list. Self-loops and repeated edges are dropped, as PyG does for TU data.
+
+    graph_of_node: int64 [nodes], ascending. edge_index: int64 [2, edges], (source, target).
+    x: float32 [nodes, F]. y: int64 [G].
+    Raises UserError when an edge leaves its graph, a graph has no nodes or a feature is not a number.
+    """
+    nodes = len(graph_of_node)
+    if nodes == 0 or len(x) != nodes:
+        raise UserError(f"{name}: {nodes} nodes but {len(x)} rows of features; expected as many, and not none.")
+    if np.any(np.diff(graph_of_node) < 0):
+        raise UserError(f"{name}: the nodes of a graph do not lie together; expected an ascending indicator.")
+    sizes = np.bincount(graph_of_node, minlength=len(y))
+    if len(sizes) != len(y) or sizes.min() == 0:
+        raise UserError(
+            f"{name}: {np.count_nonzero(sizes)} graphs have nodes but there are {len(y)} graph labels; "
+            "expected at least one node in each graph."
+        )
+    if edge_index.size and (edge_index.min() < 0 or edge_index.max() >= nodes):
+        raise UserError(f"{name}: an edge names node {edge_index.max() + 1} of {nodes}.")
+    if np.any(graph_of_node[edge_index[0]] != graph_of_node[edge_index[1]]):
+        raise UserError(f"{name}: an edge joins nodes of different graphs.")
+    if not np.isfinite(x).all():
+        raise UserError(f"{name}: some node features are not finite numbers.")
+    source, target = edge_index[:, edge_index[0] != edge_index[1]]
+    edge = np.unique(target * nodes + source)
+    transposed = np.unique((edge % nodes) * nodes + edge // nodes)
+    in_ptr, in_rows = _compress(edge, nodes)
+    out_ptr, out_rows = in_ptr, in_rows
+    if not np.array_equal(edge, transposed):
+        out_ptr, out_rows = _compress(transposed, nodes)
+    return GraphDataset(
+        name=name,
+        node_ptr=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        in_ptr=in_ptr,
+        in_rows=in_rows,
+        out_ptr=out_ptr,
+        out_rows=out_rows,
+        x=np.ascontiguousarray(x, dtype=np.float32),
+        y=y.astype(np.int64),
+    )
+
+
+def _compress(edge: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compressed rows from sorted numbers row · nodes + column."""
+    ptr = np.searchsorted(edge, np.arange(nodes + 1) * nodes)
+    return ptr.astype(np.int64), (edge % nodes).astype(np.int64)

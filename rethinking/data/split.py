@@ -1,0 +1,54 @@
+"""Which graphs train, validate and test: one split per seed, or the data set's own."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from rethinking.data.dataset import GraphDataset
+from rethinking.errors import UserError
+from rethinking.randomness import stream
+
+
+@dataclass(frozen=True)
+class Split:
+    """The graphs of each part, int64 arrays without overlap."""
+
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+
+class Splitter(Protocol):
+    """Splits a data set for a seed; parts have the same sizes for every seed."""
+
+    def __call__(self, dataset: GraphDataset, seed: int) -> Split: ...
+
+
+@dataclass(frozen=True)
+class StratifiedSplit:
+    """A new split for every seed, with the same share of each class in every part.
+
+    val, test: their shares of all graphs; the rest trains (the paper, Section 2.1: 80/10/10).
+    """
+
+    val: float
+    test: float
+
+    def __call__(self, dataset: GraphDataset, seed: int) -> Split:
+        graphs = np.arange(len(dataset))
+        state = np.random.RandomState(stream(seed, "split").integers(2**32))
+        sizes = {part: round(getattr(self, part) * len(graphs)) for part in ("val", "test")}
+        try:
+            rest, test = train_test_split(
+                graphs, test_size=sizes["test"], stratify=dataset.y, random_state=state
+            )
+            train, val = train_test_split(
+                rest, test_size=sizes["val"], stratify=dataset.y[rest], random_state=state
+            )
+        except ValueError as error:
+            raise UserError(
+                f"{dataset.name} is too small for a stratified split of {self.val:.0%} and {self.test:.0%}: {error}"
+            ) from error
+        return Split(np.sort(train), np.sort(val), np.sort(test))

@@ -1,0 +1,71 @@
+"""Shows how a job gets on: a live line on a terminal, now and then a plain one in a log."""
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rethinking.runs.execute import Outcome
+from rethinking.training.replica import Replica
+
+LOG_EVERY_SECONDS = 30.0
+
+
+class JobProgress(AbstractContextManager["JobProgress"]):
+    """Progress over the seeds of one job. Call it after every epoch."""
+
+    def __init__(self, title: str, seeds: int) -> None:
+        self.title = title
+        self.seeds = seeds
+        self.console = Console(stderr=True)
+        self._logged = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("seeds"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._progress.add_task(title, total=seeds, note="")
+
+    def __enter__(self) -> "JobProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, group: Sequence[Replica], outcome: Outcome) -> None:
+        done = len(outcome.kept) + len(outcome.trained) + len(outcome.failed) + len(outcome.elsewhere)
+        epoch = len(group[0].history)
+        now = 100 * np.mean([replica.history[-1][f"val_{metric_of(replica)}"] for replica in group])
+        note = f"{len(group)} training, epoch {epoch}, validation {now:.1f}"
+        self._progress.update(self._task, completed=done, note=note)
+        if not self.console.is_terminal and time.monotonic() - self._logged > LOG_EVERY_SECONDS:
+            self._logged = time.monotonic()
+            print(f"{self.title}: {done}/{self.seeds} seeds done; {note}", file=sys.stderr, flush=True)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Say what became of the job."""
+        done = len(outcome.kept) + len(outcome.trained)
+        self._progress.update(self._task, completed=self.seeds, note="")
+        parts = [f"{len(outcome.trained)} trained", f"{len(outcome.kept)} done before"]
+        parts += [f"{len(outcome.failed)} FAILED"] if outcome.failed else []
+        parts += [f"{len(outcome.elsewhere)} being trained by another process"] if outcome.elsewhere else []
+        print(f"{self.title}: {done}/{self.seeds} seeds done ({', '.join(parts)})", file=sys.stderr, flush=True)
+
+
+def metric_of(replica: Replica) -> str:
+    """The name of the validation metric in a replica's history."""
+    names = [name[4:] for name in replica.history[-1] if name.startswith("val_") and name != "val_loss"]
+    return names[0]

@@ -1,0 +1,62 @@
+"""Where a run came from: versions, commit, machine."""
+
+import platform
+import resource
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from rethinking import __version__, paths
+
+PACKAGES = ("torch", "numpy", "numba", "scikit-learn")
+
+
+@cache
+def software() -> dict[str, Any]:
+    """Versions of the program and of what it computes with, and the commit if it runs from a checkout."""
+    versions = {f"{name}_version": _version(name) for name in PACKAGES}
+    return {"rethinking_version": __version__, "python_version": platform.python_version(), **versions, **_commit()}
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """The device and the most memory this process has used so far, in MiB."""
+    if device.type == "cuda":
+        name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_allocated(device) / 2**20
+    else:
+        name, peak = _processor(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {"device": device.type, "device_name": name, "peak_memory_mib": round(peak)}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> dict[str, Any]:
+    """The commit of the checkout that holds the program; both None when it was installed without one."""
+    root = paths.PACKAGE.parent
+    if not (root / ".git").exists():
+        return {"git_commit": None, "git_dirty": None}
+
+    def git(*command: str) -> str:
+        return subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True).stdout
+
+    try:
+        commit = git("rev-parse", "HEAD").strip()
+        # Results do not make the program another one.
+        return {"git_commit": commit, "git_dirty": bool(git("status", "--porcelain", "--", ".", ":!results").strip())}
+    except (OSError, subprocess.CalledProcessError):
+        return {"git_commit": None, "git_dirty": None}
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,189 @@
+"""The run store: one directory a run, written whole or not at all.
+
+    RUN_ID/config.yaml       the scientific configuration
+    RUN_ID/result.json       one flat record: scores, provenance
+    RUN_ID/history.parquet   a row an epoch
+    RUN_ID/error.txt         instead of a result, if the run failed
+    .locks/                  held while a run trains; the system frees them when a process dies
+    .tmp/                    where directories are written before they are renamed
+
+Any number of processes may work on one store.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import yaml
+from filelock import FileLock, Timeout
+
+from rethinking.errors import UserError
+from rethinking.runs.identity import SCHEMA
+
+State = Literal["done", "failed", "damaged", "running", "missing"]
+
+# What every reader of a result relies on.
+REQUIRED = ("run_id", "cell_id", "schema", "family", "variant", "dataset", "fidelity", "seed", "metric", "files")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the store has under a run's id.
+
+    record: the flat record if the run is done, what is known of the cell if it failed.
+    problem: why it failed, or what is damaged.
+    """
+
+    run_id: str
+    state: State
+    record: dict[str, Any]
+    problem: str = ""
+
+
+class RunStore:
+    """The runs below one folder. Nothing is created until something is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def check_writable(self) -> None:
+        """Raises UserError if runs cannot be written here."""
+        try:
+            (self.folder / ".tmp").mkdir(parents=True, exist_ok=True)
+            (self.folder / ".locks").mkdir(exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder / ".tmp").close()
+        except OSError as error:
+            raise UserError(
+                f"The runs folder {self.folder} cannot be written ({error.strerror}); choose another with runs=DIR."
+            ) from error
+
+    def entry(self, run_id: str) -> Entry:
+        """What is known of one run. Damaged records are described, never raised."""
+        return Entry(run_id, "running", {}) if self._is_locked(run_id) else self.read(run_id)
+
+    def read(self, run_id: str) -> Entry:
+        """What is on disk of one run, whoever may hold it."""
+        path = self.folder / run_id
+        if not path.is_dir():
+            return Entry(run_id, "missing", {})
+        if (path / "error.txt").is_file():
+            return _read_failure(run_id, path)
+        try:
+            return Entry(run_id, "done", _read_result(run_id, path))
+        except (OSError, ValueError) as error:
+            return Entry(run_id, "damaged", {}, str(error))
+
+    def entries(self) -> list[Entry]:
+        """All runs in the store, by id, those that only just train included."""
+        names = {path.name for path in self.folder.glob("[!.]*") if path.is_dir()}
+        names |= {path.stem for path in self.folder.glob(".locks/*.lock") if self._is_locked(path.stem)}
+        return [self.entry(name) for name in sorted(names)]
+
+    def history(self, run_id: str) -> pd.DataFrame:
+        """The learning curves of a finished run, a row an epoch."""
+        return pd.read_parquet(self.folder / run_id / "history.parquet")
+
+    @contextmanager
+    def claim(self, run_id: str) -> Iterator[bool]:
+        """Hold a run while it trains. Yields False if another process holds it."""
+        lock = self._lock(run_id)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            for leftover in (self.folder / ".tmp").glob(f"{run_id}.*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            yield True
+        finally:
+            lock.release()
+
+    def write_result(
+        self, run_id: str, config: dict[str, Any], record: dict[str, Any], history: pd.DataFrame
+    ) -> None:
+        """Keep a finished run. What a failed or damaged one left under the same id gives way."""
+        with self._written(run_id) as part:
+            _write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+            history.to_parquet(part / "history.parquet", index=False)
+            files = {name: _sha256(part / name) for name in ("config.yaml", "history.parquet")}
+            _write_text(part / "result.json", json.dumps({**record, "files": files}, indent=1))
+
+    def write_failure(self, run_id: str, config: dict[str, Any], record: dict[str, Any], error: str) -> None:
+        """Keep why a run failed."""
+        with self._written(run_id) as part:
+            _write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+            _write_text(part / "result.json", json.dumps(record, indent=1))
+            _write_text(part / "error.txt", error)
+
+    @contextmanager
+    def _written(self, run_id: str) -> Iterator[Path]:
+        """A new directory, renamed to the run's own when all is in it."""
+        part = Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self.folder / ".tmp"))
+        os.chmod(part, 0o755)
+        yield part
+        for file in part.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        target = self.folder / run_id
+        if target.exists():
+            os.rename(target, Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self.folder / ".tmp")) / "old")
+        os.rename(part, target)
+        for leftover in (self.folder / ".tmp").glob(f"{run_id}.*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def _lock(self, run_id: str) -> FileLock:
+        return FileLock(self.folder / ".locks" / f"{run_id}.lock", mode=0o644)
+
+    def _is_locked(self, run_id: str) -> bool:
+        if not (self.folder / ".locks" / f"{run_id}.lock").exists():
+            return False
+        try:
+            with self._lock(run_id).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+
+def _read_result(run_id: str, path: Path) -> dict[str, Any]:
+    """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
+    record = json.loads((path / "result.json").read_text())
+    missing = [key for key in REQUIRED if key not in record]
+    if missing:
+        raise ValueError(f"result.json lacks {', '.join(missing)}")
+    if record["run_id"] != run_id:
+        raise ValueError(f"result.json belongs to run {record['run_id']}")
+    for name, expected in record["files"].items():
+        if _sha256(path / name) != expected:
+            raise ValueError(f"{name} is not as it was written")
+    return record
+
+
+def _read_failure(run_id: str, path: Path) -> Entry:
+    problem = (path / "error.txt").read_text().strip()
+    try:
+        record = json.loads((path / "result.json").read_text())
+    except (OSError, ValueError):
+        record = {}
+    return Entry(run_id, "failed", record, problem)
+
+
+def is_stale(entry: Entry) -> bool:
+    """Whether a run was made under another schema version, so that no table may use it."""
+    return entry.record.get("schema", SCHEMA) != SCHEMA
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The replica engine: trains several seeds of a cell together, each as if it were alone."""

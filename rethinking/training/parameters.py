@@ -1,0 +1,44 @@
+"""All parameters of R replicas in one tensor, a row a replica, so that a replica can be taken out."""
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+# A view of a wider tensor is not "dense"; that costs nothing here.
+warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
+
+
+class ReplicaParameters:
+    """Lays the parameters `[R, …]` of a model into `values` [R, P] and their gradients into `grads` [R, P].
+
+    The model's own parameters become views of these, and `rows[r]` is replica r's share as a
+    parameter of its own, for an ordinary torch optimiser.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._parameters = list(model.parameters())
+        self._bind(torch.cat([p.detach().flatten(1) for p in self._parameters], dim=1))
+
+    def _bind(self, values: Tensor) -> None:
+        self.values = values
+        self.grads = torch.zeros_like(values)
+        first = 0
+        for parameter in self._parameters:
+            shape = (len(values), *parameter.shape[1:])
+            last = first + parameter[0].numel()
+            parameter.data = values[:, first:last].view(shape)
+            # Autograd adds into a gradient that is there already.
+            parameter.grad = self.grads[:, first:last].view(shape)
+            first = last
+        self.rows = [nn.Parameter(row) for row in values]
+        for row, grad in zip(self.rows, self.grads, strict=True):
+            row.grad = grad
+
+    def zero_grad(self) -> None:
+        self.grads.zero_()
+
+    def keep(self, replicas: Sequence[int]) -> None:
+        """Go on with these replicas only."""
+        self._bind(self.values[list(replicas)].clone())

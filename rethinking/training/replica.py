@@ -1,0 +1,99 @@
+"""One seed among the replicas of a group: its optimiser, its schedule, its early stopping, its history."""
+
+import math
+from dataclasses import dataclass, field
+
+from torch import nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from rethinking.errors import UserError
+
+
+@dataclass
+class TrainerConfig:
+    """One file of `conf/trainer` (the paper, Section 2.1 and Appendix A).
+
+    batch_size: graphs a step and replica. learning_rate decays by decay_factor after decay_patience
+    epochs without improvement, not below min_learning_rate. Training ends after stop_patience epochs
+    without a strictly better validation metric, or after max_epochs.
+    """
+
+    batch_size: int
+    learning_rate: float
+    min_learning_rate: float
+    decay_factor: float
+    decay_patience: int
+    stop_patience: int
+    max_epochs: int
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "stop_patience", "max_epochs"):
+            if getattr(self, name) < 1:
+                raise UserError(f"trainer.{name}={getattr(self, name)}: expected at least 1.")
+        if self.decay_patience < 0 or not 0 < self.decay_factor < 1:
+            raise UserError(
+                f"trainer.decay_patience={self.decay_patience}, decay_factor={self.decay_factor}: "
+                "expected a patience of at least 0 and a factor between 0 and 1."
+            )
+        if not 0 <= self.min_learning_rate <= self.learning_rate:
+            raise UserError(
+                f"trainer.learning_rate={self.learning_rate}, min_learning_rate={self.min_learning_rate}: "
+                "expected a positive rate, not below the smallest."
+            )
+
+
+@dataclass
+class Replica:
+    """The state of one seed while it trains, apart from its weights.
+
+    history: one flat record per epoch. seconds: this replica's share of the time spent.
+    """
+
+    seed: int
+    optimizer: Adam
+    schedule: ReduceLROnPlateau
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_score: float = -math.inf
+    seconds: float = 0.0
+    error: str | None = None
+
+    @classmethod
+    def start(cls, seed: int, row: nn.Parameter, config: TrainerConfig) -> "Replica":
+        optimizer = Adam([row], lr=config.learning_rate, fused=True)
+        schedule = ReduceLROnPlateau(
+            optimizer,
+            mode="max",
+            factor=config.decay_factor,
+            patience=config.decay_patience,
+            min_lr=config.min_learning_rate,
+        )
+        return cls(seed, optimizer, schedule)
+
+    def move_to(self, row: nn.Parameter) -> None:
+        """Let the optimiser go on with `row`, a copy of its parameter."""
+        (old,) = self.optimizer.param_groups[0]["params"]
+        self.optimizer.param_groups[0]["params"] = [row]
+        if old in self.optimizer.state:
+            self.optimizer.state[row] = self.optimizer.state.pop(old)
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def end_epoch(self, record: dict[str, float], score: float) -> None:
+        """Take note of an epoch. score: the validation metric, higher is better."""
+        self.history.append(record)
+        if not all(map(math.isfinite, record.values())):
+            broken = ", ".join(name for name, value in record.items() if not math.isfinite(value))
+            self.error = f"Training diverged in epoch {len(self.history)}: {broken} is not a finite number."
+        if score > self.best_score:
+            self.best_score = score
+            self.best_epoch = len(self.history)
+        self.schedule.step(score)
+
+    def finished(self, config: TrainerConfig) -> bool:
+        epoch = len(self.history)
+        waited = epoch - self.best_epoch
+        return self.error is not None or waited >= config.stop_patience or epoch >= config.max_epochs

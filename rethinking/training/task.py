@@ -1,0 +1,40 @@
+"""What a model is trained for: its loss and its metrics, for every replica at once."""
+
+from typing import Protocol
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from rethinking.data.dataset import GraphDataset
+
+
+class Task(Protocol):
+    """metric: the name of the score that the schedule and early stopping watch; higher is better."""
+
+    metric: str
+
+    def out_features(self, dataset: GraphDataset) -> int: ...
+
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """The mean loss over each replica's graphs. prediction: [R, B, C]. y: [R, B]. Returns [R]."""
+        ...
+
+    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """The metric over each replica's graphs. Returns [R]."""
+        ...
+
+
+class Classification:
+    """Cross-entropy and accuracy (a fraction)."""
+
+    metric = "accuracy"
+
+    def out_features(self, dataset: GraphDataset) -> int:
+        return dataset.classes
+
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        losses = F.cross_entropy(prediction.flatten(0, 1), y.flatten(), reduction="none")
+        return losses.view_as(y).mean(dim=1)
+
+    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return (prediction.argmax(dim=-1) == y).double().mean(dim=1)
