@@ -17,6 +17,11 @@ def with_neighbour_sum(x: Tensor, topology: Topology) -> Tensor:
     """
     if x.device.type == "cpu":
         return _WithNeighbourSum.apply(x, topology)
+    return scatter_with_neighbour_sum(x, topology)
+
+
+def scatter_with_neighbour_sum(x: Tensor, topology: Topology) -> Tensor:
+    """`with_neighbour_sum` by torch's scatters, for any device."""
     source, target = topology.edge_index_on(x.device)
     flat = x.reshape(-1, x.shape[-1])
     sums = torch.zeros_like(flat).index_add(0, target, flat.index_select(0, source))

@@ -23,32 +23,34 @@ def cluster_max(x: Tensor, clusters: Clusters, coarse: Topology) -> Tensor:
     """
     if x.device.type == "cpu":
         return _ClusterMax.apply(x, clusters, coarse)
-    flat = x.reshape(-1, x.shape[-1])
+    return scatter_cluster_max(x, clusters, coarse)
+
+
+def scatter_cluster_max(x: Tensor, clusters: Clusters, coarse: Topology) -> Tensor:
+    """`cluster_max` by torch's scatters, for any device."""
     members = torch.from_numpy(clusters.members).to(x.device)
     target = torch.from_numpy(clusters.of[clusters.members]).to(x.device)
-    return scatter_max(flat.index_select(0, members), target, coarse.rows).view(
-        coarse.replicas, coarse.width, -1
-    )
-
-
-def scatter_max(x: Tensor, target: Tensor, rows: int) -> Tensor:
-    """The maximum of the rows of `x` [n, F] that share a target. Returns [rows, F], zero where none do."""
-    index = target[:, None].expand_as(x)
-    return x.new_zeros(rows, x.shape[-1]).scatter_reduce(0, index, x, "amax", include_self=False)
+    values = x.flatten(0, 1).index_select(0, members)
+    out = values.new_zeros(coarse.rows, x.shape[-1])
+    out = out.scatter_reduce(0, target[:, None].expand_as(values), values, "amax", include_self=False)
+    return out.view(coarse.replicas, coarse.width, -1)
 
 
 def graph_mean(x: Tensor, topology: Topology) -> Tensor:
     """The mean over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
     if x.device.type == "cpu":
-        means = _GraphMean.apply(x, topology)
-    else:
-        nodes = torch.from_numpy(expand(topology.start, topology.size)).to(x.device)
-        graph = torch.from_numpy(topology.graph).to(x.device).index_select(0, nodes)
-        size = torch.from_numpy(topology.size).to(x.device, x.dtype).clamp(min=1)
-        flat = x.reshape(-1, x.shape[-1]).index_select(0, nodes)
-        sums = flat.new_zeros(len(topology.start), x.shape[-1]).index_add(0, graph, flat)
-        means = sums / size[:, None]
-    return means.view(topology.replicas, -1, x.shape[-1])
+        return _GraphMean.apply(x, topology).view(topology.replicas, -1, x.shape[-1])
+    return scatter_graph_mean(x, topology)
+
+
+def scatter_graph_mean(x: Tensor, topology: Topology) -> Tensor:
+    """`graph_mean` by torch's scatters, for any device."""
+    nodes = expand(topology.start, topology.size)
+    graph = torch.from_numpy(topology.graph[nodes]).to(x.device)
+    values = x.flatten(0, 1).index_select(0, torch.from_numpy(nodes).to(x.device))
+    sums = values.new_zeros(len(topology.start), x.shape[-1]).index_add(0, graph, values)
+    size = torch.from_numpy(topology.size).to(x.device, x.dtype)
+    return (sums / size[:, None]).view(topology.replicas, -1, x.shape[-1])
 
 
 class _ClusterMax(torch.autograd.Function):
@@ -142,7 +144,7 @@ def _mean_forward(x, start, size, out):
             for f in range(x.shape[1]):
                 out[graph, f] += x[row, f]
         for f in range(x.shape[1]):
-            out[graph, f] /= max(size[graph], 1)
+            out[graph, f] /= size[graph]
 
 
 @njit(cache=True, nogil=True)

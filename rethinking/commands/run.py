@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = get_args_parser().parse_args(list(arguments))
     # Hydra composes a configuration even to show its help, so the help needs some choice.
     choice = [f"{group}={options(group)[0]}" for group in ("model", "pooling", "dataset")] if parsed.help else []
-    sys.argv = ["rethinking run", *arguments, *choice]
+    sys.argv = ["rethinking", *arguments, *choice]
     trains = not (parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion)
     try:
         jobs = _check(parsed) if trains else []

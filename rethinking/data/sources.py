@@ -31,13 +31,19 @@ class Places:
 
     @property
     def mirror_folder(self) -> Path | None:
-        return paths.mirror(self.mirror)
+        """The mirror, None if there is none. Raises UserError if the folder named does not exist."""
+        mirror = paths.mirror(self.mirror)
+        if mirror is not None and not mirror.is_dir():
+            raise UserError(f"The folder of raw files {mirror} does not exist; correct data.mirror or RETHINKING_DATA.")
+        return mirror
 
     @property
     def cache_folder(self) -> Path:
+        """Where downloads and processed data are kept; it need not exist yet."""
         return paths.cache(self.cache)
 
     def downloads(self, raw: RawFile) -> Path:
+        """Where a download of `raw` is kept."""
         return self.cache_folder / "raw" / raw.file
 
 
@@ -47,8 +53,6 @@ def find_raw_file(raw: RawFile, places: Places) -> Path:
     Raises UserError when it cannot be had, or when the mirror's copy has another checksum.
     """
     mirror = places.mirror_folder
-    if mirror is not None and not mirror.is_dir():
-        raise UserError(f"The folder of raw files {mirror} does not exist; correct data.mirror or RETHINKING_DATA.")
     if mirror is not None and (mirror / raw.file).is_file():
         return _checked(mirror / raw.file, raw)
     downloaded = places.downloads(raw)

@@ -23,6 +23,11 @@ class Split:
 class Splitter(Protocol):
     """Splits a data set for a seed; parts have the same sizes for every seed."""
 
+    @property
+    def test_to_train(self) -> float:
+        """n_test / n_train if every seed splits the same graphs anew, else 0 (see `paired_difference`)."""
+        ...
+
     def __call__(self, dataset: GraphDataset, seed: int) -> Split: ...
 
 
@@ -35,6 +40,11 @@ class StratifiedSplit:
 
     val: float
     test: float
+
+    @property
+    def test_to_train(self) -> float:
+        """The share of tested to trained graphs: seeds draw from the same graphs."""
+        return self.test / (1 - self.val - self.test)
 
     def __call__(self, dataset: GraphDataset, seed: int) -> Split:
         graphs = np.arange(len(dataset))

@@ -81,7 +81,7 @@ def _claim_missing(settings: Settings, store: RunStore, outcome: Outcome, claims
     for seed in settings.seeds:
         run = run_id(outcome.cell_id, seed)
         claim = ExitStack()
-        if not claim.enter_context(store.claim(run)):
+        if not claim.enter_context(store.claim(run, _head(settings.cell, outcome, seed))):
             outcome.elsewhere.append(seed)
             continue
         # Read under the claim: another process may just have finished it.

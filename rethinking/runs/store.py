@@ -67,7 +67,7 @@ class RunStore:
 
     def entry(self, run_id: str) -> Entry:
         """What is known of one run. Damaged records are described, never raised."""
-        return Entry(run_id, "running", {}) if self._is_locked(run_id) else self.read(run_id)
+        return Entry(run_id, "running", self._claimed(run_id)) if self._is_locked(run_id) else self.read(run_id)
 
     def read(self, run_id: str) -> Entry:
         """What is on disk of one run, whoever may hold it."""
@@ -92,8 +92,11 @@ class RunStore:
         return pd.read_parquet(self.folder / run_id / "history.parquet")
 
     @contextmanager
-    def claim(self, run_id: str) -> Iterator[bool]:
-        """Hold a run while it trains. Yields False if another process holds it."""
+    def claim(self, run_id: str, head: dict[str, Any]) -> Iterator[bool]:
+        """Hold a run while it trains. Yields False if another process holds it.
+
+        head: what others are told of the run meanwhile.
+        """
         lock = self._lock(run_id)
         try:
             lock.acquire(timeout=0)
@@ -103,6 +106,7 @@ class RunStore:
         try:
             for leftover in (self.folder / ".tmp").glob(f"{run_id}.*"):
                 shutil.rmtree(leftover, ignore_errors=True)
+            _write_text(self.folder / ".locks" / f"{run_id}.json", json.dumps(head))
             yield True
         finally:
             lock.release()
@@ -142,6 +146,13 @@ class RunStore:
 
     def _lock(self, run_id: str) -> FileLock:
         return FileLock(self.folder / ".locks" / f"{run_id}.lock", mode=0o644)
+
+    def _claimed(self, run_id: str) -> dict[str, Any]:
+        """What the process that trains a run has said of it."""
+        try:
+            return json.loads((self.folder / ".locks" / f"{run_id}.json").read_text())
+        except (OSError, ValueError):
+            return {}
 
     def _is_locked(self, run_id: str) -> bool:
         if not (self.folder / ".locks" / f"{run_id}.lock").exists():

@@ -47,7 +47,10 @@ def train_group(
     build: makes the network for a number of replicas. splits: one a seed, of equal sizes.
     A replica's numbers equal those of its seed trained alone, up to the order of summation.
     A replica whose loss is not finite is yielded with its `error` set; the others go on.
+    Raises ValueError if the splits differ in size.
     """
+    if len({tuple(map(len, (split.train, split.val, split.test))) for split in splits}) > 1:
+        raise ValueError("the splits of a group need equal sizes, so that all replicas take the same steps")
     network = build(len(seeds))
     initialise(network, seeds)
     group = _Group(network.to(device), dataset, splits, seeds, task, config, device)

@@ -1,0 +1,65 @@
+"""`rethinking status`: how far every cell of a run store is, and what the tables still lack."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rethinking.analysis.tables import make_table, missing_cells, table_names
+from rethinking.analysis.tidy import read_results
+from rethinking.runs.store import Entry, RunStore, is_stale
+
+STATES = ("done", "running", "failed", "damaged", "stale")
+
+
+def status(runs: Path, results: Path) -> int:
+    """Print the grid. Returns the exit status."""
+    console = Console(soft_wrap=True, highlight=False)
+    store = RunStore(runs)
+    entries = store.entries()
+    if entries:
+        console.print(_grid(entries, f"Runs in {runs}/"))
+    else:
+        console.print(f"There are no runs in {runs}/ yet; `rethinking run` trains some.")
+    for entry in entries:
+        if entry.state in ("failed", "damaged"):
+            last = entry.problem.splitlines()[-1] if entry.problem else "no reason recorded"
+            console.print(f"{entry.state}: {runs / entry.run_id}: {escape(last)}")
+    if any(entry.state == "damaged" for entry in entries):
+        console.print("Damaged runs count as missing; running the same command again trains them anew.")
+    _print_missing(console, store, results)
+    return 0
+
+
+def _grid(entries: list[Entry], title: str) -> Table:
+    """A row a cell, a column a state."""
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    heads: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        cell = entry.run_id.rpartition("-s")[0] or entry.run_id
+        counts[cell]["stale" if is_stale(entry) else entry.state] += 1
+        if "family" in entry.record:
+            heads[cell] = tuple(str(entry.record[key]) for key in ("dataset", "family", "variant", "fidelity"))
+    table = Table(title=title, title_style="bold", title_justify="left")
+    for heading in ("data set", "family", "variant", "fidelity", "cell"):
+        table.add_column(heading)
+    shown = [state for state in STATES if any(states[state] for states in counts.values())]
+    for state in shown:
+        table.add_column(state, justify="right")
+    for cell in sorted(counts, key=lambda cell: (heads.get(cell, ("~",)), cell)):
+        numbers = [str(counts[cell][state] or "·") for state in shown]
+        table.add_row(*heads.get(cell, ("?",) * 4), cell, *numbers)
+    return table
+
+
+def _print_missing(console: Console, store: RunStore, results: Path) -> None:
+    """What the paper's tables lack, counting collected results too."""
+    everything = read_results(store, results)
+    for name in table_names():
+        lacking = missing_cells(make_table(name, everything))
+        if lacking:
+            console.print(f"Table {name} lacks:")
+        for cell in lacking:
+            console.print(f"  {cell.row} on {cell.dataset}: {cell.seeds_done}/{cell.seeds_wanted} seeds done")

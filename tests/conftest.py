@@ -1,0 +1,81 @@
+"""What the tests share: small random data sets, and the folder of real raw files where there is one."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rethinking.data.batches import lay_out
+from rethinking.data.dataset import GraphDataset, build_dataset
+from rethinking.data.digits import read_digits
+from rethinking.pooling.topology import Topology
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).parent.parent
+
+
+def random_dataset(seed: int, graphs: int = 30, directed: bool = False, features: int = 5) -> GraphDataset:
+    """Random graphs of 1 to 12 nodes, some without edges."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 13, graphs)
+    graph_of_node = np.repeat(np.arange(graphs), sizes)
+    pairs = []
+    for first, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
+        adjacency = np.triu(rng.random((size, size)) < rng.choice([0.0, 0.2, 0.5]), 1)
+        if directed:
+            adjacency |= np.tril(rng.random((size, size)) < 0.2, -1)
+        else:
+            adjacency |= adjacency.T
+        pairs.append(first + np.stack(np.nonzero(adjacency)))
+    x = rng.standard_normal((len(graph_of_node), features)).astype(np.float32)
+    y = np.arange(graphs) % 2
+    return build_dataset("random", graph_of_node, np.concatenate(pairs, axis=1), x, y)
+
+
+@pytest.fixture(params=[False, True], ids=["undirected", "directed"])
+def dataset(request: pytest.FixtureRequest) -> GraphDataset:
+    return random_dataset(7, directed=request.param)
+
+
+@pytest.fixture
+def topology(dataset: GraphDataset) -> Topology:
+    """Three replicas, each with another batch of six graphs."""
+    graphs = np.random.default_rng(1).permutation(len(dataset))[:18].reshape(3, 6)
+    return lay_out(dataset, graphs)[0]
+
+
+@pytest.fixture(scope="session")
+def digits() -> GraphDataset:
+    return read_digits(None, "digits", neighbours=8)
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder with the real raw files. Tests of what a user without it meets do not ask for it."""
+    chosen = os.environ.get("RETHINKING_DATA")
+    if not chosen or not Path(chosen).is_dir():
+        pytest.skip("no folder with raw files: set RETHINKING_DATA to check the real data sets")
+    return Path(chosen)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def rethinking(tmp_path: Path, cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the real command line in an empty folder, as a user would."""
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        settings = os.environ | {"RETHINKING_CACHE": str(cache), "COLUMNS": "200"} | environment
+        command = [sys.executable, "-m", "rethinking", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=200)
+
+    return call

@@ -1,0 +1,172 @@
+"""R replicas equal R single runs; replicas leave when they are done; variants with one seed are paired."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rethinking.data.batches import Batches
+from rethinking.data.dataset import GraphDataset
+from rethinking.data.split import Split, StratifiedSplit
+from rethinking.models.graclus import Graclus
+from rethinking.models.layers import Linear, ReplicaLayer, initialise
+from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching
+from rethinking.training.group import train_group
+from rethinking.training.replica import Replica, TrainerConfig
+from rethinking.training.task import Classification
+from tests.conftest import random_dataset
+
+CONFIG = TrainerConfig(
+    batch_size=8,
+    learning_rate=1e-2,
+    min_learning_rate=1e-5,
+    decay_factor=0.5,
+    decay_patience=1,
+    stop_patience=4,
+    max_epochs=12,
+)
+SPLITTER = StratifiedSplit(val=0.2, test=0.2)
+
+
+def train(
+    dataset: GraphDataset, seeds: Sequence[int], select: Matching | None = None, config: TrainerConfig = CONFIG
+) -> dict[int, Replica]:
+    replicas = train_group(
+        build=lambda r: Graclus(r, dataset.in_features, 2, select or NeighbourMatching(), 2, 16, 2),
+        dataset=dataset,
+        splits=[SPLITTER(dataset, seed) for seed in seeds],
+        seeds=seeds,
+        task=Classification(),
+        config=config,
+        evaluation_batch_size=16,
+        device=torch.device("cpu"),
+        on_epoch=lambda group: None,
+    )
+    return {replica.seed: replica for replica in replicas}
+
+
+def test_replicas_equal_single_runs_to_the_end(dataset: GraphDataset) -> None:
+    """The whole training, with early stopping and a shrinking group."""
+    seeds = [0, 1, 2, 3]
+    together = train(dataset, seeds)
+    assert len({len(replica.history) for replica in together.values()}) > 1, "no replica left early"
+    for seed in seeds:
+        alone = train(dataset, [seed])[seed]
+        assert alone.best_epoch == together[seed].best_epoch
+        assert len(alone.history) == len(together[seed].history)
+        for ours, expected in zip(together[seed].history, alone.history, strict=True):
+            assert ours == pytest.approx(expected, abs=1e-4)
+
+
+def test_gradients_equal_those_of_single_runs(digits: GraphDataset) -> None:
+    seeds = [0, 1, 2]
+    graphs = np.random.default_rng(0).permutation(len(digits))[:24].reshape(3, 8)
+    keys = np.array([5, 6, 7], np.uint64)
+
+    def gradients(replicas: list[int]) -> dict[str, Tensor]:
+        model = Graclus(len(replicas), 3, 10, NeighbourMatching(), 3, 64, 2)
+        initialise(model, [seeds[r] for r in replicas])
+        batch = Batches(digits, torch.device("cpu")).batch(graphs[replicas], keys[replicas])
+        prediction = model(batch.x, model.prepare(batch.topology, batch.keys))
+        Classification().loss(prediction, batch.y).sum().backward()
+        return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+    together = gradients([0, 1, 2])
+    for r in range(3):
+        for name, gradient in gradients([r]).items():
+            assert gradient.abs().max() > 0
+            assert torch.allclose(together[name][r], gradient[0], atol=1e-5), name
+
+
+def test_variants_with_one_seed_share_split_initial_weights_and_order() -> None:
+    """Differences between variants are paired by construction."""
+    dataset = random_dataset(7)
+    seen: dict[str, list] = {}
+    for select in (NeighbourMatching(), ComplementMatching()):
+        record = seen.setdefault(type(select).__name__, [])
+
+        class Recording(Graclus):
+            def prepare(self, topology, keys, record=record):
+                if self.training:
+                    record.append((keys.copy(), {n: p.detach().clone() for n, p in self.named_parameters()}))
+                return super().prepare(topology, keys)
+
+        for _ in train_group(
+            lambda r, select=select, kind=Recording: kind(r, dataset.in_features, 2, select, 2, 16, 2),
+            dataset, [SPLITTER(dataset, 3)], [3], Classification(), CONFIG, 16, torch.device("cpu"), lambda group: None,
+        ):  # fmt: skip
+            pass
+    learned, complement = seen.values()
+    for name, value in learned[0][1].items():
+        assert torch.equal(value, complement[0][1][name])
+    # The keys are made from the graphs' numbers, so equal keys mean equal graphs in equal order.
+    for (ours, _), (theirs, _) in zip(learned, complement, strict=False):
+        assert np.array_equal(ours, theirs)
+    assert not torch.equal(learned[2][1]["out.weight"], complement[2][1]["out.weight"])
+
+
+def test_seeds_differ() -> None:
+    dataset = random_dataset(7)
+    a, b = SPLITTER(dataset, 0), SPLITTER(dataset, 1)
+    assert not np.array_equal(a.test, b.test)
+    replicas = train(dataset, [0, 1])
+    assert replicas[0].history[0]["train_loss"] != replicas[1].history[0]["train_loss"]
+
+
+def test_early_stopping_and_the_best_epoch() -> None:
+    """The test score is that of the first epoch with the best validation score; patience counts from there."""
+    for replica in train(random_dataset(7), [0, 1, 2]).values():
+        scores = [record["val_accuracy"] for record in replica.history]
+        assert replica.best_epoch == 1 + int(np.argmax(scores))
+        waited = len(scores) - replica.best_epoch
+        assert waited == CONFIG.stop_patience or len(scores) == CONFIG.max_epochs
+        assert waited <= CONFIG.stop_patience
+
+
+class Exploding(ReplicaLayer):
+    """Predicts NaN for replicas whose seed is odd, from the second epoch on."""
+
+    def __init__(self, replicas: int) -> None:
+        super().__init__()
+        self.linear = Linear(replicas, 5, 2)
+        self.broken = nn.Parameter(torch.zeros(replicas, 1, 1), requires_grad=False)
+        self.passes = 0
+
+    def reset(self, draw) -> None:
+        self.broken[1::2] = math.nan
+
+    def prepare(self, topology, keys):
+        return topology
+
+    def forward(self, x: Tensor, topology) -> Tensor:
+        self.passes += 1
+        x = torch.stack([x[r, topology.start.reshape(len(x), -1)[r] - r * topology.width] for r in range(len(x))])
+        return self.linear(x) + (self.broken if self.passes > 8 else 0)
+
+
+def test_a_diverging_replica_fails_alone() -> None:
+    dataset = random_dataset(7)
+    replicas = {
+        replica.seed: replica
+        for replica in train_group(
+            Exploding, dataset, [SPLITTER(dataset, s) for s in range(3)], range(3), Classification(), CONFIG, 16,
+            torch.device("cpu"), lambda group: None,
+        )  # fmt: skip
+    }
+    assert "not a finite number" in replicas[1].error
+    assert replicas[0].error is None and replicas[2].error is None
+    assert len(replicas[1].history) < len(replicas[0].history)
+
+
+def test_splits_of_unequal_sizes_are_refused() -> None:
+    dataset = random_dataset(7)
+    splits = [Split(np.arange(n), np.arange(n, n + 5), np.arange(n + 5, n + 10)) for n in (10, 12)]
+    with pytest.raises(ValueError, match="equal sizes"):
+        list(
+            train_group(
+                Exploding, dataset, splits, [0, 1], Classification(), CONFIG, 16, torch.device("cpu"), lambda g: None
+            )
+        )
