@@ -31,9 +31,11 @@ def scatter_cluster_max(x: Tensor, clusters: Clusters, coarse: Topology) -> Tens
     members = torch.from_numpy(clusters.members).to(x.device)
     target = torch.from_numpy(clusters.of[clusters.members]).to(x.device)
     values = x.flatten(0, 1).index_select(0, members)
-    out = values.new_zeros(coarse.rows, x.shape[-1])
+    # Not from zero: a maximum of zero would then share its gradient with the start value.
+    out = values.new_full((coarse.rows, x.shape[-1]), -torch.inf)
     out = out.scatter_reduce(0, target[:, None].expand_as(values), values, "amax", include_self=False)
-    return out.view(coarse.replicas, coarse.width, -1)
+    empty = torch.from_numpy(np.diff(clusters.ptr) == 0).to(x.device)
+    return out.masked_fill(empty[:, None], 0).view(coarse.replicas, coarse.width, -1)
 
 
 def graph_mean(x: Tensor, topology: Topology) -> Tensor:
