@@ -49,9 +49,7 @@ class Graclus(nn.Module):
         self.pools = layers - 1
         convs = self.pools + convs_before_pool - 1
         widths = [in_features] + [hidden] * convs
-        self.convs = nn.ModuleList(
-            GraphConv(replicas, width, hidden) for width in widths[:-1]
-        )
+        self.convs = nn.ModuleList(GraphConv(replicas, width, hidden) for width in widths[:-1])
         self.head = Linear(replicas, hidden, hidden)
         self.out = Linear(replicas, hidden, out_features)
 

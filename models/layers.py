@@ -28,11 +28,12 @@ class ReplicaLayer(nn.Module):
     """A layer with parameters of its own; `initialise` calls its `reset`."""
 
     def reset(self, draw: Draw) -> None:
+        """Draw the initial value of every parameter of this layer."""
         raise NotImplementedError
 
 
 class Linear(ReplicaLayer):
-    """y = x W + b. x: [R, N, in]. Returns [R, N, out]. Initialised as `torch.nn.Linear`."""
+    """x W + b, initialised as `torch.nn.Linear`."""
 
     def __init__(self, replicas: int, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -40,11 +41,13 @@ class Linear(ReplicaLayer):
         self.bias = nn.Parameter(torch.empty(replicas, 1, out_features))
 
     def reset(self, draw: Draw) -> None:
+        """U(±1/√in) for weight and bias."""
         bound = 1 / math.sqrt(self.weight.shape[1])
         draw(self.weight, "weight", bound)
         draw(self.bias, "bias", bound)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out]."""
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -61,6 +64,7 @@ class GraphConv(ReplicaLayer):
         self.bias = nn.Parameter(torch.empty(replicas, 1, out_features))
 
     def reset(self, draw: Draw) -> None:
+        """U(±1/√in) for weight and bias."""
         bound = 1 / math.sqrt(self.in_features)
         draw(self.weight, "weight", bound)
         draw(self.bias, "bias", bound)

@@ -21,9 +21,7 @@ def coarsen(topology: Topology, partner: np.ndarray) -> tuple[Clusters, Topology
     out_ptr, out_rows = in_ptr, in_rows
     if topology.directed:
         out_ptr, out_rows = _merge_edges(topology.out_ptr, topology.out_rows, of, ptr, members)
-    coarse = Topology(
-        topology.replicas, width, start, count, in_ptr, in_rows, out_ptr, out_rows
-    )
+    coarse = Topology(topology.replicas, width, start, count, in_ptr, in_rows, out_ptr, out_rows)
     return clusters, coarse
 
 

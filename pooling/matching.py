@@ -14,7 +14,6 @@ from numba import njit
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import below, mix
 
-
 # Separates the stream that picks partners from the one that orders the nodes.
 CHOICE = np.uint64(1 << 40)
 
@@ -41,7 +40,8 @@ class NeighbourMatching:
     is_trainable = False
 
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
-        return _match_neighbours(*_arrays(topology), topology.directed, keys)
+        """See `Matching.draw`."""
+        return _match_neighbours(topology.start, topology.size, *_edges(topology), topology.directed, keys)
 
 
 class ComplementMatching:
@@ -51,18 +51,12 @@ class ComplementMatching:
     is_trainable = False
 
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
-        return _match_non_neighbours(*_arrays(topology), keys)
+        """See `Matching.draw`."""
+        return _match_non_neighbours(topology.start, topology.size, *_edges(topology), keys)
 
 
-def _arrays(topology: Topology) -> tuple[np.ndarray, ...]:
-    return (
-        topology.start,
-        topology.size,
-        topology.in_ptr,
-        topology.in_rows,
-        topology.out_ptr,
-        topology.out_rows,
-    )
+def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    return topology.in_ptr, topology.in_rows, topology.out_ptr, topology.out_rows
 
 
 @njit(cache=True, nogil=True)

@@ -70,9 +70,7 @@ class _ClusterMax(torch.autograd.Function):
         x, out = ctx.saved_tensors
         grad_x = torch.zeros_like(x)
         clusters = ctx.clusters
-        _max_backward(
-            _rows(x), _rows(out), _rows(grad.contiguous()), clusters.ptr, clusters.members, _rows(grad_x)
-        )
+        _max_backward(_rows(x), _rows(out), _rows(grad.contiguous()), clusters.ptr, clusters.members, _rows(grad_x))
         return grad_x, None, None
 
 

@@ -41,6 +41,7 @@ class Topology:
 
     @property
     def directed(self) -> bool:
+        """Whether some edge has no reverse."""
         return self.in_rows is not self.out_rows
 
     @cached_property
@@ -57,6 +58,7 @@ class Topology:
         return graph
 
     def edge_index_on(self, device: torch.device) -> torch.Tensor:
+        """`edge_index` as a tensor on a device."""
         return torch.from_numpy(self.edge_index).to(device)
 
 

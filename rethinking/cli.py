@@ -63,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--format", choices=["screen", "markdown", "csv"], default="screen", help="default: screen")
     _add_places(table)
 
-    collect = _add(commands, "collect", _collect, "add the finished runs of a store to the tidy files of a results folder")
+    collect = _add(
+        commands, "collect", _collect, "add the finished runs of a store to the tidy files of a results folder"
+    )
     _add_places(collect)
 
     data = _add(commands, "data", _data, "what data sets there are, and whether they are what the paper used")
@@ -86,9 +88,15 @@ def _add(
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", type=Path, default=paths.DEFAULT_RUNS, metavar="DIR", help="run store (default: runs)")
     parser.add_argument(
-        "--results", type=Path, default=paths.DEFAULT_RESULTS, metavar="DIR", help="collected results (default: results)"
+        "--runs", type=Path, default=paths.DEFAULT_RUNS, metavar="DIR", help="run store (default: runs)"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=paths.DEFAULT_RESULTS,
+        metavar="DIR",
+        help="collected results (default: results)",
     )
 
 

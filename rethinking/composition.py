@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rethinking import paths
-from rethinking.config import KEYS, ImpossiblePair, Settings, register_resolvers, settings
+from rethinking.config import KEYS, ImpossiblePairError, Settings, register_resolvers, settings
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
 
@@ -29,7 +29,7 @@ def compose_job(overrides: Sequence[str]) -> Settings:
         config = compose("config", overrides=list(overrides))
         try:
             job = settings(config)
-        except ImpossiblePair as error:
+        except ImpossiblePairError as error:
             possible = ", ".join(_possible_variants(config, overrides))
             raise UserError(f"{error} Possible with this model: pooling={possible}.") from error
     job.cell.check()

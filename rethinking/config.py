@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_type_hints
 
 import torch
 from hydra.errors import HydraException
@@ -38,6 +39,7 @@ class Cell:
 
     @property
     def title(self) -> str:
+        """The cell in words, without its numbers."""
         return f"{self.family} / {self.variant} / {self.dataset.name}"
 
     def build(self, dataset: GraphDataset, task: Task) -> Callable[[int], nn.Module]:
@@ -54,14 +56,17 @@ class Cell:
         """Raises UserError if the network cannot be made as configured."""
         try:
             network = instantiate(self.network, _partial_=True)
+            _check_types(network)
             network(replicas=1, in_features=1, out_features=1, select=instantiate(self.select))
         except (HydraException, TypeError, ValueError) as error:
             raise UserError(f"model={self.family} cannot be made with these settings: {error}") from error
 
     def task(self) -> Task:
+        """What the model is trained for."""
         return instantiate(self.dataset.task)
 
     def splitter(self) -> Splitter:
+        """What splits the data set for a seed."""
         return instantiate(self.dataset.split)
 
 
@@ -80,14 +85,16 @@ class Settings:
     places: Places
 
 
-class ImpossiblePair(UserError):
+class ImpossiblePairError(UserError):
     """A variant that has no Select of the kind the family needs."""
 
 
 # Every key of a composed configuration, beside `hydra`.
 KEYS = frozenset(
-    "model pooling dataset trainer fidelity seeds device replicas threads evaluation_batch_size runs "
-    "retry_failed data".split()
+    {
+        *("model", "pooling", "dataset", "trainer", "fidelity"),
+        *("seeds", "device", "replicas", "threads", "evaluation_batch_size", "runs", "retry_failed", "data"),
+    }
 )
 
 # Typed forms of the parts of the configuration; Hydra's values are checked against them.
@@ -114,7 +121,7 @@ def settings(config: DictConfig) -> Settings:
         raise UserError(f"Unknown key {', '.join(sorted(unknown))}; expected one of {', '.join(sorted(KEYS))}.")
     select = config.pooling.select.get(config.model.select_kind)
     if select is None:
-        raise ImpossiblePair(f"model={config.model.name} cannot be combined with pooling={config.pooling.name}.")
+        raise ImpossiblePairError(f"model={config.model.name} cannot be combined with pooling={config.pooling.name}.")
     if config.device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={config.device} is unknown; expected auto, cpu or cuda.")
     cell = Cell(
@@ -122,8 +129,8 @@ def settings(config: DictConfig) -> Settings:
         variant=config.pooling.name,
         fidelity=config.fidelity.name,
         dataset=_typed(config, "dataset"),
-        network=OmegaConf.to_container(config.model.network, resolve=True),
-        select=OmegaConf.to_container(select, resolve=True),
+        network=_plain(config.model.network),
+        select=_plain(select),
         trainer=_typed(config, "trainer"),
     )
     return Settings(
@@ -168,10 +175,27 @@ def _with_class_names(value: Any) -> Any:
     """Hydra targets by the name of the class alone, so that moving a module changes no identity."""
     if isinstance(value, dict):
         return {
-            "class" if key == "_target_" else key: entry.rpartition(".")[2] if key == "_target_" else _with_class_names(entry)
+            "class" if key == "_target_" else key: entry.rpartition(".")[2]
+            if key == "_target_"
+            else _with_class_names(entry)
             for key, entry in value.items()
         }
     return value
+
+
+def _check_types(network: partial[nn.Module]) -> None:
+    """Raises TypeError for an argument that is not of the plain type the constructor declares."""
+    declared = get_type_hints(network.func.__init__)
+    for name, value in network.keywords.items():
+        expected = declared.get(name)
+        if expected in (int, float, bool, str) and not isinstance(
+            value, (int, float) if expected is float else expected
+        ):
+            raise TypeError(f"{name}={value}; expected {expected.__name__}")
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
 def _typed(config: DictConfig, key: str) -> Any:

@@ -46,6 +46,7 @@ class JobProgress(AbstractContextManager["JobProgress"]):
         self._progress.stop()
 
     def __call__(self, group: Sequence[Replica], outcome: Outcome) -> None:
+        """Show the replicas that still train, and how many seeds are done."""
         done = len(outcome.kept) + len(outcome.trained) + len(outcome.failed) + len(outcome.elsewhere)
         epoch = len(group[0].history)
         now = 100 * np.mean([replica.history[-1][f"val_{metric_of(replica)}"] for replica in group])

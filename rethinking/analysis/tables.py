@@ -26,6 +26,7 @@ class Unit:
     digits: int
 
     def show(self, mean: float, std: float) -> str:
+        """Mean ± standard deviation; the latter is left out if it is NaN."""
         return f"{mean:.{self.digits}f}" + ("" if np.isnan(std) else f" ± {std:.{self.digits}f}")
 
 
@@ -108,9 +109,7 @@ def make_table(name: str, results: Results) -> Table:
             )
         difference = compare_cells(trained[first], scores[first], scores[second]) if first in trained else None
         comparisons[title] = Comparison(title, unit, difference)
-    return Table(
-        spec["title"], list(spec["rows"]), list(spec["columns"].values()), cells, (first, second), comparisons
-    )
+    return Table(spec["title"], list(spec["rows"]), list(spec["columns"].values()), cells, (first, second), comparisons)
 
 
 def compare_cells(cell: Cell, first: pd.Series, second: pd.Series) -> PairedDifference | None:

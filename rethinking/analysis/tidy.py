@@ -1,9 +1,9 @@
 """Runs as tidy data frames, and the files of `results/` that hold them.
 
-    runs.csv                a row a run, split and metric
-    provenance.csv          a row a run: versions, commit, machine, time
-    cells.yaml              the scientific configuration of every cell
-    histories/CELL.parquet  a row a run and epoch: learning curves
+runs.csv                a row a run, split and metric
+provenance.csv          a row a run: versions, commit, machine, time
+cells.yaml              the scientific configuration of every cell
+histories/CELL.parquet  a row a run and epoch: learning curves
 """
 
 from collections.abc import Sequence
@@ -133,10 +133,14 @@ def _read_csv(path: Path, needed: list[str]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); restore it or name another folder with --results.") from error
+        raise UserError(
+            f"{path} cannot be read ({error}); restore it or name another folder with --results."
+        ) from error
     missing = [column for column in needed if column not in frame]
     if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; restore it or name another folder with --results.")
+        raise UserError(
+            f"{path} lacks the columns {', '.join(missing)}; restore it or name another folder with --results."
+        )
     return frame
 
 

@@ -1,9 +1,11 @@
 """`rethinking run`: a Hydra application; one job is one cell with all its seeds."""
 
+import argparse
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -11,16 +13,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from rethinking import paths
-from rethinking.analysis.summary import print_summary
 from rethinking.composition import VERSION_BASE, compose_job, expand_sweep, explain, options
 from rethinking.config import Settings, choose_device, register_resolvers, settings
+from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
 
 
-class RunsFailed(Exception):
+class RunsFailedError(Exception):
     """Some runs of a job failed; what and why is in the store and has been printed."""
 
 
@@ -38,22 +40,27 @@ def main(arguments: Sequence[str]) -> int:
         jobs = _check(parsed) if trains else []
         _application()
         if jobs:
+            # Imported late: refusing bad input should not wait for the statistics.
+            from rethinking.analysis.summary import print_summary
+
             print_summary(jobs)
     except HydraException as error:
         raise UserError(explain(error)) from error
-    except RunsFailed:
+    except RunsFailedError:
         return 1
     return 0
 
 
-def _check(parsed) -> list[Settings]:
+def _check(parsed: argparse.Namespace) -> list[Settings]:
     """Compose every job of a sweep and refuse what cannot run, before any work."""
-    search_path = [f"hydra.searchpath=[file://{os.path.abspath(parsed.config_dir)}]"] if parsed.config_dir else []
+    search_path = [f"hydra.searchpath=[file://{Path(parsed.config_dir).resolve()}]"] if parsed.config_dir else []
     sweep = expand_sweep(parsed.overrides) if parsed.multirun else [parsed.overrides]
     jobs = [compose_job([*overrides, *search_path]) for overrides in sweep]
     for job in jobs:
         choose_device(job.device)
         RunStore(job.runs).check_writable()
+    for job in {job.cell.dataset.name: job for job in jobs}.values():
+        load(job.cell.dataset, job.places)
     return jobs
 
 
@@ -68,14 +75,14 @@ def _application(config: DictConfig) -> None:
         except Exception as error:
             # The other jobs of a sweep go on.
             _say(f"{job.cell.title}: {error}" if isinstance(error, UserError) else traceback.format_exc())
-            raise RunsFailed from error
+            raise RunsFailedError from error
         progress.finish(outcome)
     if outcome.failed:
         store = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
         for seed, reason in outcome.failed.items():
             _say(f"{job.cell.title} seed {seed} failed: {reason.strip().splitlines()[-1]}")
         _say(f"The reasons are in {store}; retry_failed=true tries again.")
-        raise RunsFailed
+        raise RunsFailedError
 
 
 def _say(text: str) -> None:

@@ -34,14 +34,17 @@ class GraphDataset:
 
     @property
     def directed(self) -> bool:
+        """Whether some edge has no reverse."""
         return self.in_rows is not self.out_rows
 
     @property
     def in_features(self) -> int:
+        """The width of a node's features."""
         return self.x.shape[1]
 
     @property
     def classes(self) -> int:
+        """The number of classes."""
         return int(self.y.max()) + 1
 
     @cached_property

@@ -4,6 +4,8 @@ Made in the manner of SMNIST (Dwivedi et al. 2020), with a pixel in place of a s
 the whole pipeline can be tried without a download.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -22,10 +24,7 @@ def read_digits(path: None, name: str, neighbours: int) -> GraphDataset:
     intensity = digits.images[graph_of_node, row, column] / FULL_INK
     centre = np.stack([row, column], axis=1) / digits.images.shape[1]
     starts = np.searchsorted(graph_of_node, np.arange(len(digits.images) + 1))
-    edges = [
-        first + nearest_by_similarity(centre[first:last], neighbours)
-        for first, last in zip(starts[:-1], starts[1:], strict=True)
-    ]
+    edges = [first + nearest_by_similarity(centre[first:last], neighbours) for first, last in pairwise(starts)]
     x = np.column_stack([intensity, centre]).astype(np.float32)
     return build_dataset(name, graph_of_node, np.concatenate(edges, axis=1), x, digits.target)
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -64,7 +63,11 @@ def load(config: DatasetConfig, places: Places) -> GraphDataset:
 
 def cache_folder(config: DatasetConfig, places: Places) -> Path:
     """Where the processed data set lies; another folder for every change of the reading rules."""
-    rules: Mapping[str, Any] = {"version": CACHE_VERSION, "read": config.read, "sha256": config.raw and config.raw.sha256}
+    rules: Mapping[str, Any] = {
+        "version": CACHE_VERSION,
+        "read": config.read,
+        "sha256": config.raw and config.raw.sha256,
+    }
     key = hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
     return places.cache_folder / "processed" / f"{config.name}-{key}"
 
@@ -90,6 +93,6 @@ def _write_cache(dataset: GraphDataset, folder: Path) -> None:
             if isinstance(value, np.ndarray) and (dataset.directed or not field.name.startswith("out_")):
                 np.save(part / f"{field.name}.npy", value)
         shutil.rmtree(folder, ignore_errors=True)
-        os.rename(part, folder)
+        part.rename(folder)
     except OSError as error:
         log.warning("The processed data set could not be kept in %s (%s).", folder, error)

@@ -28,7 +28,9 @@ class Splitter(Protocol):
         """n_test / n_train if every seed splits the same graphs anew, else 0 (see `paired_difference`)."""
         ...
 
-    def __call__(self, dataset: GraphDataset, seed: int) -> Split: ...
+    def __call__(self, dataset: GraphDataset, seed: int) -> Split:
+        """Raises UserError if the data set cannot be split so."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,13 @@ class StratifiedSplit:
         return self.test / (1 - self.val - self.test)
 
     def __call__(self, dataset: GraphDataset, seed: int) -> Split:
+        """The split of the seed's `split` stream. Raises UserError if a class is too small to be in every part."""
         graphs = np.arange(len(dataset))
         state = np.random.RandomState(stream(seed, "split").integers(2**32))
         sizes = {part: round(getattr(self, part) * len(graphs)) for part in ("val", "test")}
         try:
-            rest, test = train_test_split(
-                graphs, test_size=sizes["test"], stratify=dataset.y, random_state=state
-            )
-            train, val = train_test_split(
-                rest, test_size=sizes["val"], stratify=dataset.y[rest], random_state=state
-            )
+            rest, test = train_test_split(graphs, test_size=sizes["test"], stratify=dataset.y, random_state=state)
+            train, val = train_test_split(rest, test_size=sizes["val"], stratify=dataset.y[rest], random_state=state)
         except ValueError as error:
             raise UserError(
                 f"{dataset.name} is too small for a stratified split of {self.val:.0%} and {self.test:.0%}: {error}"

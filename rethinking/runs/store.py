@@ -111,9 +111,7 @@ class RunStore:
         finally:
             lock.release()
 
-    def write_result(
-        self, run_id: str, config: dict[str, Any], record: dict[str, Any], history: pd.DataFrame
-    ) -> None:
+    def write_result(self, run_id: str, config: dict[str, Any], record: dict[str, Any], history: pd.DataFrame) -> None:
         """Keep a finished run. What a failed or damaged one left under the same id gives way."""
         with self._written(run_id) as part:
             _write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
@@ -132,15 +130,15 @@ class RunStore:
     def _written(self, run_id: str) -> Iterator[Path]:
         """A new directory, renamed to the run's own when all is in it."""
         part = Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self.folder / ".tmp"))
-        os.chmod(part, 0o755)
+        part.chmod(0o755)
         yield part
         for file in part.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
         target = self.folder / run_id
         if target.exists():
-            os.rename(target, Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self.folder / ".tmp")) / "old")
-        os.rename(part, target)
+            target.rename(Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self.folder / ".tmp")) / "old")
+        part.rename(target)
         for leftover in (self.folder / ".tmp").glob(f"{run_id}.*"):
             shutil.rmtree(leftover, ignore_errors=True)
 

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.data.batches import Batches
+from rethinking.data.batches import Batch, Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
 from rethinking.models.layers import initialise
@@ -60,9 +60,7 @@ def train_group(
         losses = {"train_loss": group.train(epoch)}
         scores = {}
         for part in ("val", "test"):
-            losses[f"{part}_loss"], scores[f"{part}_{task.metric}"] = group.evaluate(
-                part, epoch, evaluation_batch_size
-            )
+            losses[f"{part}_loss"], scores[f"{part}_{task.metric}"] = group.evaluate(part, epoch, evaluation_batch_size)
         share = (time.perf_counter() - started) / len(group.replicas)
         for r, replica in enumerate(group.replicas):
             record = {name: float(values[r]) for name, values in (losses | scores).items()}
@@ -112,7 +110,7 @@ class _Group:
         total = torch.zeros(len(order), dtype=torch.float64, device=self.parameters.values.device)
         self.network.train()
         for batch in self.batches(order, self.config.batch_size, keys):
-            prediction = self.network(batch.x, self.network.prepare(batch.topology, batch.keys))
+            prediction = self._predict(batch)
             loss = self.task.loss(prediction, batch.y)
             self.parameters.zero_grad()
             # Replicas share no parameter, so the gradient of the sum is each one's own.
@@ -130,10 +128,14 @@ class _Group:
         self.network.eval()
         predictions, targets = [], []
         for batch in self.batches(graphs, batch_size, keys):
-            predictions.append(self.network(batch.x, self.network.prepare(batch.topology, batch.keys)))
+            predictions.append(self._predict(batch))
             targets.append(batch.y)
         prediction, y = torch.cat(predictions, dim=1), torch.cat(targets, dim=1)
         return self.task.loss(prediction, y).cpu(), self.task.score(prediction, y).cpu()
+
+    def _predict(self, batch: Batch) -> Tensor:
+        network = cast(Network, self.network)
+        return network(batch.x, network.prepare(batch.topology, batch.keys))
 
     def release(self) -> list[Replica]:
         """Let the finished replicas leave the group."""

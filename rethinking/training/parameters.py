@@ -37,6 +37,7 @@ class ReplicaParameters:
             row.grad = grad
 
     def zero_grad(self) -> None:
+        """Set every gradient to zero, in place."""
         self.grads.zero_()
 
     def keep(self, replicas: Sequence[int]) -> None:

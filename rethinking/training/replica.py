@@ -61,6 +61,7 @@ class Replica:
 
     @classmethod
     def start(cls, seed: int, row: nn.Parameter, config: TrainerConfig) -> "Replica":
+        """A replica before its first epoch. row: its share of the parameters, [P]."""
         optimizer = Adam([row], lr=config.learning_rate, fused=True)
         schedule = ReduceLROnPlateau(
             optimizer,
@@ -80,6 +81,7 @@ class Replica:
 
     @property
     def learning_rate(self) -> float:
+        """The rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def end_epoch(self, record: dict[str, float], score: float) -> None:
@@ -94,6 +96,7 @@ class Replica:
         self.schedule.step(score)
 
     def finished(self, config: TrainerConfig) -> bool:
+        """Whether the replica has failed, has run out of patience or has seen all epochs."""
         epoch = len(self.history)
         waited = epoch - self.best_epoch
         return self.error is not None or waited >= config.stop_patience or epoch >= config.max_epochs

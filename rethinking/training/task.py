@@ -13,7 +13,9 @@ class Task(Protocol):
 
     metric: str
 
-    def out_features(self, dataset: GraphDataset) -> int: ...
+    def out_features(self, dataset: GraphDataset) -> int:
+        """The width of a prediction."""
+        ...
 
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """The mean loss over each replica's graphs. prediction: [R, B, C]. y: [R, B]. Returns [R]."""
@@ -30,11 +32,14 @@ class Classification:
     metric = "accuracy"
 
     def out_features(self, dataset: GraphDataset) -> int:
+        """One number a class."""
         return dataset.classes
 
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """See `Task.loss`."""
         losses = F.cross_entropy(prediction.flatten(0, 1), y.flatten(), reduction="none")
         return losses.view_as(y).mean(dim=1)
 
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """See `Task.score`."""
         return (prediction.argmax(dim=-1) == y).double().mean(dim=1)

@@ -90,6 +90,7 @@ def test_renumbering_the_nodes_permutes_the_clusters_and_keeps_the_prediction(di
 
 def test_one_convolution_drops_the_initial_one() -> None:
     """The rows "1 convolution" of Table 2."""
+
     def convolutions(convs_before_pool: int) -> int:
         return len(Graclus(1, 3, 2, NeighbourMatching(), 3, 8, convs_before_pool).convs)
 

@@ -152,9 +152,16 @@ def test_a_diverging_replica_fails_alone() -> None:
     replicas = {
         replica.seed: replica
         for replica in train_group(
-            Exploding, dataset, [SPLITTER(dataset, s) for s in range(3)], range(3), Classification(), CONFIG, 16,
-            torch.device("cpu"), lambda group: None,
-        )  # fmt: skip
+            Exploding,
+            dataset,
+            [SPLITTER(dataset, s) for s in range(3)],
+            range(3),
+            Classification(),
+            CONFIG,
+            16,
+            torch.device("cpu"),
+            lambda group: None,
+        )
     }
     assert "not a finite number" in replicas[1].error
     assert replicas[0].error is None and replicas[2].error is None

@@ -28,7 +28,7 @@ def test_equals_adam_and_plateau_alone() -> None:
     replicas, size = 4, 2 * 3 + 5
     scale, target = torch.rand(replicas, size) + 0.1, torch.randn(replicas, size)
     # What the schedule sees: rising, with noise, so that every replica decays at other epochs.
-    scores = torch.rand(30, replicas) + 0.04 * torch.arange(30)[:, None]
+    scores = torch.rand(30, replicas) + 0.1 * torch.arange(30)[:, None] * torch.arange(replicas)
     model = nn.Module()
     model.first = nn.Parameter(torch.randn(replicas, 2, 3))
     model.second = nn.Parameter(torch.randn(replicas, 5))

@@ -1,0 +1,159 @@
+"""Runs are written whole or not at all; what is damaged is named, never raised."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from rethinking.errors import UserError
+from rethinking.runs.identity import SCHEMA
+from rethinking.runs.store import RunStore, is_stale
+from tests.conftest import ROOT
+
+HISTORY = pd.DataFrame({"epoch": [1, 2], "val_accuracy": [0.5, 0.75]})
+
+
+def record(run_id: str) -> dict[str, Any]:
+    cell, _, seed = run_id.rpartition("-s")
+    return {
+        "run_id": run_id, "cell_id": cell, "schema": SCHEMA, "family": "graclus", "variant": "learned",
+        "dataset": "digits", "fidelity": "paper", "seed": int(seed), "metric": "accuracy", "test_accuracy": 0.5,
+    }  # fmt: skip
+
+
+def write(store: RunStore, run_id: str) -> None:
+    store.check_writable()
+    with store.claim(run_id, {}) as mine:
+        assert mine
+        store.write_result(run_id, {"seed": 1}, record(run_id), HISTORY)
+
+
+def test_a_written_run_reads_back(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    write(store, "abc-s01")
+    (entry,) = store.entries()
+    assert (entry.run_id, entry.state) == ("abc-s01", "done")
+    assert entry.record["test_accuracy"] == 0.5
+    pd.testing.assert_frame_equal(store.history("abc-s01"), HISTORY)
+    assert list((tmp_path / "runs" / ".tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("file", ["result.json", "config.yaml", "history.parquet"])
+@pytest.mark.parametrize("damage", ["cut", "emptied", "deleted", "altered"])
+def test_any_damage_is_noticed_and_the_run_counts_as_missing(tmp_path: Path, file: str, damage: str) -> None:
+    store = RunStore(tmp_path)
+    write(store, "abc-s01")
+    write(store, "abc-s02")
+    path = tmp_path / "abc-s01" / file
+    content = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    elif damage == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(content.replace(b"abc", b"xyz") if file == "result.json" else content[::-1])
+    states = {entry.run_id: entry for entry in store.entries()}
+    assert states["abc-s01"].state == "damaged"
+    assert file in states["abc-s01"].problem or file == "result.json"
+    assert states["abc-s02"].state == "done"
+    write(store, "abc-s01")
+    assert store.entry("abc-s01").state == "done"
+
+
+def test_a_failure_is_kept_and_gives_way_to_a_result(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.check_writable()
+    store.write_failure("abc-s01", {}, record("abc-s01"), "NaN in epoch 3")
+    entry = store.entry("abc-s01")
+    assert (entry.state, entry.problem) == ("failed", "NaN in epoch 3")
+    assert (tmp_path / "abc-s01" / "error.txt").read_text() == "NaN in epoch 3"
+    write(store, "abc-s01")
+    assert store.entry("abc-s01").state == "done"
+    assert not (tmp_path / "abc-s01" / "error.txt").exists()
+
+
+def test_a_foreign_folder_in_the_store_is_damaged_not_fatal(tmp_path: Path) -> None:
+    (tmp_path / "holiday").mkdir()
+    (entry,) = RunStore(tmp_path).entries()
+    assert entry.state == "damaged"
+
+
+def test_runs_of_another_schema_are_stale(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.check_writable()
+    store.write_result("abc-s01", {}, {**record("abc-s01"), "schema": SCHEMA - 1}, HISTORY)
+    assert is_stale(store.entry("abc-s01"))
+
+
+def _hold(folder: Path, run_id: str, claimed: Any) -> None:
+    with RunStore(folder).claim(run_id, {"family": "graclus"}) as mine:
+        claimed.put(mine)
+        time.sleep(60)
+
+
+def test_a_claim_excludes_others_and_dies_with_its_process(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.check_writable()
+    context = multiprocessing.get_context("spawn")
+    claimed = context.Queue()
+    process = context.Process(target=_hold, args=(tmp_path, "abc-s01", claimed))
+    process.start()
+    assert claimed.get(timeout=60)
+    entry = store.entry("abc-s01")
+    assert (entry.state, entry.record) == ("running", {"family": "graclus"})
+    with store.claim("abc-s01", {}) as mine:
+        assert not mine
+    process.kill()
+    process.join()
+    assert store.entry("abc-s01").state == "missing"
+    with store.claim("abc-s01", {}) as mine:
+        assert mine
+
+
+WRITE_FOR_EVER = textwrap.dedent(
+    """
+    import sys, itertools
+    from pathlib import Path
+    from tests.runs.test_store import RunStore, write
+    store = RunStore(Path(sys.argv[1]))
+    print("ready", flush=True)
+    for number in itertools.count():
+        write(store, f"abc-s{number % 40:02d}")
+    """
+)
+
+
+def test_killing_a_writer_at_any_moment_leaves_no_half_run(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    seen = 0
+    for moment in (0.0, 0.03, 0.11, 0.27, 0.5):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(moment)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait()
+        entries = store.entries()
+        # A run that was being replaced may be missing; none may be half there.
+        assert {entry.state for entry in entries} <= {"done"}
+        seen = max(seen, len(entries))
+    assert seen > 0
+    write(store, "abc-s00")
+
+
+def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        RunStore(tmp_path / "file" / "runs").check_writable()

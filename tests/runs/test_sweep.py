@@ -1,0 +1,133 @@
+"""A killed sweep loses nothing, two processes share one store, finished runs are not trained again.
+
+Through the real command line.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rethinking.runs.store import RunStore
+
+CELL = ("model=graclus", "pooling=learned", "dataset=digits", "trainer.max_epochs=3")
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def start(folder: Path, cache: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "rethinking", "run", *CELL, *arguments],
+        cwd=folder, env=os.environ | {"RETHINKING_CACHE": str(cache)}, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def done(folder: Path) -> dict[str, str]:
+    """The finished runs, with the time each was finished."""
+    return {
+        entry.run_id: entry.record["finished"] for entry in RunStore(folder / "runs").entries() if entry.state == "done"
+    }
+
+
+def counts(text: str) -> tuple[int, int]:
+    """(trained, done before) from the line that ends a job."""
+    match = re.search(r"\((\d+) trained, (\d+) done before", text)
+    assert match, text
+    return int(match[1]), int(match[2])
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 3])
+def test_kill_9_keeps_finished_runs_and_the_same_command_does_the_rest(
+    rethinking: Call, tmp_path: Path, cache: Path, wanted: int
+) -> None:
+    process = start(tmp_path, cache, "seeds=5", "replicas=1")
+    deadline = time.monotonic() + 120
+    while len(done(tmp_path)) < wanted or not (tmp_path / "runs").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = done(tmp_path)
+    assert len(kept) >= wanted
+    states = {entry.state for entry in RunStore(tmp_path / "runs").entries()}
+    assert states <= {"done"}, "a dead process still holds or half wrote a run"
+
+    rest = rethinking("run", *CELL, "seeds=5", "replicas=1")
+    assert rest.returncode == 0, rest.stderr
+    assert counts(rest.stderr) == (5 - len(kept), len(kept))
+    after = done(tmp_path)
+    assert len(after) == 5
+    assert {run: after[run] for run in kept} == kept
+
+
+def test_finished_seeds_are_kept_and_added_ones_trained(rethinking: Call, tmp_path: Path) -> None:
+    for seeds, expected in (("seeds=2", (2, 0)), ("seeds=2", (0, 2)), ("seeds=[1,4]", (1, 1)), ("seeds=3", (1, 2))):
+        result = rethinking("run", *CELL, seeds)
+        assert result.returncode == 0, result.stderr
+        assert counts(result.stderr) == expected
+
+
+def test_two_processes_on_one_store_share_the_work(tmp_path: Path, cache: Path) -> None:
+    processes = [start(tmp_path, cache, seeds, "replicas=1") for seeds in ("seeds=6", "seeds=[5,4,3,2,1,0]")]
+    outputs = [process.communicate(timeout=200)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert sum(counts(output)[0] for output in outputs) == 6
+    assert len(done(tmp_path)) == 6
+
+
+def test_ctrl_c_says_what_is_kept(rethinking: Call, tmp_path: Path, cache: Path) -> None:
+    process = start(tmp_path, cache, "seeds=6", "replicas=1", "trainer.max_epochs=8")
+    deadline = time.monotonic() + 120
+    while not done(tmp_path):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert "Finished runs are kept" in error
+    assert len(done(tmp_path)) >= 1
+
+
+def test_failed_runs_are_recorded_and_tried_again_on_demand(rethinking: Call, tmp_path: Path) -> None:
+    """A learning rate that makes the loss overflow fails every run of its cell; the other cell goes on."""
+    sweep = ("run", "-m", *CELL, "seeds=2", "trainer.learning_rate=1e-3,1e30")
+    first = rethinking(*sweep)
+    assert first.returncode == 1
+    assert "Traceback" not in first.stderr
+    assert first.stderr.count("not a finite number") == 2
+    assert "retry_failed=true" in first.stderr
+    errors = sorted((tmp_path / "runs").glob("*/error.txt"))
+    assert len(errors) == 2
+    assert len(done(tmp_path)) == 2
+    status = rethinking("status")
+    assert status.returncode == 0
+    assert all(str(error.parent.name) in status.stdout for error in errors)
+
+    written = [error.stat().st_mtime_ns for error in errors]
+    again = rethinking(*sweep)
+    assert again.returncode == 1
+    assert [error.stat().st_mtime_ns for error in errors] == written, "a failed run was tried again unasked"
+    retried = rethinking(*sweep, "retry_failed=true")
+    assert retried.returncode == 1
+    assert [error.stat().st_mtime_ns for error in errors] != written
+
+
+def test_a_damaged_run_is_named_and_trained_anew(rethinking: Call, tmp_path: Path) -> None:
+    rethinking("run", *CELL, "seeds=2")
+    run = sorted(done(tmp_path))[0]
+    result = tmp_path / "runs" / run / "result.json"
+    result.write_text(result.read_text()[:40])
+    for command in (["status"], ["table", "1"]):
+        shown = rethinking(*command)
+        assert shown.returncode == 0, shown.stderr
+    assert run in rethinking("status").stdout
+    assert counts(rethinking("run", *CELL, "seeds=2").stderr) == (1, 1)
+    assert json.loads(result.read_text())["run_id"] == run

@@ -1,0 +1,126 @@
+"""Every mistake gets one clear message, a status other than 0, and no traceback. Through the real command line."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+CELL = ("model=graclus", "pooling=learned", "dataset=digits")
+
+
+def check(result: subprocess.CompletedProcess[str], *expected: str) -> None:
+    assert result.returncode not in (0, None)
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    for text in expected:
+        assert text in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("model=gracluss", *CELL[1:]), ("model/gracluss", "graclus")),
+        (("model=graclus", "pooling=complementt", "dataset=digits"), ("pooling/complementt", "complement, learned")),
+        (("model=graclus", "pooling=learned", "dataset=ncii"), ("dataset/ncii", "digits, imdb_b, nci1")),
+        (CELL[:2], ("You must specify 'dataset'",)),
+        ((*CELL, "sedes=3"), ("Unknown key 'sedes'", "did you mean 'seeds'")),
+        ((*CELL, "trainer.epochs=3"), ("Unknown key 'trainer.epochs'",)),
+        ((*CELL, "+extra=3"), ("Unknown key extra",)),
+        ((*CELL, "seeds=[1,1]"), ("seeds=[1, 1]", "seeds=20")),
+        ((*CELL, "seeds=0"), ("seeds=0", "seeds=20")),
+        ((*CELL, "seeds=many"), ("seeds=many",)),
+        ((*CELL, "seeds=[0,"), ("[0,",)),
+        ((*CELL, "trainer.max_epochs=0"), ("trainer.max_epochs=0", "at least 1")),
+        ((*CELL, "trainer.max_epochs=few"), ("trainer.max_epochs", "few")),
+        ((*CELL, "model.layers=0"), ("layers=0", "at least 1")),
+        ((*CELL, "model.hidden=wide"), ("hidden=wide", "expected int")),
+        ((*CELL, "device=gpu"), ("device=gpu", "auto, cpu or cuda")),
+        ((*CELL, "replicas=0"), ("replicas=0",)),
+        (("-m", "model=graclus", "pooling=learned", "dataset=digits,ncii"), ("dataset/ncii",)),
+    ],
+)
+def test_a_wrong_run_command(
+    rethinking: Call, tmp_path: Path, arguments: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    check(rethinking("run", *arguments), *expected)
+    assert not list(tmp_path.glob("runs/*/result.json")), "work was done before the refusal"
+
+
+def test_an_impossible_pair_is_refused_with_the_possible_ones(rethinking: Call, tmp_path: Path) -> None:
+    own = tmp_path / "own" / "pooling"
+    own.mkdir(parents=True)
+    (own / "soft.yaml").write_text("name: soft\nselect: {assignment: {_target_: builtins.dict}}\n")
+    sweep = ("model=graclus", "pooling=learned,soft", "dataset=digits")
+    check(
+        rethinking("run", "-m", *sweep, "--config-dir", "own"),
+        "model=graclus cannot be combined with pooling=soft",
+        "Possible with this model: pooling=complement, learned",
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_without_one(rethinking: Call) -> None:
+    check(rethinking("run", *CELL, "device=cuda"), "device=cuda", "device=cpu")
+
+
+def test_an_unwritable_runs_folder(rethinking: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    check(rethinking("run", *CELL, "runs=file/runs"), "file/runs cannot be written", "runs=DIR")
+
+
+def test_raw_files_that_are_missing(rethinking: Call, tmp_path: Path) -> None:
+    """Nothing in the mirror, and nowhere to download from."""
+    (tmp_path / "raw").mkdir()
+    offline = "dataset.raw.url=http://localhost:9/NCI1.zip"
+    check(
+        rethinking("run", "model=graclus", "pooling=learned", "dataset=nci1", offline, RETHINKING_DATA="raw",
+                   RETHINKING_CACHE="empty"),
+        "http://localhost:9/NCI1.zip could not be downloaded", "put it at raw/tu/NCI1.zip",
+    )  # fmt: skip
+
+
+def test_a_mirror_that_does_not_exist(rethinking: Call) -> None:
+    check(
+        rethinking("run", "model=graclus", "pooling=learned", "dataset=nci1", "data.mirror=nowhere",
+                   RETHINKING_CACHE="empty"),
+        "nowhere does not exist", "data.mirror",
+    )  # fmt: skip
+
+
+def test_a_damaged_raw_file_is_named_with_its_checksum(rethinking: Call, tmp_path: Path) -> None:
+    raw = tmp_path / "raw" / "tu" / "NCI1.zip"
+    raw.parent.mkdir(parents=True)
+    raw.write_bytes(b"not a zip file")
+    check(
+        rethinking("run", "model=graclus", "pooling=learned", "dataset=nci1", RETHINKING_DATA="raw",
+                   RETHINKING_CACHE="empty"),
+        "raw/tu/NCI1.zip", "SHA-256", "bfa9b89fb3741d4ab155daf8252adf11e4c71ed2d7a910cac48357945765453f",
+    )  # fmt: skip
+
+
+def test_a_truncated_zip_whose_checksum_is_not_asked_for(rethinking: Call, tmp_path: Path, mirror: Path) -> None:
+    raw = tmp_path / "raw" / "tu" / "NCI1.zip"
+    raw.parent.mkdir(parents=True)
+    shutil.copy(mirror / "tu" / "NCI1.zip", raw)
+    os.truncate(raw, 100_000)
+    check(
+        rethinking("run", "model=graclus", "pooling=learned", "dataset=nci1", "dataset.raw.sha256=null",
+                   RETHINKING_DATA="raw", RETHINKING_CACHE="empty"),
+        "raw/tu/NCI1.zip is damaged",
+    )  # fmt: skip
+
+
+def test_unknown_commands_tables_and_data_sets(rethinking: Call) -> None:
+    assert "invalid choice: 'trian'" in rethinking("trian").stderr
+    assert "unrecognized arguments: -x" in rethinking("run", *CELL, "-x").stderr
+    check(rethinking("table", "9"), "no table '9'", "expected one of 1")
+    check(rethinking("data", "check", "ncii"), "no data set 'ncii'", "digits, imdb_b, nci1")
+    check(rethinking("collect"), "no finished runs in runs/")
+    assert rethinking("status").returncode == 0
