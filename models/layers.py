@@ -6,28 +6,39 @@ Parameters are `[R, …]`, node features `[R, N, F]`. A layer draws its initial 
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from rethinking.models.aggregation import with_neighbour_sum
 from rethinking.pooling.topology import Topology
-from rethinking.randomness import stream
+from rethinking.randomness import stream, stream_key
 
 
-class Draw(Protocol):
-    """Draws the initial values of one named parameter for every replica."""
+@dataclass(frozen=True)
+class InitialDraw:
+    """The `init` streams of R seeds, for the layer that lies at `prefix` in the model."""
 
-    def __call__(self, parameter: Tensor, name: str, bound: float) -> None:
-        """Fill `parameter` [R, …] with U(−bound, bound)."""
-        ...
+    seeds: Sequence[int]
+    prefix: str
+
+    @torch.no_grad()
+    def uniform(self, parameter: Tensor, name: str, bound: float) -> None:
+        """Fill `parameter` [R, …], of that name, with U(−bound, bound)."""
+        for replica, seed in enumerate(self.seeds):
+            values = stream(seed, "init", f"{self.prefix}.{name}").uniform(-bound, bound, parameter.shape[1:])
+            parameter[replica] = torch.from_numpy(values)
+
+    def torch_seeds(self) -> list[int]:
+        """A seed for each replica, for layers that draw by torch's own generator."""
+        return [stream_key(seed, "init", self.prefix) >> 1 for seed in self.seeds]
 
 
 class ReplicaLayer(nn.Module):
-    """A layer with parameters of its own; `initialise` calls its `reset`."""
+    """A layer with parameters of its own, all [R, …], as are its buffers; `initialise` calls its `reset`."""
 
-    def reset(self, draw: Draw) -> None:
+    def reset(self, draw: InitialDraw) -> None:
         """Draw the initial value of every parameter of this layer."""
         raise NotImplementedError
 
@@ -40,11 +51,11 @@ class Linear(ReplicaLayer):
         self.weight = nn.Parameter(torch.empty(replicas, in_features, out_features))
         self.bias = nn.Parameter(torch.empty(replicas, 1, out_features))
 
-    def reset(self, draw: Draw) -> None:
+    def reset(self, draw: InitialDraw) -> None:
         """U(±1/√in) for weight and bias."""
         bound = 1 / math.sqrt(self.weight.shape[1])
-        draw(self.weight, "weight", bound)
-        draw(self.bias, "bias", bound)
+        draw.uniform(self.weight, "weight", bound)
+        draw.uniform(self.bias, "bias", bound)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
@@ -63,11 +74,11 @@ class GraphConv(ReplicaLayer):
         self.weight = nn.Parameter(torch.empty(replicas, 2 * in_features, out_features))
         self.bias = nn.Parameter(torch.empty(replicas, 1, out_features))
 
-    def reset(self, draw: Draw) -> None:
+    def reset(self, draw: InitialDraw) -> None:
         """U(±1/√in) for weight and bias."""
         bound = 1 / math.sqrt(self.in_features)
-        draw(self.weight, "weight", bound)
-        draw(self.bias, "bias", bound)
+        draw.uniform(self.weight, "weight", bound)
+        draw.uniform(self.bias, "bias", bound)
 
     def forward(self, x: Tensor, topology: Topology) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
@@ -77,14 +88,5 @@ class GraphConv(ReplicaLayer):
 def initialise(model: nn.Module, seeds: Sequence[int]) -> None:
     """Draw every parameter of `model` from the `init` streams of the seeds, one stream a parameter name."""
     for prefix, layer in model.named_modules():
-        if not isinstance(layer, ReplicaLayer):
-            continue
-
-        def draw(parameter: Tensor, name: str, bound: float, prefix: str = prefix) -> None:
-            with torch.no_grad():
-                for replica, seed in enumerate(seeds):
-                    generator = stream(seed, "init", f"{prefix}.{name}")
-                    values = generator.uniform(-bound, bound, parameter.shape[1:])
-                    parameter[replica] = torch.from_numpy(values)
-
-        layer.reset(draw)
+        if isinstance(layer, ReplicaLayer):
+            layer.reset(InitialDraw(seeds, prefix))

@@ -18,6 +18,7 @@ class ReplicaParameters:
     """
 
     def __init__(self, model: nn.Module) -> None:
+        self._model = model
         self._parameters = list(model.parameters())
         self._bind(torch.cat([p.detach().flatten(1) for p in self._parameters], dim=1))
 
@@ -41,5 +42,8 @@ class ReplicaParameters:
         self.grads.zero_()
 
     def keep(self, replicas: Sequence[int]) -> None:
-        """Go on with these replicas only."""
+        """Go on with these replicas only; buffers of the model, [R, …] too, are cut alike."""
         self._bind(self.values[list(replicas)].clone())
+        for module in self._model.modules():
+            for name, buffer in module.named_buffers(recurse=False):
+                setattr(module, name, buffer[list(replicas)])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
@@ -132,7 +132,7 @@ class Exploding(ReplicaLayer):
     def __init__(self, replicas: int) -> None:
         super().__init__()
         self.linear = Linear(replicas, 5, 2)
-        self.broken = nn.Parameter(torch.zeros(replicas, 1, 1), requires_grad=False)
+        self.register_buffer("broken", torch.zeros(replicas, 1, 1))
         self.passes = 0
 
     def reset(self, draw) -> None:
