@@ -50,10 +50,13 @@ class _WithNeighbourSum(torch.autograd.Function):
 def _forward(x, in_ptr, in_rows, out):
     width = x.shape[1]
     for row in range(x.shape[0]):
+        # Plain loops with one statement each: the compiler vectorises these.
         for f in range(width):
             out[row, f] = x[row, f]
+        for f in range(width):
             out[row, width + f] = 0
-        for source in in_rows[in_ptr[row] : in_ptr[row + 1]]:
+        for edge in range(in_ptr[row], in_ptr[row + 1]):
+            source = in_rows[edge]
             for f in range(width):
                 out[row, width + f] += x[source, f]
 
@@ -64,6 +67,7 @@ def _backward(grad, out_ptr, out_rows, grad_x):
     for row in range(grad_x.shape[0]):
         for f in range(width):
             grad_x[row, f] = grad[row, f]
-        for target in out_rows[out_ptr[row] : out_ptr[row + 1]]:
+        for edge in range(out_ptr[row], out_ptr[row + 1]):
+            target = out_rows[edge]
             for f in range(width):
                 grad_x[row, f] += grad[target, width + f]

@@ -71,9 +71,9 @@ class Graclus(nn.Module):
         levels = hierarchy.levels
         before = len(self.convs) - self.pools
         for conv in self.convs[:before]:
-            x = torch.relu(conv(x, levels[0]))
+            x = torch.relu_(conv(x, levels[0]))
         for level, conv in enumerate(self.convs[before:]):
-            x = torch.relu(conv(x, levels[level]))
+            x = torch.relu_(conv(x, levels[level]))
             x = cluster_max(x, hierarchy.clusters[level], levels[level + 1])
         x = graph_mean(x, levels[-1])
-        return self.out(torch.relu(self.head(x)))
+        return self.out(torch.relu_(self.head(x)))

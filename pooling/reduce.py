@@ -131,8 +131,7 @@ def _max_backward(x, out, grad, ptr, members, grad_x):
         for m in range(first, last):
             row = members[m]
             for f in range(x.shape[1]):
-                share = grad[cluster, f] / holders[f]
-                grad_x[row, f] = share if x[row, f] == out[cluster, f] else 0
+                grad_x[row, f] = (x[row, f] == out[cluster, f]) * grad[cluster, f] / holders[f]
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,7 @@ from rethinking.runs import provenance
 from rethinking.runs.identity import SCHEMA, cell_id, run_id
 from rethinking.runs.store import RunStore
 from rethinking.training.group import train_group
+from rethinking.training.memory import keep_freed_memory
 from rethinking.training.replica import Replica
 
 
@@ -47,6 +48,7 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     """
     device = choose_device(settings.device)
     torch.set_num_threads(settings.threads)
+    keep_freed_memory()
     store = RunStore(settings.runs)
     store.check_writable()
     dataset = load(settings.cell.dataset, settings.places)

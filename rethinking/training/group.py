@@ -53,7 +53,7 @@ def train_group(
         raise ValueError("the splits of a group need equal sizes, so that all replicas take the same steps")
     network = build(len(seeds))
     initialise(network, seeds)
-    group = _Group(network.to(device), dataset, splits, seeds, task, config, device)
+    group = ReplicaGroup(network.to(device), dataset, splits, seeds, task, config, device)
     while group.replicas:
         started = time.perf_counter()
         epoch = len(group.replicas[0].history) + 1
@@ -71,7 +71,7 @@ def train_group(
         yield from group.release()
 
 
-class _Group:
+class ReplicaGroup:
     """The replicas that still train, with all that has an entry for each of them."""
 
     def __init__(

@@ -1,0 +1,39 @@
+# One command each: make demo, make test. Everything is installed into .venv, with the versions of constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+# Raw files beside the checkout, if there are any; otherwise data sets are downloaded when they are asked for.
+export RETHINKING_DATA ?= $(abspath $(wildcard ../shared/data))
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test test-slow lint bench clean
+
+help:        ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready  ## create the environment and install
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## train Graclus and Complement on the bundled data set and print the table
+	$(BIN)/rethinking run -m model=graclus pooling=learned,complement dataset=digits seeds=5 trainer.max_epochs=60
+
+test: setup  ## the tests
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+
+test-slow: setup  ## all tests, those that take minutes too
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 -m ''
+
+lint: setup  ## ruff and the type check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## our speed beside a plain PyG loop, on one core (minutes)
+	$(BIN)/python -m scripts.bench
+
+clean:       ## remove the environment and caches (runs stay)
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
