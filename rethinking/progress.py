@@ -8,7 +8,7 @@ from types import TracebackType
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rethinking.runs.execute import Outcome
 from rethinking.training.replica import Replica
@@ -17,24 +17,28 @@ LOG_EVERY_SECONDS = 30.0
 
 
 class JobProgress(AbstractContextManager["JobProgress"]):
-    """Progress over the seeds of one job. Call it after every epoch."""
+    """Progress over the seeds of one job. Call it after every epoch.
 
-    def __init__(self, title: str, seeds: int) -> None:
+    The bar is the share of all epochs that may be needed; a seed that stops early counts as complete.
+    """
+
+    def __init__(self, title: str, seeds: int, max_epochs: int) -> None:
         self.title = title
         self.seeds = seeds
-        self.console = Console(stderr=True)
+        self.max_epochs = max_epochs
         self._logged = time.monotonic()
+        console = Console(stderr=True)
+        self._on_terminal = console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("seeds"),
+            BarColumn(bar_width=10),
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
-            console=self.console,
-            disable=not self.console.is_terminal,
+            console=console,
+            disable=not self._on_terminal,
+            transient=True,
         )
-        self._task = self._progress.add_task(title, total=seeds, note="")
+        self._task = self._progress.add_task(title, total=seeds * max_epochs, note="")
 
     def __enter__(self) -> "JobProgress":
         self._progress.start()
@@ -50,20 +54,20 @@ class JobProgress(AbstractContextManager["JobProgress"]):
         done = len(outcome.kept) + len(outcome.trained) + len(outcome.failed) + len(outcome.elsewhere)
         epoch = len(group[0].history)
         now = 100 * np.mean([replica.history[-1][f"val_{metric_of(replica)}"] for replica in group])
-        note = f"{len(group)} training, epoch {epoch}, validation {now:.1f}"
-        self._progress.update(self._task, completed=done, note=note)
-        if not self.console.is_terminal and time.monotonic() - self._logged > LOG_EVERY_SECONDS:
+        note = f"epoch {epoch}, {done}/{self.seeds} done, val {now:.1f}"
+        self._progress.update(self._task, completed=done * self.max_epochs + len(group) * epoch, note=note)
+        if not self._on_terminal and time.monotonic() - self._logged > LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
-            print(f"{self.title}: {done}/{self.seeds} seeds done; {note}", file=sys.stderr, flush=True)
+            print(f"{self.title}: {note}", file=sys.stderr, flush=True)
 
-    def finish(self, outcome: Outcome) -> None:
-        """Say what became of the job."""
-        done = len(outcome.kept) + len(outcome.trained)
-        self._progress.update(self._task, completed=self.seeds, note="")
-        parts = [f"{len(outcome.trained)} trained", f"{len(outcome.kept)} done before"]
-        parts += [f"{len(outcome.failed)} FAILED"] if outcome.failed else []
-        parts += [f"{len(outcome.elsewhere)} being trained by another process"] if outcome.elsewhere else []
-        print(f"{self.title}: {done}/{self.seeds} seeds done ({', '.join(parts)})", file=sys.stderr, flush=True)
+
+def closing_line(outcome: Outcome, seeds: int) -> str:
+    """What became of a job."""
+    done = len(outcome.trained) + len(outcome.kept)
+    parts = [f"{len(outcome.trained)} trained", f"{len(outcome.kept)} done before"]
+    parts += [f"{len(outcome.failed)} FAILED"] if outcome.failed else []
+    parts += [f"{len(outcome.elsewhere)} being trained by another process"] if outcome.elsewhere else []
+    return f"{outcome.title}: {done}/{seeds} seeds done ({', '.join(parts)})"
 
 
 def metric_of(replica: Replica) -> str:

@@ -21,8 +21,8 @@ def print_summary(jobs: Sequence[Settings]) -> None:
     """Print mean ± standard deviation of every cell of a sweep, from the store."""
     scores = {id(job): _scores(job) for job in jobs}
     table = Table(title="Test scores", title_style="bold", title_justify="left")
-    for heading in ("Data set", "Family", "Variant", "Seeds", "Mean ± std", f"Difference from {LOCAL}, 95 % interval"):
-        table.add_column(heading, justify="right" if heading == "Seeds" else "left", overflow="fold")
+    for heading in ("data set", "family", "variant", "seeds", "mean ± std", f"minus {LOCAL} [95 %]"):
+        table.add_column(heading, no_wrap=True)
     for job in sorted(jobs, key=lambda job: (job.cell.dataset.name, job.cell.family)):
         unit, values = scores[id(job)]
         summary = summarise(values.to_numpy()) if len(values) else None
@@ -38,7 +38,8 @@ def print_summary(jobs: Sequence[Settings]) -> None:
     console.print(table)
     folders = ", ".join(sorted({str(job.runs) for job in jobs}))
     console.print(
-        f"Differences are paired by seed. Every run has its scores, learning curve and provenance in {folders}/",
+        "Score at each seed's best validation epoch. Last column: mean paired difference and its interval.\n"
+        f"Every run's scores, learning curve and provenance lie in {folders}/",
         highlight=False,
         soft_wrap=True,
     )

@@ -17,7 +17,7 @@ from rethinking.composition import VERSION_BASE, compose_job, expand_sweep, expl
 from rethinking.config import Settings, choose_device, register_resolvers, settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
-from rethinking.progress import JobProgress
+from rethinking.progress import JobProgress, closing_line
 from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
 
@@ -69,14 +69,14 @@ def _application(config: DictConfig) -> None:
     """One job."""
     register_resolvers()
     job = settings(config)
-    with JobProgress(job.cell.title, len(job.seeds)) as progress:
-        try:
+    try:
+        with JobProgress(job.cell.title, len(job.seeds), job.cell.trainer.max_epochs) as progress:
             outcome = execute(job, progress)
-        except Exception as error:
-            # The other jobs of a sweep go on.
-            _say(f"{job.cell.title}: {error}" if isinstance(error, UserError) else traceback.format_exc())
-            raise RunsFailedError from error
-        progress.finish(outcome)
+    except Exception as error:
+        # The other jobs of a sweep go on.
+        _say(f"{job.cell.title}: {error}" if isinstance(error, UserError) else traceback.format_exc())
+        raise RunsFailedError from error
+    _say(closing_line(outcome, len(job.seeds)))
     if outcome.failed:
         store = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
         for seed, reason in outcome.failed.items():

@@ -79,7 +79,7 @@ def _read_cache(name: str, folder: Path) -> GraphDataset | None:
         if "out_rows" not in arrays:
             arrays |= {"out_ptr": arrays["in_ptr"], "out_rows": arrays["in_rows"]}
         return GraphDataset(name=name, **arrays)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -96,6 +96,7 @@ class ReplicaGroup:
 
     @property
     def seeds(self) -> list[int]:
+        """The seeds that still train."""
         return [replica.seed for replica in self.replicas]
 
     def train(self, epoch: int) -> Tensor:

@@ -1,0 +1,111 @@
+"""Tables from made-up runs: which runs enter, what stands beside them, how missing cells look."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rethinking.analysis.tables import Table, long_frame, make_table, markdown
+from rethinking.analysis.tidy import COLUMNS, Results, collect, read_results
+from rethinking.composition import compose_job
+from rethinking.errors import UserError
+from rethinking.runs.identity import SCHEMA, cell_id
+from rethinking.runs.store import RunStore
+
+
+def cell(pooling: str, *overrides: str) -> str:
+    chosen = compose_job(["model=graclus", f"pooling={pooling}", "dataset=nci1", *overrides]).cell
+    assert chosen.dataset.fingerprint is not None
+    return cell_id(chosen, chosen.dataset.fingerprint)
+
+
+def fill(store: RunStore, cell: str, variant: str, scores: list[float]) -> None:
+    store.check_writable()
+    for seed, score in enumerate(scores):
+        run = f"{cell}-s{seed:02d}"
+        record = {
+            "run_id": run, "cell_id": cell, "schema": SCHEMA, "family": "graclus", "variant": variant,
+            "dataset": "nci1", "fidelity": "paper", "seed": seed, "metric": "accuracy", "best_epoch": 1,
+            "test_accuracy": score, "val_accuracy": 0.9, "train_loss": 0.1, "val_loss": 0.2, "test_loss": 0.3,
+        }  # fmt: skip
+        history = pd.DataFrame({"epoch": [1, 2], "val_accuracy": [0.9, 0.8]})
+        store.write_result(run, {"schema": SCHEMA, "cell": {"family": "graclus"}, "seed": seed}, record, history)
+
+
+LEARNED = list(0.80 + 0.01 * np.sin(np.arange(20)))
+COMPLEMENT = [score + 0.005 for score in LEARNED[:7]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    store = RunStore(tmp_path / "runs")
+    fill(store, cell("learned"), "learned", LEARNED)
+    fill(store, cell("complement"), "complement", COMPLEMENT)
+    fill(store, cell("learned", "model.hidden=32"), "learned", [0.5] * 20)
+    return store
+
+
+def table(store: RunStore, results: Path = Path("none")) -> Table:
+    return make_table("1", read_results(store, results))
+
+
+def test_cells_hold_the_papers_configuration_only(store: RunStore) -> None:
+    graclus = table(store).cells["Graclus", "NCI1"]
+    assert graclus.ours is not None
+    assert graclus.ours.mean == pytest.approx(100 * np.mean(LEARNED))
+    assert graclus.ours.std == pytest.approx(100 * np.std(LEARNED, ddof=1))
+    assert (graclus.seeds_done, graclus.published.mean, graclus.published.std) == (20, 80.1, 1.6)
+
+
+def test_differences_are_paired_on_the_seeds_that_both_have(store: RunStore) -> None:
+    difference = table(store).comparisons["NCI1"].difference
+    assert difference is not None
+    assert (difference.n, difference.mean) == (7, pytest.approx(0.5))
+
+
+def test_what_is_partial_or_missing_says_so(store: RunStore) -> None:
+    text = markdown(table(store))
+    assert "7/20 seeds" in text
+    assert "missing, 0/20" in text
+    assert "(80.2 ± 1.4)" in text
+    rows = {(row.row, row.dataset): row for row in long_frame(table(store)).itertuples()}
+    assert rows["Complement", "NCI1"].seeds == 7
+    assert rows["Complement", "NCI1"].difference == pytest.approx(100 * np.mean(COMPLEMENT) - 80.2)
+    assert rows["GIN", "NCI1"].published_mean == 80.0
+    assert np.isnan(rows["Graclus", "ZINC"].mean)
+
+
+def test_collected_results_give_the_same_table_and_grow(store: RunStore, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    assert collect(store, results) == 47
+    before = markdown(table(store))
+    elsewhere = RunStore(tmp_path / "other")
+    assert markdown(table(elsewhere, results)) == before
+    frame = pd.read_csv(results / "runs.csv")
+    assert list(frame.columns) == COLUMNS
+    assert len(frame) == 47 * 5
+
+    written = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    collect(store, results)
+    assert {path: path.read_bytes() for path in written} == written, "collecting twice changed the files"
+    fill(elsewhere, cell("complement"), "complement", [*COMPLEMENT, 0.7])
+    assert collect(elsewhere, results) == 48
+    assert table(RunStore(tmp_path / "none"), results).cells["Complement", "NCI1"].seeds_done == 8
+    curves = pd.read_parquet(results / "histories" / f"{cell('complement')}.parquet")
+    assert sorted(set(curves["seed"])) == list(range(8))
+
+
+def test_no_runs_at_all(tmp_path: Path) -> None:
+    empty = read_results(RunStore(tmp_path), tmp_path)
+    assert isinstance(empty, Results)
+    assert "missing, 0/20" in markdown(make_table("1", empty))
+
+
+def test_unknown_tables_and_damaged_files_are_said(tmp_path: Path) -> None:
+    empty = read_results(RunStore(tmp_path), tmp_path)
+    with pytest.raises(UserError, match="no table '7'"):
+        make_table("7", empty)
+    (tmp_path / "runs.csv").write_text("run_id,value\n1,2\n")
+    with pytest.raises(UserError, match="lacks the columns"):
+        read_results(RunStore(tmp_path), tmp_path)
