@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from rethinking.composition import options
+
 Call = Callable[..., subprocess.CompletedProcess[str]]
 CELL = ("model=graclus", "pooling=learned", "dataset=digits")
 
@@ -27,7 +29,7 @@ def check(result: subprocess.CompletedProcess[str], *expected: str) -> None:
     [
         (("model=gracluss", *CELL[1:]), ("model/gracluss", "graclus")),
         (("model=graclus", "pooling=complementt", "dataset=digits"), ("pooling/complementt", "complement, learned")),
-        (("model=graclus", "pooling=learned", "dataset=ncii"), ("dataset/ncii", "digits, imdb_b, nci1")),
+        (("model=graclus", "pooling=learned", "dataset=ncii"), ("dataset/ncii", ", ".join(options("dataset")))),
         (CELL[:2], ("You must specify 'dataset'",)),
         ((*CELL, "sedes=3"), ("Unknown key 'sedes'", "did you mean 'seeds'")),
         ((*CELL, "trainer.epochs=3"), ("Unknown key 'trainer.epochs'",)),
@@ -121,6 +123,6 @@ def test_unknown_commands_tables_and_data_sets(rethinking: Call) -> None:
     assert "invalid choice: 'trian'" in rethinking("trian").stderr
     assert "unrecognized arguments: -x" in rethinking("run", *CELL, "-x").stderr
     check(rethinking("table", "9"), "no table '9'", "expected one of 1")
-    check(rethinking("data", "check", "ncii"), "no data set 'ncii'", "digits, imdb_b, nci1")
+    check(rethinking("data", "check", "ncii"), "no data set 'ncii'", ", ".join(options("dataset")))
     check(rethinking("collect"), "no finished runs in runs/")
     assert rethinking("status").returncode == 0
