@@ -55,6 +55,17 @@ class ComplementMatching:
         return _match_non_neighbours(topology.start, topology.size, *_edges(topology), keys)
 
 
+class UniformMatching:
+    """Pairs nodes uniformly at random, connected or not: a perfect matching but for an odd node."""
+
+    is_local = False
+    is_trainable = False
+
+    def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
+        """See `Matching.draw`."""
+        return _match_anyone(topology.start, topology.size, topology.rows, keys)
+
+
 def _edges(topology: Topology) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return topology.in_ptr, topology.in_rows, topology.out_ptr, topology.out_rows
 
@@ -125,4 +136,19 @@ def _match_non_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, keys)
             chosen = candidates[below(choice, row - start[graph], count)] if count else row
             partner[row] = chosen
             partner[chosen] = row
+    return partner
+
+
+@njit(cache=True, nogil=True)
+def _match_anyone(start, size, rows, keys):
+    partner = np.full(rows, -1, np.int64)
+    order = np.empty(size.max(), np.int64)
+    for graph in range(len(start)):
+        _shuffled(start[graph], size[graph], keys[graph], order)
+        # In a random order, neighbouring places make a uniformly random perfect matching.
+        for position in range(0, size[graph] - 1, 2):
+            partner[order[position]] = order[position + 1]
+            partner[order[position + 1]] = order[position]
+        if size[graph] % 2:
+            partner[order[size[graph] - 1]] = order[size[graph] - 1]
     return partner

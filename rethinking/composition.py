@@ -30,7 +30,7 @@ def compose_job(overrides: Sequence[str]) -> Settings:
         try:
             job = settings(config)
         except ImpossiblePairError as error:
-            possible = ", ".join(_possible_variants(config, overrides))
+            possible = ", ".join(_possible_variants(config.model.name))
             raise UserError(f"{error} Possible with this model: pooling={possible}.") from error
     job.cell.check()
     return job
@@ -47,6 +47,18 @@ def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
 def options(group: str) -> list[str]:
     """The files of a group of `conf/`."""
     return sorted(path.stem for path in (paths.CONF / group).glob("*.yaml"))
+
+
+def possible_variants(model: str) -> list[str]:
+    """The variants of `conf/pooling` that a model can be combined with."""
+    with _hydra():
+        return _possible_variants(model)
+
+
+def _possible_variants(model: str) -> list[str]:
+    base = [f"model={model}", f"dataset={options('dataset')[0]}"]
+    composed = {name: compose("config", overrides=[*base, f"pooling={name}"]) for name in options("pooling")}
+    return [name for name, config in composed.items() if config.model.select_kind in config.pooling.select]
 
 
 def dataset_config(name: str) -> DatasetConfig:
@@ -87,9 +99,3 @@ def explain(error: Exception) -> str:
     text = re.sub(r":\n\t", ": ", text)
     text = re.sub(r"\n\t", ", ", text)
     return re.sub(r"\s*\n+\s*", ". ", text.strip()).replace("..", ".")
-
-
-def _possible_variants(config: DictConfig, overrides: Sequence[str]) -> list[str]:
-    others = [override for override in overrides if not override.startswith("pooling=")]
-    composed = {name: compose("config", overrides=[*others, f"pooling={name}"]) for name in options("pooling")}
-    return [name for name, other in composed.items() if config.model.select_kind in other.pooling.select]

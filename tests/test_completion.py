@@ -13,7 +13,7 @@ import pytest
     [
         ("rethinking ", "collect data run status table"),
         ("rethinking run model=gr", "model=graclus"),
-        ("rethinking run model=graclus pooling=", "pooling=complement pooling=learned"),
+        ("rethinking run model=graclus pooling=c", "pooling=complement"),
         ("rethinking run -m model=graclus trainer.max", "trainer.max_epochs="),
     ],
 )

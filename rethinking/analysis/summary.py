@@ -60,7 +60,7 @@ def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tu
             unit, values = scores[id(job)]
             difference = compare_cells(job.cell, values, scores[id(other)][1])
             return difference_text(difference, unit.digits) if difference else "—"
-    return "—"
+    return ""
 
 
 def _scores(job: Settings) -> tuple[Unit, pd.Series]:

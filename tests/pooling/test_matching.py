@@ -6,10 +6,11 @@ from scipy import stats
 
 from rethinking.data.batches import lay_out
 from rethinking.data.dataset import GraphDataset, build_dataset
-from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching
+from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching, UniformMatching
 from rethinking.pooling.topology import Topology, expand
 
-SELECTS = [NeighbourMatching(), ComplementMatching()]
+SELECTS = [NeighbourMatching(), ComplementMatching(), UniformMatching()]
+ONLY_NEIGHBOURS = {NeighbourMatching: True, ComplementMatching: False, UniformMatching: None}
 
 
 def candidates(select: Matching, topology: Topology) -> np.ndarray:
@@ -19,7 +20,8 @@ def candidates(select: Matching, topology: Topology) -> np.ndarray:
     adjacency |= adjacency.T
     graph = topology.graph
     together = (graph[:, None] == graph) & (graph < len(topology.start))[:, None]
-    allowed = adjacency if select.is_local else ~adjacency
+    wanted = ONLY_NEIGHBOURS[type(select)]
+    allowed = np.ones_like(adjacency) if wanted is None else adjacency == wanted
     return together & allowed & ~np.eye(topology.rows, dtype=bool)
 
 
@@ -75,14 +77,12 @@ def test_neighbours_are_picked_uniformly() -> None:
     assert stats.chisquare(counts[1:5]).pvalue > 1e-3
 
 
-def test_each_free_candidate_is_equally_likely() -> None:
-    """On the complement of a path 0–1–2, the free pairs are 0–2 with everyone far: check a small distribution.
-
-    Four nodes without edges: the complement is complete, so all three perfect matchings are equally likely.
-    """
+@pytest.mark.parametrize("select", [ComplementMatching(), UniformMatching()], ids=lambda s: type(s).__name__)
+def test_all_perfect_matchings_are_equally_likely(select: Matching) -> None:
+    """Four nodes without edges: everyone is a candidate, and there are three perfect matchings."""
     dataset = build_dataset("dots", np.zeros(4, int), np.zeros((2, 0), int), np.ones((4, 1)), np.zeros(1, int))
     topology, _ = lay_out(dataset, np.zeros((1, 6000), int))
-    partner = ComplementMatching().draw(topology, keys(topology)) - topology.start.repeat(4)
+    partner = select.draw(topology, keys(topology)) - topology.start.repeat(4)
     counts = np.bincount(partner[::4], minlength=4)
     assert counts[0] == 0
     assert stats.chisquare(counts[1:]).pvalue > 1e-3

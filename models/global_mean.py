@@ -1,0 +1,38 @@
+"""The baseline without pooling layers: convolutions, then the mean over all nodes (the paper, Section 3)."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rethinking.models.layers import GraphConv, Linear
+from rethinking.pooling.reduce import graph_mean
+from rethinking.pooling.topology import Topology
+
+
+class GlobalMean(nn.Module):
+    """conv × L → mean over nodes → Linear(h, h) → ReLU → Linear(h, out).
+
+    Every convolution is ReLU(X W1 + A X W2) (Eq. 1). select: unused, there is nothing to select.
+    """
+
+    def __init__(
+        self, replicas: int, in_features: int, out_features: int, select: object, layers: int, hidden: int
+    ) -> None:
+        super().__init__()
+        if layers < 1 or hidden < 1:
+            raise ValueError(f"layers={layers}, hidden={hidden}; expected at least 1 each")
+        widths = [in_features] + [hidden] * (layers - 1)
+        self.convs = nn.ModuleList(GraphConv(replicas, width, hidden) for width in widths)
+        self.head = Linear(replicas, hidden, hidden)
+        self.out = Linear(replicas, hidden, out_features)
+
+    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
+        """Nothing is drawn."""
+        return topology
+
+    def forward(self, x: Tensor, topology: Topology) -> Tensor:
+        """x: [R, N, in]. Returns the predictions [R, B, out]."""
+        for conv in self.convs:
+            x = torch.relu_(conv(x, topology))
+        x = graph_mean(x, topology)
+        return self.out(torch.relu_(self.head(x)))
