@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from rethinking.models.layers import InitialDraw, ReplicaLayer
+from rethinking.models.layers import InitialDraw, Output, ReplicaLayer
+from rethinking.models.shape import DataShape
 from rethinking.pooling.topology import Topology
 
 
@@ -23,11 +24,9 @@ class LoopOverReplicas(ReplicaLayer):
     A module must draw its initial weights by torch's generator when it is made.
     """
 
-    def __init__(
-        self, replicas: int, in_features: int, out_features: int, select: Any, make: Callable[..., nn.Module]
-    ) -> None:
+    def __init__(self, replicas: int, shape: DataShape, select: Any, make: Callable[..., nn.Module]) -> None:
         super().__init__()
-        self._make = lambda: make(in_features=in_features, out_features=out_features, select=select)
+        self._make = lambda: make(in_features=shape.in_features, out_features=shape.out_features, select=select)
         # In a list, so that it is not a submodule: it lends its form, the weights are ours.
         self._template = [self._make()]
         for name, value in self._template[0].named_parameters():
@@ -53,8 +52,8 @@ class LoopOverReplicas(ReplicaLayer):
         """Nothing is drawn: the module does what it does."""
         return topology
 
-    def forward(self, x: Tensor, topology: Topology) -> Tensor:
-        """x: [R, N, in]. Returns the predictions [R, B, out]."""
+    def forward(self, x: Tensor, topology: Topology) -> Output:
+        """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         (template,) = self._template
         template.train(self.training)
         names = [name for name, _ in _state(template)]
@@ -63,7 +62,7 @@ class LoopOverReplicas(ReplicaLayer):
             state = {name: self.get_parameter_or_buffer(name)[replica] for name in names}
             inputs = (x[replica, :nodes], edge_index.to(x.device), batch.to(x.device))
             predictions.append(functional_call(template, state, inputs))
-        return torch.stack(predictions)
+        return torch.stack(predictions), {}
 
 
 def _flat(name: str) -> str:

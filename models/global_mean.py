@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import GraphConv, Linear
+from rethinking.models.layers import GraphConv, Linear, Output
+from rethinking.models.shape import DataShape
 from rethinking.pooling.reduce import graph_mean
 from rethinking.pooling.topology import Topology
 
@@ -15,24 +16,22 @@ class GlobalMean(nn.Module):
     Every convolution is ReLU(X W1 + A X W2) (Eq. 1). select: unused, there is nothing to select.
     """
 
-    def __init__(
-        self, replicas: int, in_features: int, out_features: int, select: object, layers: int, hidden: int
-    ) -> None:
+    def __init__(self, replicas: int, shape: DataShape, select: object, layers: int, hidden: int) -> None:
         super().__init__()
         if layers < 1 or hidden < 1:
             raise ValueError(f"layers={layers}, hidden={hidden}; expected at least 1 each")
-        widths = [in_features] + [hidden] * (layers - 1)
+        widths = [shape.in_features] + [hidden] * (layers - 1)
         self.convs = nn.ModuleList(GraphConv(replicas, width, hidden) for width in widths)
         self.head = Linear(replicas, hidden, hidden)
-        self.out = Linear(replicas, hidden, out_features)
+        self.out = Linear(replicas, hidden, shape.out_features)
 
     def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
         """Nothing is drawn."""
         return topology
 
-    def forward(self, x: Tensor, topology: Topology) -> Tensor:
-        """x: [R, N, in]. Returns the predictions [R, B, out]."""
+    def forward(self, x: Tensor, topology: Topology) -> Output:
+        """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         for conv in self.convs:
             x = torch.relu_(conv(x, topology))
         x = graph_mean(x, topology)
-        return self.out(torch.relu_(self.head(x)))
+        return self.out(torch.relu_(self.head(x))), {}

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import GraphConv, Linear
+from rethinking.models.layers import GraphConv, Linear, Output
+from rethinking.models.shape import DataShape
 from rethinking.pooling.connect import coarsen
 from rethinking.pooling.matching import Matching
 from rethinking.pooling.reduce import cluster_max, graph_mean
@@ -33,8 +34,7 @@ class Graclus(nn.Module):
     def __init__(
         self,
         replicas: int,
-        in_features: int,
-        out_features: int,
+        shape: DataShape,
         select: Matching,
         layers: int,
         hidden: int,
@@ -48,10 +48,10 @@ class Graclus(nn.Module):
         self.select = select
         self.pools = layers - 1
         convs = self.pools + convs_before_pool - 1
-        widths = [in_features] + [hidden] * convs
+        widths = [shape.in_features] + [hidden] * convs
         self.convs = nn.ModuleList(GraphConv(replicas, width, hidden) for width in widths[:-1])
         self.head = Linear(replicas, hidden, hidden)
-        self.out = Linear(replicas, hidden, out_features)
+        self.out = Linear(replicas, hidden, shape.out_features)
 
     def prepare(self, topology: Topology, keys: np.ndarray) -> Hierarchy:
         """Draw what does not depend on weights: the matchings and the coarser graphs.
@@ -66,8 +66,8 @@ class Graclus(nn.Module):
             hierarchy.levels.append(topology)
         return hierarchy
 
-    def forward(self, x: Tensor, hierarchy: Hierarchy) -> Tensor:
-        """x: [R, N, in]. Returns the predictions [R, B, out]."""
+    def forward(self, x: Tensor, hierarchy: Hierarchy) -> Output:
+        """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         levels = hierarchy.levels
         before = len(self.convs) - self.pools
         for conv in self.convs[:before]:
@@ -76,4 +76,4 @@ class Graclus(nn.Module):
             x = torch.relu_(conv(x, levels[level]))
             x = cluster_max(x, hierarchy.clusters[level], levels[level + 1])
         x = graph_mean(x, levels[-1])
-        return self.out(torch.relu_(self.head(x)))
+        return self.out(torch.relu_(self.head(x))), {}

@@ -15,6 +15,9 @@ from rethinking.models.aggregation import with_neighbour_sum
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import stream, stream_key
 
+# What a network returns: predictions [R, B, out], and auxiliary losses by name, [R] each, weighted.
+Output = tuple[Tensor, dict[str, Tensor]]
+
 
 @dataclass(frozen=True)
 class InitialDraw:

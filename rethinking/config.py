@@ -18,6 +18,7 @@ from rethinking.data.load import DatasetConfig
 from rethinking.data.sources import Places
 from rethinking.data.split import Splitter
 from rethinking.errors import UserError
+from rethinking.models.shape import DataShape
 from rethinking.training.replica import TrainerConfig
 from rethinking.training.task import Task
 
@@ -47,8 +48,7 @@ class Cell:
         network = instantiate(self.network, _partial_=True)
         return lambda replicas: network(
             replicas=replicas,
-            in_features=dataset.in_features,
-            out_features=task.out_features(dataset),
+            shape=DataShape(dataset.in_features, task.out_features(dataset), int(dataset.sizes.max())),
             select=instantiate(self.select),
         )
 
@@ -57,7 +57,7 @@ class Cell:
         try:
             network = instantiate(self.network, _partial_=True)
             _check_types(network)
-            network(replicas=1, in_features=1, out_features=1, select=instantiate(self.select))
+            network(replicas=1, shape=DataShape(1, 1, 1), select=instantiate(self.select))
         except (HydraException, TypeError, ValueError) as error:
             raise UserError(f"model={self.family} cannot be made with these settings: {error}") from error
 
@@ -179,6 +179,8 @@ def _with_class_names(value: Any) -> Any:
             if key == "_target_"
             else _with_class_names(entry)
             for key, entry in value.items()
+            # A key that is null says nothing; so a new one, null where it is not asked for, renames no run.
+            if entry is not None
         }
     return value
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rethinking.data.batches import Batch, Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
-from rethinking.models.layers import initialise
+from rethinking.models.layers import Output, initialise
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import stream, stream_keys
 from rethinking.training.parameters import ReplicaParameters
@@ -26,8 +26,8 @@ class Network(Protocol):
         """What does not depend on weights, drawn before the step. keys: uint64 [R·B]."""
         ...
 
-    def __call__(self, x: Tensor, prepared: Any) -> Tensor:
-        """x: [R, N, F]. Returns the predictions [R, B, out]."""
+    def __call__(self, x: Tensor, prepared: Any) -> Output:
+        """x: [R, N, F]. Returns the predictions [R, B, out], and weighted auxiliary losses by name, [R] each."""
         ...
 
 
@@ -100,7 +100,7 @@ class ReplicaGroup:
         return [replica.seed for replica in self.replicas]
 
     def train(self, epoch: int) -> Tensor:
-        """One pass over the training graphs. Returns the mean loss of each replica, [R]."""
+        """One pass over the training graphs. Returns the mean supervised loss of each replica, [R]."""
         order = np.stack(
             [
                 stream(replica.seed, "order", epoch).permutation(split.train)
@@ -111,11 +111,13 @@ class ReplicaGroup:
         total = torch.zeros(len(order), dtype=torch.float64, device=self.parameters.values.device)
         self.network.train()
         for batch in self.batches(order, self.config.batch_size, keys):
-            prediction = self._predict(batch)
+            prediction, auxiliary = self._predict(batch)
             loss = self.task.loss(prediction, batch.y)
             self.parameters.zero_grad()
             # Replicas share no parameter, so the gradient of the sum is each one's own.
-            loss.sum().backward()
+            sum(auxiliary.values(), loss).sum().backward()
+            if self.config.gradient_clip is not None:
+                self.parameters.clip(self.config.gradient_clip)
             for replica in self.replicas:
                 replica.optimizer.step()
             total += loss.detach() * batch.y.shape[1]
@@ -129,12 +131,12 @@ class ReplicaGroup:
         self.network.eval()
         predictions, targets = [], []
         for batch in self.batches(graphs, batch_size, keys):
-            predictions.append(self._predict(batch))
+            predictions.append(self._predict(batch)[0])
             targets.append(batch.y)
         prediction, y = torch.cat(predictions, dim=1), torch.cat(targets, dim=1)
         return self.task.loss(prediction, y).cpu(), self.task.score(prediction, y).cpu()
 
-    def _predict(self, batch: Batch) -> Tensor:
+    def _predict(self, batch: Batch) -> Output:
         network = cast(Network, self.network)
         return network(batch.x, network.prepare(batch.topology, batch.keys))
 

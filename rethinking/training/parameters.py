@@ -41,6 +41,11 @@ class ReplicaParameters:
         """Set every gradient to zero, in place."""
         self.grads.zero_()
 
+    def clip(self, max_norm: float) -> None:
+        """Scale down each replica's gradient to `max_norm` where its norm is larger, as `clip_grad_norm_` does."""
+        norm = torch.linalg.vector_norm(self.grads, dim=1, keepdim=True)
+        self.grads.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
+
     def keep(self, replicas: Sequence[int]) -> None:
         """Go on with these replicas only; buffers of the model, [R, …] too, are cut alike."""
         self._bind(self.values[list(replicas)].clone())

@@ -16,7 +16,8 @@ class TrainerConfig:
 
     batch_size: graphs a step and replica. learning_rate decays by decay_factor after decay_patience
     epochs without improvement, not below min_learning_rate. Training ends after stop_patience epochs
-    without a strictly better validation metric, or after max_epochs.
+    without a strictly better validation metric, or after max_epochs. gradient_clip: the norm to which a
+    replica's gradient is scaled down; null for no clipping.
     """
 
     batch_size: int
@@ -26,6 +27,7 @@ class TrainerConfig:
     decay_patience: int
     stop_patience: int
     max_epochs: int
+    gradient_clip: float | None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "stop_patience", "max_epochs"):

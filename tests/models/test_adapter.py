@@ -13,6 +13,7 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import StratifiedSplit
 from rethinking.models.adapter import LoopOverReplicas
 from rethinking.models.layers import initialise
+from rethinking.models.shape import DataShape
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica, TrainerConfig
 from rethinking.training.task import Classification
@@ -32,7 +33,7 @@ class Ordinary(nn.Module):
 
 
 def make(replicas: int, dataset: GraphDataset) -> LoopOverReplicas:
-    return LoopOverReplicas(replicas, dataset.in_features, 2, None, Ordinary)
+    return LoopOverReplicas(replicas, DataShape(dataset.in_features, 2, 12), None, Ordinary)
 
 
 def test_each_replica_predicts_what_its_module_would(dataset: GraphDataset) -> None:
@@ -41,7 +42,7 @@ def test_each_replica_predicts_what_its_module_would(dataset: GraphDataset) -> N
     model.eval()
     graphs = np.array([[0, 5, 9], [20, 1, 5]])
     batch = Batches(dataset, torch.device("cpu")).batch(graphs, np.zeros(2, np.uint64))
-    predictions = model(batch.x, model.prepare(batch.topology, batch.keys))
+    predictions, _ = model(batch.x, model.prepare(batch.topology, batch.keys))
     pyg = to_pyg(dataset)
     for replica in range(2):
         module = Ordinary(dataset.in_features, 2, None).eval()
@@ -54,7 +55,7 @@ def test_each_replica_predicts_what_its_module_would(dataset: GraphDataset) -> N
 
 
 def test_replicas_equal_single_runs(dataset: GraphDataset) -> None:
-    config = TrainerConfig(8, 1e-2, 1e-5, 0.5, 1, 3, 10)
+    config = TrainerConfig(8, 1e-2, 1e-5, 0.5, 1, 3, 10, None)
     splitter = StratifiedSplit(0.2, 0.2)
 
     def train(seeds: list[int]) -> dict[int, Replica]:

@@ -8,6 +8,7 @@ from torch_geometric.data import Batch
 from rethinking.data.batches import Batches, lay_out
 from rethinking.models.graclus import Graclus, Hierarchy
 from rethinking.models.layers import initialise
+from rethinking.models.shape import DataShape
 from rethinking.pooling.connect import coarsen
 from rethinking.pooling.matching import NeighbourMatching
 from rethinking.pooling.topology import Topology
@@ -37,7 +38,9 @@ class FixedMatching:
 
 def test_equals_the_plain_pyg_model() -> None:
     dataset = random_dataset(3)
-    ours = Graclus(1, dataset.in_features, 2, NeighbourMatching(), layers=3, hidden=8, convs_before_pool=2)
+    ours = Graclus(
+        1, DataShape(dataset.in_features, 2, 12), NeighbourMatching(), layers=3, hidden=8, convs_before_pool=2
+    )
     initialise(ours, [5])
     rank = np.random.default_rng(0).permutation(len(dataset.x))
     peer = PyGGraclus(dataset.in_features, 2, FixedMatching(rank), layers=3, hidden=8)
@@ -54,7 +57,7 @@ def test_equals_the_plain_pyg_model() -> None:
     ours.select = FixedMatching(rank)
     graphs = np.arange(len(dataset))[None]
     batch = Batches(dataset, torch.device("cpu")).batch(graphs, np.zeros(1, np.uint64))
-    prediction = ours(batch.x, ours.prepare(batch.topology, batch.keys))[0]
+    prediction = ours(batch.x, ours.prepare(batch.topology, batch.keys))[0][0]
     expected = peer(Batch.from_data_list(to_pyg(dataset)), np.random.default_rng(0))
     assert torch.allclose(prediction, expected, atol=1e-5)
 
@@ -76,7 +79,9 @@ def test_renumbering_the_nodes_permutes_the_clusters_and_keeps_the_prediction(di
     x_renumbered = torch.empty_like(x)
     x_renumbered[:, permutation] = x
 
-    model = Graclus(1, dataset.in_features, 2, NeighbourMatching(), layers=2, hidden=8, convs_before_pool=2)
+    model = Graclus(
+        1, DataShape(dataset.in_features, 2, 12), NeighbourMatching(), layers=2, hidden=8, convs_before_pool=2
+    )
     initialise(model, [0])
     partner = model.select.draw(topology, np.array([4], np.uint64))
     partner_renumbered = np.empty_like(partner)
@@ -84,7 +89,7 @@ def test_renumbering_the_nodes_permutes_the_clusters_and_keeps_the_prediction(di
     predictions = []
     for features, level, matching in ((x, topology, partner), (x_renumbered, renumbered, partner_renumbered)):
         clusters, coarse = coarsen(level, matching)
-        predictions.append(model(features, Hierarchy([level, coarse], [clusters])))
+        predictions.append(model(features, Hierarchy([level, coarse], [clusters]))[0])
     assert torch.allclose(*predictions, atol=1e-6)
 
 
@@ -92,6 +97,6 @@ def test_one_convolution_drops_the_initial_one() -> None:
     """The rows "1 convolution" of Table 2."""
 
     def convolutions(convs_before_pool: int) -> int:
-        return len(Graclus(1, 3, 2, NeighbourMatching(), 3, 8, convs_before_pool).convs)
+        return len(Graclus(1, DataShape(3, 2, 12), NeighbourMatching(), 3, 8, convs_before_pool).convs)
 
     assert (convolutions(2), convolutions(1)) == (3, 2)

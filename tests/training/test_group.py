@@ -12,7 +12,8 @@ from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split, StratifiedSplit
 from rethinking.models.graclus import Graclus
-from rethinking.models.layers import Linear, ReplicaLayer, initialise
+from rethinking.models.layers import Linear, Output, ReplicaLayer, initialise
+from rethinking.models.shape import DataShape
 from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica, TrainerConfig
@@ -27,6 +28,7 @@ CONFIG = TrainerConfig(
     decay_patience=1,
     stop_patience=4,
     max_epochs=12,
+    gradient_clip=None,
 )
 SPLITTER = StratifiedSplit(val=0.2, test=0.2)
 
@@ -35,7 +37,7 @@ def train(
     dataset: GraphDataset, seeds: Sequence[int], select: Matching | None = None, config: TrainerConfig = CONFIG
 ) -> dict[int, Replica]:
     replicas = train_group(
-        build=lambda r: Graclus(r, dataset.in_features, 2, select or NeighbourMatching(), 2, 16, 2),
+        build=lambda r: Graclus(r, DataShape(dataset.in_features, 2, 12), select or NeighbourMatching(), 2, 16, 2),
         dataset=dataset,
         splits=[SPLITTER(dataset, seed) for seed in seeds],
         seeds=seeds,
@@ -67,10 +69,10 @@ def test_gradients_equal_those_of_single_runs(digits: GraphDataset) -> None:
     keys = np.array([5, 6, 7], np.uint64)
 
     def gradients(replicas: list[int]) -> dict[str, Tensor]:
-        model = Graclus(len(replicas), 3, 10, NeighbourMatching(), 3, 64, 2)
+        model = Graclus(len(replicas), DataShape(3, 10, 64), NeighbourMatching(), 3, 64, 2)
         initialise(model, [seeds[r] for r in replicas])
         batch = Batches(digits, torch.device("cpu")).batch(graphs[replicas], keys[replicas])
-        prediction = model(batch.x, model.prepare(batch.topology, batch.keys))
+        prediction, _ = model(batch.x, model.prepare(batch.topology, batch.keys))
         Classification().loss(prediction, batch.y).sum().backward()
         return {name: parameter.grad for name, parameter in model.named_parameters()}
 
@@ -95,7 +97,7 @@ def test_variants_with_one_seed_share_split_initial_weights_and_order() -> None:
                 return super().prepare(topology, keys)
 
         for _ in train_group(
-            lambda r, select=select, kind=Recording: kind(r, dataset.in_features, 2, select, 2, 16, 2),
+            lambda r, select=select, kind=Recording: kind(r, DataShape(dataset.in_features, 2, 12), select, 2, 16, 2),
             dataset, [SPLITTER(dataset, 3)], [3], Classification(), CONFIG, 16, torch.device("cpu"), lambda group: None,
         ):  # fmt: skip
             pass
@@ -141,10 +143,10 @@ class Exploding(ReplicaLayer):
     def prepare(self, topology, keys):
         return topology
 
-    def forward(self, x: Tensor, topology) -> Tensor:
+    def forward(self, x: Tensor, topology) -> Output:
         self.passes += 1
         x = torch.stack([x[r, topology.start.reshape(len(x), -1)[r] - r * topology.width] for r in range(len(x))])
-        return self.linear(x) + (self.broken if self.passes > 8 else 0)
+        return self.linear(x) + (self.broken if self.passes > 8 else 0), {}
 
 
 def test_a_diverging_replica_fails_alone() -> None:

@@ -14,6 +14,7 @@ CONFIG = TrainerConfig(
     decay_patience=1,
     stop_patience=50,
     max_epochs=100,
+    gradient_clip=None,
 )
 
 
