@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
@@ -25,6 +26,31 @@ def scatter_with_neighbour_sum(x: Tensor, topology: Topology) -> Tensor:
     flat = x.reshape(-1, x.shape[-1])
     sums = torch.zeros_like(flat).index_add(0, target, flat.index_select(0, source))
     return torch.cat([x, sums.view_as(x)], dim=-1)
+
+
+def neighbour_sum(x: Tensor, topology: Topology) -> Tensor:
+    """A X alone. x: [R, N, F]. Returns [R, N, F]."""
+    if x.device.type == "cpu":
+        return _NeighbourSum.apply(x, topology)
+    return scatter_with_neighbour_sum(x, topology)[..., x.shape[-1] :]
+
+
+class _NeighbourSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, topology: Topology) -> Tensor:
+        ctx.topology = topology
+        return _sum_rows(x.detach(), topology.in_ptr, topology.in_rows)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        # The transpose of a sum over in-neighbours is the sum over out-neighbours.
+        return _sum_rows(grad, ctx.topology.out_ptr, ctx.topology.out_rows), None
+
+
+def _sum_rows(x: Tensor, ptr: np.ndarray, rows: np.ndarray) -> Tensor:
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    _sum(x.contiguous().view(-1, x.shape[-1]).numpy(), ptr, rows, out.view(-1, x.shape[-1]).numpy())
+    return out
 
 
 class _WithNeighbourSum(torch.autograd.Function):
@@ -71,3 +97,15 @@ def _backward(grad, out_ptr, out_rows, grad_x):
             target = out_rows[edge]
             for f in range(width):
                 grad_x[row, f] += grad[target, width + f]
+
+
+@njit(cache=True, nogil=True)
+def _sum(x, ptr, rows, out):
+    width = x.shape[1]
+    for row in range(x.shape[0]):
+        for f in range(width):
+            out[row, f] = 0
+        for edge in range(ptr[row], ptr[row + 1]):
+            source = rows[edge]
+            for f in range(width):
+                out[row, f] += x[source, f]

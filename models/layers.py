@@ -8,10 +8,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rethinking.models.aggregation import with_neighbour_sum
+from rethinking.pooling.levels import DenseLevel
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import stream, stream_key
 
@@ -32,6 +34,10 @@ class InitialDraw:
         for replica, seed in enumerate(self.seeds):
             values = stream(seed, "init", f"{self.prefix}.{name}").uniform(-bound, bound, parameter.shape[1:])
             parameter[replica] = torch.from_numpy(values)
+
+    def assignment_streams(self) -> list[np.random.Generator]:
+        """The `assignment` stream of each replica, for what is drawn once and not trained."""
+        return [stream(seed, "assignment", self.prefix) for seed in self.seeds]
 
     def torch_seeds(self) -> list[int]:
         """A seed for each replica, for layers that draw by torch's own generator."""
@@ -86,6 +92,15 @@ class GraphConv(ReplicaLayer):
     def forward(self, x: Tensor, topology: Topology) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
         return torch.baddbmm(self.bias, with_neighbour_sum(x, topology), self.weight)
+
+
+class DenseGraphConv(GraphConv):
+    """The same convolution on dense weighted graphs (PyG's `DenseGraphConv`)."""
+
+    def forward(self, x: Tensor, level: DenseLevel) -> Tensor:  # type: ignore[override]
+        """x: [R, B·k, in]. Returns [R, B·k, out]."""
+        both = torch.cat([x, level.neighbour_sum(x)], dim=-1)
+        return torch.baddbmm(self.bias, both, self.weight)
 
 
 def initialise(model: nn.Module, seeds: Sequence[int]) -> None:

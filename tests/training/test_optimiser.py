@@ -69,3 +69,19 @@ def test_equals_adam_and_plateau_alone() -> None:
             assert torch.allclose(row, expected[seed][epoch], atol=1e-6)
     for replica in group:
         assert replica.learning_rate == rates[replica.seed]
+
+
+def test_clipping_equals_torchs_for_each_replica_alone() -> None:
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.first = nn.Parameter(torch.randn(3, 2, 3))
+    parameters = ReplicaParameters(model)
+    gradients = torch.randn(3, 6) * torch.tensor([[0.1], [1.0], [10.0]])
+    parameters.grads.copy_(gradients)
+    parameters.clip(2.0)
+    for replica in range(3):
+        weight = nn.Parameter(torch.zeros(6))
+        weight.grad = gradients[replica].clone()
+        torch.nn.utils.clip_grad_norm_([weight], 2.0)
+        assert torch.allclose(parameters.grads[replica], weight.grad)
+    assert torch.equal(parameters.grads[0], gradients[0])

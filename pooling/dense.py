@@ -1,0 +1,60 @@
+"""Reduce and Connect for soft clusters, and the losses that go with them.
+
+A is never made dense on the level of the graphs themselves: only S and the coarse adjacency are.
+"""
+
+import torch
+from torch import Tensor
+
+from rethinking.pooling.levels import Level
+
+# Stands in for the degree of a node without edges: far below those that occur, and yet its inverse can be
+# multiplied over several levels in single precision.
+TINY = 1e-12
+
+
+def reduce(x: Tensor, assignment: Tensor, level: Level) -> Tensor:
+    """X' = Sᵀ X for every graph. x: [R, N, F], assignment: [R, N, k]. Returns [R, B·k, F]."""
+    pooled = level.per_graph(assignment).transpose(-1, -2) @ level.per_graph(x)
+    return pooled.flatten(1, 2)
+
+
+def connect(assignment: Tensor, level: Level) -> Tensor:
+    """A' = Sᵀ A S for every graph. assignment: [R, N, k]. Returns [R, B, k, k]."""
+    return level.per_graph(assignment).transpose(-1, -2) @ level.per_graph(level.neighbour_sum(assignment))
+
+
+def normalise(adjacency: Tensor) -> Tensor:
+    """A' without its diagonal, divided by the square roots of its degrees (MinCutPool's Connect).
+
+    adjacency: [R, B, k, k]. The degrees are row sums, as in PyG's `dense_mincut_pool`.
+    """
+    k = adjacency.shape[-1]
+    adjacency = adjacency * (1 - torch.eye(k, device=adjacency.device))
+    # Not from zero, where the root has no gradient: a graph without edges stays one.
+    root = adjacency.sum(dim=-1).clamp(min=TINY).sqrt()
+    return adjacency / root[..., None, :] / root[..., :, None]
+
+
+def mincut_loss(assignment: Tensor, coarse: Tensor, level: Level) -> Tensor:
+    """−tr(Sᵀ A S) / tr(Sᵀ D S), the mean over graphs (Bianchi et al. 2020, first term of the loss).
+
+    A graph without edges has nothing to cut and counts as zero.
+
+    assignment: [R, N, k]. coarse: Sᵀ A S, [R, B, k, k]. Returns [R].
+    """
+    cut = coarse.diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    volume = level.per_graph(level.degree * assignment.square().sum(dim=-1, keepdim=True)).sum(dim=(-1, -2))
+    return -(cut / volume.clamp(min=TINY)).mean(dim=1)
+
+
+def orthogonality_loss(assignment: Tensor, level: Level) -> Tensor:
+    """‖SᵀS/‖SᵀS‖ − I/√k‖, the mean over graphs (Bianchi et al. 2020, second term).
+
+    assignment: [R, N, k]. Returns [R].
+    """
+    gramian = reduce(assignment, assignment, level).unflatten(1, (level.graphs, -1))
+    k = gramian.shape[-1]
+    gramian = gramian / torch.linalg.matrix_norm(gramian, keepdim=True)
+    identity = torch.eye(k, device=gramian.device) / k**0.5
+    return torch.linalg.matrix_norm(gramian - identity).mean(dim=1)

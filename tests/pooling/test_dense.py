@@ -1,0 +1,147 @@
+"""Soft pooling equals PyG's dense operators on random ragged batches; A need not be dense for it."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.nn import DenseGraphConv as PyGDenseGraphConv
+from torch_geometric.nn import dense_mincut_pool
+from torch_geometric.utils import to_dense_adj, to_dense_batch
+
+from rethinking.models.layers import DenseGraphConv, InitialDraw, initialise
+from rethinking.pooling import dense
+from rethinking.pooling.assignment import Bernoulli, LinearAssignment, Normal, RandomAssignment, Uniform
+from rethinking.pooling.levels import DenseLevel, SparseLevel
+from rethinking.pooling.topology import Topology, expand
+
+CPU = torch.device("cpu")
+
+
+def replica_batch(topology: Topology, replica: int) -> tuple[Tensor, Tensor, Tensor]:
+    """One replica's rows, edge_index and batch vector, as PyG has them."""
+    graphs = len(topology.start) // topology.replicas
+    mine = slice(replica * graphs, (replica + 1) * graphs)
+    rows = torch.from_numpy(expand(topology.start[mine], topology.size[mine]))
+    edges = torch.from_numpy(topology.edge_index)
+    first = replica * topology.width
+    edges = edges[:, (edges[1] >= first) & (edges[1] < first + topology.width)] - first
+    batch = torch.from_numpy(topology.graph)[rows] - replica * graphs
+    return rows - first, edges, batch
+
+
+def test_levels_agree_with_pyg(topology: Topology) -> None:
+    level = SparseLevel(topology, CPU)
+    x = torch.randn(3, topology.width, 4)
+    for replica in range(3):
+        rows, edges, batch = replica_batch(topology, replica)
+        expected, mask = to_dense_batch(x[replica, rows], batch)
+        n = expected.shape[1]
+        assert torch.equal(level.per_graph(x)[replica, :, :n], expected)
+        assert torch.equal(level.sizes[replica], mask.sum(dim=1))
+        adjacency = to_dense_adj(edges, batch, max_num_nodes=n).transpose(-1, -2)
+        assert torch.allclose(level.per_graph(level.degree)[replica, :, :n, 0], adjacency.sum(-1))
+        assert torch.allclose(level.per_graph(level.neighbour_sum(x))[replica, :, :n], adjacency @ expected, atol=1e-6)
+        places = torch.arange(n).expand(len(mask), n)[mask]
+        assert torch.equal(level.position[replica, rows], places)
+
+
+def test_equals_pygs_mincut_pool(topology: Topology) -> None:
+    """Features, adjacency and both losses, forward and backward."""
+    level = SparseLevel(topology, CPU)
+    x = torch.randn(3, topology.width, 5, dtype=torch.double)
+    scores = torch.randn(3, topology.width, 4, dtype=torch.double, requires_grad=True)
+    assignment = scores.softmax(dim=-1)
+    coarse = dense.connect(assignment, level)
+    pooled = dense.reduce(x, assignment, level).unflatten(1, (level.graphs, -1))
+    mincut = dense.mincut_loss(assignment, coarse, level)
+    apart = dense.orthogonality_loss(assignment, level)
+    compared = 0
+    for replica in range(3):
+        rows, edges, batch = replica_batch(topology, replica)
+        features, mask = to_dense_batch(x[replica, rows], batch)
+        logits, _ = to_dense_batch(scores[replica, rows], batch)
+        # PyG's degree is the row sum; a row of ours holds what a node receives.
+        adjacency = to_dense_adj(edges, batch).transpose(-1, -2).double()
+        out, out_adjacency, _, orthogonality = dense_mincut_pool(features, adjacency, logits, mask)
+        assert torch.allclose(pooled[replica], out)
+        assert torch.allclose(dense.normalise(coarse)[replica], out_adjacency)
+        assert torch.allclose(apart[replica], orthogonality)
+        # PyG divides zero by zero for a graph without edges; ours counts it as zero.
+        edges_in = adjacency.sum(dim=(-1, -2)) > 0
+        _, _, loss, _ = dense_mincut_pool(features[edges_in], adjacency[edges_in], logits[edges_in], mask[edges_in])
+        compared += int(edges_in.sum())
+        assert torch.allclose(mincut[replica], loss * edges_in.double().mean())
+        ours, theirs = (
+            torch.autograd.grad((a * torch.arange(1.0, 6)).sum() + b, scores, retain_graph=True)[0][replica]
+            for a, b in ((pooled[replica], apart[replica]), (out, orthogonality))
+        )
+        assert torch.allclose(ours, theirs)
+    assert torch.isfinite(mincut).all()
+    assert compared > 0
+
+
+def test_a_graph_without_edges_has_finite_gradients() -> None:
+    scores = torch.randn(1, 3, 2, requires_grad=True)
+    level = DenseLevel(torch.zeros(1, 1, 3, 3))
+    assignment = scores.softmax(dim=-1)
+    coarse = dense.connect(assignment, level)
+    loss = dense.mincut_loss(assignment, coarse, level) + dense.orthogonality_loss(assignment, level)
+    (loss.sum() + dense.normalise(coarse).sum()).backward()
+    assert torch.isfinite(scores.grad).all()
+    assert float(dense.mincut_loss(assignment, coarse, level).detach()) == 0
+
+
+def test_dense_convolution_equals_pyg() -> None:
+    adjacency = torch.rand(2, 3, 5, 5)
+    conv = DenseGraphConv(2, 4, 6)
+    initialise(conv, [0, 1])
+    x = torch.randn(2, 15, 4)
+    ours = conv(x, DenseLevel(adjacency))
+    for replica in range(2):
+        pyg = PyGDenseGraphConv(4, 6)
+        with torch.no_grad():
+            pyg.lin_root.weight.copy_(conv.weight[replica, :4].T)
+            pyg.lin_rel.weight.copy_(conv.weight[replica, 4:].T)
+            pyg.lin_rel.bias.copy_(conv.bias[replica, 0])
+        expected = pyg(x[replica].view(3, 5, 4), adjacency[replica])
+        assert torch.allclose(ours[replica].view(3, 5, 6), expected, atol=1e-5)
+
+
+DISTRIBUTIONS: list[tuple[Callable, float, float]] = [
+    (Uniform(0.0, 1.0), 0.5, 12**-0.5),
+    (Normal(0.0, 1.0), 0.0, 1.0),
+    (Bernoulli(0.3), 0.3, 0.21**0.5),
+]
+
+
+@pytest.mark.parametrize(("distribution", "mean", "std"), DISTRIBUTIONS)
+def test_random_assignments_are_drawn_as_stated_and_stay(distribution: Callable, mean: float, std: float) -> None:
+    select = RandomAssignment(2, 4, 100, 50, distribution, invariant=False)
+    initialise(select, [0, 1])
+    for values in select.random:
+        assert float(values.mean()) == pytest.approx(mean, abs=0.06)
+        assert float(values.std()) == pytest.approx(std, abs=0.05)
+    assert not torch.equal(select.random[0], select.random[1])
+    assert list(select.parameters()) == []
+    assert "random" in select.state_dict()
+
+
+def test_rows_of_every_assignment_sum_to_one_and_random_ones_go_by_position(topology: Topology) -> None:
+    level = SparseLevel(topology, CPU)
+    x = torch.randn(3, topology.width, 4)
+    for select in (
+        LinearAssignment(3, 4, 12, 5),
+        RandomAssignment(3, 4, 12, 5, Normal(0.0, 1.0), invariant=False),
+        RandomAssignment(3, 4, 12, 5, Normal(0.0, 1.0), invariant=True),
+    ):
+        initialise(select, [0, 1, 2])
+        assignment = select(x, level)
+        assert assignment.shape == (3, topology.width, 5)
+        assert torch.allclose(assignment.sum(dim=-1), torch.ones(3, topology.width))
+    plain = RandomAssignment(3, 4, 12, 5, Normal(0.0, 1.0), invariant=False)
+    plain.reset(InitialDraw([0, 1, 2], "pool"))
+    graphs = level.per_graph(plain(x, level))
+    first, second = level.sizes[0].topk(2).indices
+    n = int(level.sizes[0, second])
+    assert torch.equal(graphs[0, first, :n], graphs[0, second, :n])

@@ -1,0 +1,143 @@
+"""What every pair of family and variant must keep, whichever files there are in `conf/`."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rethinking.composition import compose_job, options, possible_variants
+from rethinking.config import Cell
+from rethinking.data.batches import Batches
+from rethinking.data.dataset import GraphDataset, build_dataset
+from rethinking.data.split import StratifiedSplit
+from rethinking.models.layers import initialise
+from rethinking.training.group import train_group
+from rethinking.training.replica import Replica
+from rethinking.training.task import Classification
+from tests.conftest import random_dataset
+
+PAIRS = [
+    (model, pooling)
+    for model, pooling in product(options("model"), options("pooling"))
+    if pooling in possible_variants(model)
+]
+CPU = torch.device("cpu")
+
+
+def cell(model: str, pooling: str, *overrides: str) -> Cell:
+    small = ["trainer.max_epochs=2", "trainer.batch_size=8", *overrides]
+    return compose_job([f"model={model}", f"pooling={pooling}", "dataset=digits", *small]).cell
+
+
+def train(cell: Cell, dataset: GraphDataset, seeds: Sequence[int]) -> dict[int, Replica]:
+    splits = [StratifiedSplit(0.2, 0.2)(dataset, seed) for seed in seeds]
+    build = cell.build(dataset, Classification())
+    group = train_group(
+        build, dataset, splits, seeds, Classification(), cell.trainer, 16, CPU, lambda replicas: None
+    )  # fmt: skip
+    return {replica.seed: replica for replica in group}
+
+
+@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+def test_three_replicas_equal_three_single_runs(model: str, pooling: str) -> None:
+    dataset = random_dataset(7, directed=True)
+    chosen = cell(model, pooling)
+    together = train(chosen, dataset, [0, 1, 2])
+    for seed, replica in together.items():
+        assert replica.error is None
+        assert len(replica.history) == 2
+        for ours, expected in zip(replica.history, train(chosen, dataset, [seed])[seed].history, strict=True):
+            assert ours == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+def test_saved_weights_predict_the_same(model: str, pooling: str) -> None:
+    dataset = random_dataset(7)
+    build = cell(model, pooling).build(dataset, Classification())
+    network, loaded = build(2), build(2)
+    initialise(network, [0, 1])
+    initialise(loaded, [8, 9])
+    loaded.load_state_dict(network.state_dict())
+    batch = Batches(dataset, CPU).batch(np.arange(12).reshape(2, 6), np.zeros(2, np.uint64))
+    first, second = (n.eval()(batch.x, n.prepare(batch.topology, batch.keys))[0] for n in (network, loaded))
+    assert torch.equal(first, second)
+
+
+def predict(chosen: Cell, dataset: GraphDataset, graphs: list[int], seed: int = 0) -> Tensor:
+    network = chosen.build(random_dataset(7), Classification())(1)
+    initialise(network, [seed])
+    batch = Batches(dataset, CPU).batch(np.array([graphs]), np.zeros(1, np.uint64))
+    return network.eval()(batch.x, network.prepare(batch.topology, batch.keys))[0][0].detach()
+
+
+@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+def test_the_other_graphs_of_a_batch_and_padding_change_nothing(model: str, pooling: str) -> None:
+    dataset = random_dataset(7)
+    chosen = cell(model, pooling)
+    among = predict(chosen, dataset, [3, 9, 1, 4, 5, 6])
+    alone = torch.cat([predict(chosen, dataset, [graph]) for graph in (3, 9, 1)])
+    assert torch.allclose(among[:3], alone, atol=1e-5)
+
+
+def renumbered(dataset: GraphDataset) -> GraphDataset:
+    """The same graphs, the nodes of each in another order."""
+    rng = np.random.default_rng(0)
+    graph = np.repeat(np.arange(len(dataset)), dataset.sizes)
+    order = np.lexsort((rng.random(len(graph)), graph))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return build_dataset(dataset.name, graph, place[dataset.edge_index], dataset.x[order], dataset.y)
+
+
+INVARIANT = [("mincut", "learned"), ("global_mean", "none")]
+VARYING = [("mincut", "uniform"), ("mincut", "normal"), ("mincut", "bernoulli")]
+
+
+@pytest.mark.parametrize(("model", "pooling", "extra"), [(*pair, ()) for pair in INVARIANT]
+                         + [(*pair, ("pooling.invariant=true",)) for pair in VARYING])  # fmt: skip
+def test_predictions_do_not_depend_on_how_nodes_are_numbered(model: str, pooling: str, extra: tuple[str, ...]) -> None:
+    dataset = random_dataset(7)
+    graphs = list(range(len(dataset)))
+    chosen = cell(model, pooling, *extra)
+    assert torch.allclose(predict(chosen, dataset, graphs), predict(chosen, renumbered(dataset), graphs), atol=1e-5)
+
+
+@pytest.mark.parametrize(("model", "pooling"), VARYING)
+def test_plain_random_variants_do(model: str, pooling: str) -> None:
+    dataset = random_dataset(7)
+    graphs = list(range(len(dataset)))
+    chosen = cell(model, pooling)
+    difference = predict(chosen, dataset, graphs) - predict(chosen, renumbered(dataset), graphs)
+    assert difference.abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(("model", "pooling"), [pair for pair in PAIRS if pair[0] == "mincut"])
+def test_auxiliary_losses_apply_to_the_learned_select_only(model: str, pooling: str) -> None:
+    dataset = random_dataset(7)
+    records = []
+    for weight in ("0.0", "10.0"):
+        overrides = (f"model.mincut_weight={weight}", f"model.orthogonality_weight={weight}")
+        records.append(train(cell(model, pooling, *overrides), dataset, [0])[0].history[-1])
+    assert (records[0] == records[1]) == (pooling != "learned")
+
+
+def test_random_assignments_are_constant_through_training() -> None:
+    dataset = random_dataset(7)
+    chosen = cell("mincut", "normal")
+    seen = []
+    build = chosen.build(dataset, Classification())
+
+    def keep(replicas: int) -> torch.nn.Module:
+        seen.append(build(replicas))
+        return seen[-1]
+
+    splits = [StratifiedSplit(0.2, 0.2)(dataset, 0)]
+    list(train_group(keep, dataset, splits, [0], Classification(), chosen.trainer, 16, CPU, lambda replicas: None))
+    fresh = build(1)
+    initialise(fresh, [0])
+    for name, buffer in seen[0].named_buffers():
+        assert torch.equal(buffer, fresh.get_buffer(name))
+    assert not torch.equal(seen[0].out.weight, fresh.out.weight)
