@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.models.aggregation import with_neighbour_sum
-from rethinking.pooling.levels import DenseLevel
+from rethinking.pooling.levels import Level
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import stream, stream_key
 
@@ -95,12 +95,69 @@ class GraphConv(ReplicaLayer):
 
 
 class DenseGraphConv(GraphConv):
-    """The same convolution on dense weighted graphs (PyG's `DenseGraphConv`)."""
+    """The same convolution on any level, so on dense weighted graphs too (PyG's `DenseGraphConv`)."""
 
-    def forward(self, x: Tensor, level: DenseLevel) -> Tensor:  # type: ignore[override]
-        """x: [R, B·k, in]. Returns [R, B·k, out]."""
+    def forward(self, x: Tensor, level: Level) -> Tensor:  # type: ignore[override]
+        """x: [R, N, in]. Returns [R, N, out]."""
         both = torch.cat([x, level.neighbour_sum(x)], dim=-1)
         return torch.baddbmm(self.bias, both, self.weight)
+
+
+class SageConv(ReplicaLayer):
+    """normalise(mean over a node and its neighbours · W + b): the released code's SAGE convolution.
+
+    The diagonal of A is set to one, rows are averaged (`A X / max(rowsum, 1)`), there is one weight and no
+    separate root weight, and every node's output is scaled to length one (PyG 1.4.3, `DenseSAGEConv`).
+    """
+
+    def __init__(self, replicas: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.linear = Linear(replicas, in_features, out_features)
+
+    def reset(self, draw: InitialDraw) -> None:
+        """Nothing of its own: the linear layer draws its weights."""
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out]."""
+        return torch.nn.functional.normalize(self.linear(level.mean_with_self(x)), dim=-1)
+
+
+class BatchNorm(ReplicaLayer):
+    """Batch normalisation of every replica by its own statistics, as `torch.nn.BatchNorm1d` over its rows.
+
+    For levels without padding: every row counts.
+    """
+
+    momentum = 0.1
+    eps = 1e-5
+
+    def __init__(self, replicas: int, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(replicas, 1, features))
+        self.bias = nn.Parameter(torch.empty(replicas, 1, features))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(replicas, 1, features))
+        self.register_buffer("running_var", torch.ones(replicas, 1, features))
+
+    @torch.no_grad()
+    def reset(self, draw: InitialDraw) -> None:
+        """The identity, and the statistics of standardised features."""
+        self.weight.fill_(1)
+        self.bias.zero_()
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [R, N, F]. Returns [R, N, F]."""
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            var, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+            with torch.no_grad():
+                unbiased = var * (x.shape[1] / max(x.shape[1] - 1, 1))
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(unbiased, self.momentum)
+        return (x - mean) * (self.weight * (var + self.eps).rsqrt()) + self.bias
 
 
 def initialise(model: nn.Module, seeds: Sequence[int]) -> None:

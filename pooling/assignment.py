@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rethinking.models.layers import InitialDraw, Linear, ReplicaLayer
+from rethinking.models.layers import InitialDraw, Linear, ReplicaLayer, SageConv
 from rethinking.pooling.levels import Level
 
 
@@ -50,6 +50,24 @@ class LinearAssignment(Assignment):
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """See `Assignment`."""
         return self.scores(x).softmax(dim=-1)
+
+
+class SageAssignment(Assignment):
+    """S = softmax(GNN(A, X)) with one SAGE convolution, DiffPool's own (Eq. 4)."""
+
+    is_local = True
+    is_trainable = True
+
+    def __init__(self, replicas: int, in_features: int, max_nodes: int, clusters: int) -> None:
+        super().__init__()
+        self.scores = SageConv(replicas, in_features, clusters)
+
+    def reset(self, draw: InitialDraw) -> None:
+        """Nothing of its own: the convolution draws its weights."""
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """See `Assignment`."""
+        return self.scores(x, level).softmax(dim=-1)
 
 
 class Distribution(Protocol):

@@ -58,3 +58,24 @@ def orthogonality_loss(assignment: Tensor, level: Level) -> Tensor:
     gramian = gramian / torch.linalg.matrix_norm(gramian, keepdim=True)
     identity = torch.eye(k, device=gramian.device) / k**0.5
     return torch.linalg.matrix_norm(gramian - identity).mean(dim=1)
+
+
+def link_loss(assignment: Tensor, coarse: Tensor, level: Level) -> Tensor:
+    """‖A − S Sᵀ‖ / numel(A) over all graphs of a replica (Ying et al. 2018), as PyG's `dense_diff_pool`.
+
+    assignment: [R, N, k]. coarse: Sᵀ A S, [R, B, k, k]. Returns [R]. The Gramian S Sᵀ of the nodes is never
+    made: ‖A − S Sᵀ‖² = ‖A‖² − 2 tr(Sᵀ A S) + ‖Sᵀ S‖². numel(A) counts graphs padded to the replica's largest.
+    """
+    gramian = reduce(assignment, assignment, level)
+    overlap = coarse.diagonal(dim1=-2, dim2=-1).sum(dim=(1, 2))
+    squared = level.squared_norm - 2 * overlap + gramian.square().sum(dim=(1, 2))
+    return squared.clamp(min=TINY).sqrt() / (level.graphs * level.sizes.amax(dim=1).square())
+
+
+def entropy_loss(assignment: Tensor, level: Level) -> Tensor:
+    """The mean entropy of a node's assignment (Ying et al. 2018), as PyG's `dense_diff_pool`.
+
+    assignment: [R, N, k]. Returns [R]. The mean counts graphs padded to the replica's largest.
+    """
+    entropy = level.per_graph(-(assignment * (assignment + 1e-15).log()).sum(dim=-1, keepdim=True))
+    return entropy.sum(dim=(1, 2, 3)) / (level.graphs * level.sizes.amax(dim=1))

@@ -48,6 +48,15 @@ class SparseLevel:
         """A X. x: [R, N, F]. Returns [R, N, F]."""
         return neighbour_sum(x, self.topology)
 
+    def mean_with_self(self, x: Tensor) -> Tensor:
+        """The mean over each node and its in-neighbours. x: [R, N, F]. Returns [R, N, F]."""
+        return (self.neighbour_sum(x) + x) / (self.degree + 1)
+
+    @property
+    def squared_norm(self) -> Tensor:
+        """‖A‖² over all graphs of a replica: its number of edges. Returns [R]."""
+        return self.degree.sum(dim=(1, 2))
+
     def per_graph(self, x: Tensor) -> Tensor:
         """x: [R, N, F]. Returns [R, B, n, F], n the largest graph of the batch, zero where a graph has no node."""
         rows = x.flatten(0, 1).index_select(0, self._row.flatten())
@@ -81,6 +90,16 @@ class DenseLevel:
     def neighbour_sum(self, x: Tensor) -> Tensor:
         """A X. x: [R, B·k, F]. Returns [R, B·k, F]."""
         return (self.adjacency @ self.per_graph(x)).flatten(1, 2)
+
+    def mean_with_self(self, x: Tensor) -> Tensor:
+        """A X / max(rowsum, 1), the diagonal of A set to one. x: [R, B·k, F]. Returns [R, B·k, F]."""
+        to_one = 1 - self.adjacency.diagonal(dim1=-2, dim2=-1).reshape(self.replicas, -1, 1)
+        return (self.neighbour_sum(x) + to_one * x) / (self.degree + to_one).clamp(min=1)
+
+    @property
+    def squared_norm(self) -> Tensor:
+        """‖A‖² over all graphs of a replica. Returns [R]."""
+        return self.adjacency.square().sum(dim=(1, 2, 3))
 
     def per_graph(self, x: Tensor) -> Tensor:
         """x: [R, B·k, F]. Returns [R, B, k, F]."""

@@ -92,8 +92,10 @@ def renumbered(dataset: GraphDataset) -> GraphDataset:
     return build_dataset(dataset.name, graph, place[dataset.edge_index], dataset.x[order], dataset.y)
 
 
-INVARIANT = [("mincut", "learned"), ("global_mean", "none")]
-VARYING = [("mincut", "uniform"), ("mincut", "normal"), ("mincut", "bernoulli")]
+SOFT = ("mincut", "diffpool")
+INVARIANT = [("global_mean", "none"), *((model, "learned") for model in SOFT)]
+VARYING = [(model, pooling) for model in SOFT for pooling in ("uniform", "normal", "bernoulli")]
+WEIGHTS = {"mincut": ("mincut_weight", "orthogonality_weight"), "diffpool": ("link_weight", "entropy_weight")}
 
 
 @pytest.mark.parametrize(("model", "pooling", "extra"), [(*pair, ()) for pair in INVARIANT]
@@ -114,12 +116,12 @@ def test_plain_random_variants_do(model: str, pooling: str) -> None:
     assert difference.abs().max() > 1e-4
 
 
-@pytest.mark.parametrize(("model", "pooling"), [pair for pair in PAIRS if pair[0] == "mincut"])
+@pytest.mark.parametrize(("model", "pooling"), [pair for pair in PAIRS if pair[0] in WEIGHTS])
 def test_auxiliary_losses_apply_to_the_learned_select_only(model: str, pooling: str) -> None:
     dataset = random_dataset(7)
     records = []
     for weight in ("0.0", "10.0"):
-        overrides = (f"model.mincut_weight={weight}", f"model.orthogonality_weight={weight}")
+        overrides = [f"model.{name}={weight}" for name in WEIGHTS[model]]
         records.append(train(cell(model, pooling, *overrides), dataset, [0])[0].history[-1])
     assert (records[0] == records[1]) == (pooling != "learned")
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 from torch_geometric.nn import DenseGraphConv as PyGDenseGraphConv
-from torch_geometric.nn import dense_mincut_pool
+from torch_geometric.nn import dense_diff_pool, dense_mincut_pool
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
-from rethinking.models.layers import DenseGraphConv, InitialDraw, initialise
+from rethinking.models.layers import BatchNorm, DenseGraphConv, InitialDraw, SageConv, initialise
 from rethinking.pooling import dense
 from rethinking.pooling.assignment import Bernoulli, LinearAssignment, Normal, RandomAssignment, Uniform
 from rethinking.pooling.levels import DenseLevel, SparseLevel
@@ -90,6 +90,83 @@ def test_a_graph_without_edges_has_finite_gradients() -> None:
     (loss.sum() + dense.normalise(coarse).sum()).backward()
     assert torch.isfinite(scores.grad).all()
     assert float(dense.mincut_loss(assignment, coarse, level).detach()) == 0
+
+
+def test_equals_pygs_diff_pool(topology: Topology) -> None:
+    """Features, adjacency and both losses, forward and backward, without the Gramian of the nodes."""
+    level = SparseLevel(topology, CPU)
+    x = torch.randn(3, topology.width, 5, dtype=torch.double)
+    scores = torch.randn(3, topology.width, 4, dtype=torch.double, requires_grad=True)
+    assignment = scores.softmax(dim=-1)
+    coarse = dense.connect(assignment, level)
+    pooled = dense.reduce(x, assignment, level).unflatten(1, (level.graphs, -1))
+    losses = dense.link_loss(assignment, coarse, level), dense.entropy_loss(assignment, level)
+    for replica in range(3):
+        rows, edges, batch = replica_batch(topology, replica)
+        features, mask = to_dense_batch(x[replica, rows], batch)
+        logits, _ = to_dense_batch(scores[replica, rows], batch)
+        adjacency = to_dense_adj(edges, batch).transpose(-1, -2).double()
+        out, out_adjacency, *expected = dense_diff_pool(features, adjacency, logits, mask)
+        assert torch.allclose(pooled[replica], out)
+        assert torch.allclose(coarse[replica], out_adjacency)
+        for ours, theirs in zip(losses, expected, strict=True):
+            assert torch.allclose(ours[replica], theirs)
+            mine, yours = (torch.autograd.grad(y, scores, retain_graph=True)[0] for y in (ours[replica], theirs))
+            assert torch.allclose(mine[replica], yours[replica], atol=1e-10)
+
+
+def test_the_losses_of_a_dense_level_equal_pygs() -> None:
+    adjacency, scores = torch.rand(1, 3, 6, 6).double(), torch.randn(1, 18, 4).double()
+    level = DenseLevel(adjacency)
+    assignment = scores.softmax(dim=-1)
+    coarse = dense.connect(assignment, level)
+    *_, link, entropy = dense_diff_pool(torch.zeros(3, 6, 1).double(), adjacency[0], scores.view(3, 6, 4))
+    assert torch.allclose(dense.link_loss(assignment, coarse, level)[0], link)
+    assert torch.allclose(dense.entropy_loss(assignment, level)[0], entropy)
+
+
+def test_the_sage_convolution_equals_its_formula(topology: Topology) -> None:
+    """diag(A) = 1, rows averaged, one weight, every row of length one; on sparse and dense levels."""
+    x = torch.randn(3, topology.width, 4)
+    conv = SageConv(3, 4, 6)
+    initialise(conv, [0, 1, 2])
+    ours = conv(x, SparseLevel(topology, CPU))
+    adjacency = torch.zeros(topology.rows, topology.rows)
+    adjacency[topology.edge_index[1], topology.edge_index[0]] = 1
+    for replica in range(3):
+        mine = slice(replica * topology.width, (replica + 1) * topology.width)
+        expected = sage_formula(adjacency[mine, mine], x[replica], conv, replica)
+        assert torch.allclose(ours[replica], expected, atol=1e-6)
+    weighted = 3 * torch.rand(3, 2, 5, 5)
+    x = torch.randn(3, 10, 4)
+    ours = conv(x, DenseLevel(weighted)).view(3, 2, 5, 6)
+    for replica in range(3):
+        for graph in range(2):
+            rows = x[replica].view(2, 5, 4)[graph]
+            expected = sage_formula(weighted[replica, graph], rows, conv, replica)
+            assert torch.allclose(ours[replica, graph], expected, atol=1e-6)
+
+
+def sage_formula(adjacency: Tensor, x: Tensor, conv: SageConv, replica: int) -> Tensor:
+    adjacency = adjacency.clone().fill_diagonal_(1)
+    mean = adjacency @ x / adjacency.sum(dim=1, keepdim=True).clamp(min=1)
+    out = mean @ conv.linear.weight[replica] + conv.linear.bias[replica]
+    return out / out.norm(dim=1, keepdim=True)
+
+
+def test_batch_normalisation_equals_torchs() -> None:
+    ours = BatchNorm(2, 4)
+    initialise(ours, [0, 1])
+    peers = [torch.nn.BatchNorm1d(4) for _ in range(2)]
+    for _ in range(3):
+        x = 3 * torch.randn(2, 20, 4) + 1
+        normalised = ours(x)
+        for replica, peer in enumerate(peers):
+            assert torch.allclose(normalised[replica], peer(x[replica]), atol=1e-5)
+    ours.eval()
+    x = torch.randn(2, 20, 4)
+    for replica, peer in enumerate(peers):
+        assert torch.allclose(ours(x)[replica], peer.eval()(x[replica]), atol=1e-5)
 
 
 def test_dense_convolution_equals_pyg() -> None:

@@ -1,0 +1,99 @@
+"""DiffPool, first version: soft clusters by a graph network (Ying et al. 2018; the paper, Section 2.3)."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rethinking.models.layers import BatchNorm, Linear, Output, SageConv
+from rethinking.models.shape import DataShape
+from rethinking.pooling import dense
+from rethinking.pooling.assignment import MakeAssignment
+from rethinking.pooling.levels import DenseLevel, Level, SparseLevel
+from rethinking.pooling.topology import Topology
+
+
+class DiffPool(nn.Module):
+    """conv → (pool → 3 SAGE convolutions) × pools → max over clusters → Linear(h, m) → ReLU → Linear(m, out).
+
+    Pooling: Z = SAGE(A, X), X' = Sᵀ Z (Eq. 5), A' = Sᵀ A S. Layer l has ceil(ratio · nodes before it) clusters.
+    The losses `link` and `entropy` apply to a trainable Select only. With `convs_before_pool=1` the initial
+    convolution is left out (Table 2, "1 convolution").
+    """
+
+    def __init__(
+        self,
+        replicas: int,
+        shape: DataShape,
+        select: MakeAssignment,
+        initial: Callable[..., nn.Module],
+        pools: int,
+        hidden: int,
+        mlp_hidden: int,
+        ratio: float,
+        convs_before_pool: int,
+        link_weight: float,
+        entropy_weight: float,
+    ) -> None:
+        super().__init__()
+        if min(pools, hidden, mlp_hidden) < 1 or not 0 < ratio <= 1 or convs_before_pool not in (1, 2):
+            raise ValueError(
+                f"pools={pools}, hidden={hidden}, mlp_hidden={mlp_hidden}, ratio={ratio}, "
+                f"convs_before_pool={convs_before_pool}; expected at least 1 each, a ratio in (0, 1], and 1 or 2"
+            )
+        self.link_weight = link_weight
+        self.entropy_weight = entropy_weight
+        self.initial = nn.ModuleList(
+            [initial(replicas=replicas, in_features=shape.in_features, out_features=hidden)]
+            if convs_before_pool == 2
+            else []
+        )
+        width, nodes = hidden if len(self.initial) else shape.in_features, shape.max_nodes
+        self.selects, self.embeds, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for _ in range(pools):
+            clusters = math.ceil(ratio * nodes)
+            self.selects.append(select(replicas=replicas, in_features=width, max_nodes=nodes, clusters=clusters))
+            self.embeds.append(SageConv(replicas, width, hidden))
+            self.blocks.append(_SageBlock(replicas, hidden, convs=3))
+            width, nodes = hidden, clusters
+        self.head = Linear(replicas, hidden, mlp_hidden)
+        self.out = Linear(replicas, mlp_hidden, shape.out_features)
+
+    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
+        """Nothing is drawn."""
+        return topology
+
+    def forward(self, x: Tensor, topology: Topology) -> Output:
+        """x: [R, N, in]. Returns the predictions [R, B, out] and the losses `link` and `entropy`."""
+        level: Level = SparseLevel(topology, x.device)
+        link, entropy = x.new_zeros(len(x)), x.new_zeros(len(x))
+        for conv in self.initial:
+            x = conv(x, level)
+        for select, embed, block in zip(self.selects, self.embeds, self.blocks, strict=True):
+            assignment = select(x, level)
+            coarse = dense.connect(assignment, level)
+            if select.is_trainable:
+                link = link + dense.link_loss(assignment, coarse, level)
+                entropy = entropy + dense.entropy_loss(assignment, level)
+            x = dense.reduce(embed(x, level), assignment, level)
+            level = DenseLevel(coarse)
+            x = block(x, level)
+        x = level.per_graph(x).amax(dim=2)
+        losses = {"link": self.link_weight * link, "entropy": self.entropy_weight * entropy}
+        return self.out(torch.relu_(self.head(x))), losses
+
+
+class _SageBlock(nn.Module):
+    """SAGE convolutions: each but the last followed by ReLU, batch normalisation and a residual connection."""
+
+    def __init__(self, replicas: int, hidden: int, convs: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(SageConv(replicas, hidden, hidden) for _ in range(convs))
+        self.norms = nn.ModuleList(BatchNorm(replicas, hidden) for _ in range(convs - 1))
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        for conv, norm in zip(self.convs[:-1], self.norms, strict=True):
+            x = norm(torch.relu_(conv(x, level))) + x
+        return self.convs[-1](x, level)
