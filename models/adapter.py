@@ -21,7 +21,8 @@ class LoopOverReplicas(ReplicaLayer):
     """R copies of an ordinary module `module(x, edge_index, batch) → [B, out]`, as PyG models are called.
 
     make: called as make(in_features=…, out_features=…, select=…); a Hydra target with `_partial_: true`.
-    A module must draw its initial weights by torch's generator when it is made.
+    A module must draw its initial weights by torch's generator when it is made; what it draws later (dropout)
+    follows from the graphs' streams too.
     """
 
     def __init__(self, replicas: int, shape: DataShape, select: Any, make: Callable[..., nn.Module]) -> None:
@@ -48,20 +49,23 @@ class LoopOverReplicas(ReplicaLayer):
         """The stacked values [R, …] of the module's parameter or buffer of that name."""
         return getattr(self, _flat(name))
 
-    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
-        """Nothing is drawn: the module does what it does."""
-        return topology
+    def prepare(self, topology: Topology, keys: np.ndarray) -> tuple[Topology, list[int]]:
+        """The topology, and a seed for what each replica's module draws in this step."""
+        return topology, [int(key) >> 1 for key in keys.reshape(topology.replicas, -1)[:, 0]]
 
-    def forward(self, x: Tensor, topology: Topology) -> Output:
+    def forward(self, x: Tensor, prepared: tuple[Topology, list[int]]) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         (template,) = self._template
+        topology, seeds = prepared
         template.train(self.training)
         names = [name for name, _ in _state(template)]
         predictions = []
         for replica, (nodes, edge_index, batch) in enumerate(_parts(topology)):
             state = {name: self.get_parameter_or_buffer(name)[replica] for name in names}
             inputs = (x[replica, :nodes], edge_index.to(x.device), batch.to(x.device))
-            predictions.append(functional_call(template, state, inputs))
+            with torch.random.fork_rng():
+                torch.manual_seed(seeds[replica])
+                predictions.append(functional_call(template, state, inputs))
         return torch.stack(predictions), {}
 
 

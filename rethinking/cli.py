@@ -17,7 +17,11 @@ def entry_point() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command. Returns the exit status: 0 done, 1 some runs failed, 2 bad input, 130 interrupted."""
+    """Run one command.
+
+    Returns the exit status: 0 done, 1 some runs failed, 2 bad input, 3 some runs left to another process,
+    130 interrupted.
+    """
     try:
         return _dispatch(list(arguments))
     except UserError as error:

@@ -4,9 +4,11 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -20,13 +22,16 @@ from rethinking.errors import UserError
 VERSION_BASE = "1.3"
 
 
-def compose_job(overrides: Sequence[str]) -> Settings:
+def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Settings:
     """The settings of one job, from overrides as one types them (`["model=graclus", …]`).
 
-    Raises UserError for anything that cannot be composed.
+    config_dir: a folder with configuration files of one's own. Raises UserError for anything that cannot be composed.
     """
+    added = [override for override in overrides if override.startswith("+") and not override.startswith("+hydra")]
+    if added:
+        raise UserError(f"Unknown key {added[0].lstrip('+').split('=')[0]}; `--cfg job` shows the keys there are.")
     with _hydra():
-        config = compose("config", overrides=list(overrides))
+        config = compose("config", overrides=[*overrides, *_search_path(config_dir)])
         try:
             job = settings(config)
         except ImpossiblePairError as error:
@@ -36,10 +41,13 @@ def compose_job(overrides: Sequence[str]) -> Settings:
     return job
 
 
-def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
+def expand_sweep(overrides: Sequence[str], config_dir: str | None = None) -> list[list[str]]:
     """The overrides of every job of a multirun, by Hydra's basic sweeper."""
     with _hydra():
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        loader = GlobalHydra.instance().config_loader()
+        if config_dir:
+            loader.get_search_path().append("command-line", f"file://{Path(config_dir).resolve()}")
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     return [list(job) for job in jobs]
 
@@ -47,6 +55,13 @@ def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
 def options(group: str) -> list[str]:
     """The files of a group of `conf/`."""
     return sorted(path.stem for path in (paths.CONF / group).glob("*.yaml"))
+
+
+def _search_path(config_dir: str | None) -> list[str]:
+    if not config_dir:
+        return []
+    quoted = str(Path(config_dir).resolve()).replace("\\", "\\\\").replace("'", "\\'")
+    return [f"hydra.searchpath=['file://{quoted}']"]
 
 
 def possible_variants(model: str) -> list[str]:

@@ -59,7 +59,12 @@ class Cell:
             _check_types(network)
             network(replicas=1, shape=DataShape(1, 1, 1), select=instantiate(self.select))
         except (HydraException, TypeError, ValueError) as error:
-            raise UserError(f"model={self.family} cannot be made with these settings: {error}") from error
+            raise UserError(f"model={self.family} cannot be made with these settings: {_reason(error)}") from error
+        try:
+            self.task()
+            self.splitter()
+        except (HydraException, TypeError, ValueError) as error:
+            raise UserError(f"dataset={self.dataset.name} has an unusable split or task: {_reason(error)}") from error
 
     def task(self) -> Task:
         """What the model is trained for."""
@@ -97,18 +102,26 @@ KEYS = frozenset(
     }
 )
 
+# What a data set is trained for unless its file says otherwise; the ids of such runs do not name it.
+USUAL_TASK = {"_target_": "rethinking.training.task.Classification"}
+
 # Typed forms of the parts of the configuration; Hydra's values are checked against them.
 _SCHEMAS = {"dataset": DatasetConfig, "trainer": TrainerConfig, "data": Places}
 
 
 def register_resolvers() -> None:
-    """`${per_dataset:KEY}` in a model's file: its value for the chosen data set, else its `default`."""
+    """What configuration files may ask for.
+
+    `${per_dataset:KEY}` in a model's file: its value for the chosen data set, else its `default`.
+    `${expand_user:FOLDER}`: a folder with `~` replaced.
+    """
 
     def per_dataset(key: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
         rows = _parent_.per_dataset
         return rows.get(_root_.dataset.name, rows.default)[key]
 
     OmegaConf.register_new_resolver("per_dataset", per_dataset, replace=True)
+    OmegaConf.register_new_resolver("expand_user", lambda folder: str(Path(folder).expanduser()), replace=True)
 
 
 def settings(config: DictConfig) -> Settings:
@@ -140,7 +153,7 @@ def settings(config: DictConfig) -> Settings:
         replicas=None if config.replicas == "auto" else _positive("replicas", config.replicas),
         threads=_positive("threads", config.threads),
         evaluation_batch_size=_positive("evaluation_batch_size", config.evaluation_batch_size),
-        runs=Path(str(config.runs)).expanduser(),
+        runs=_folder("runs", config.runs),
         retry_failed=_boolean("retry_failed", config.retry_failed),
         places=_typed(config, "data"),
     )
@@ -163,7 +176,12 @@ def identity(cell: Cell, fingerprint: str) -> dict[str, Any]:
         "family": cell.family,
         "variant": cell.variant,
         "fidelity": cell.fidelity,
-        "dataset": {"name": cell.dataset.name, "fingerprint": fingerprint, "split": cell.dataset.split},
+        "dataset": {
+            "name": cell.dataset.name,
+            "fingerprint": fingerprint,
+            "split": cell.dataset.split,
+            "task": None if cell.dataset.task == USUAL_TASK else cell.dataset.task,
+        },
         "network": cell.network,
         "select": cell.select,
         "trainer": asdict(cell.trainer),
@@ -185,14 +203,19 @@ def _with_class_names(value: Any) -> Any:
     return value
 
 
+def _reason(error: Exception) -> str:
+    """What was wrong, on one line, without what Hydra says around it."""
+    return " ".join(str(error.__cause__ or error).split())
+
+
 def _check_types(network: partial[nn.Module]) -> None:
     """Raises TypeError for an argument that is not of the plain type the constructor declares."""
     declared = get_type_hints(network.func.__init__)
     for name, value in network.keywords.items():
         expected = declared.get(name)
-        if expected in (int, float, bool, str) and not isinstance(
-            value, (int, float) if expected is float else expected
-        ):
+        # In Python a truth value is a whole number, and a whole number is a number; only the latter is meant here.
+        accepted = (int, float) if expected is float else (expected,)
+        if expected in (int, float, bool, str) and type(value) not in accepted:
             raise TypeError(f"{name}={value}; expected {expected.__name__}")
 
 
@@ -220,6 +243,12 @@ def _seeds(value: Any) -> list[int]:
             "different numbers from 0 on (seeds=[0,3,7])."
         )
     return seeds
+
+
+def _folder(key: str, value: Any) -> Path:
+    if not isinstance(value, str) or not value.strip():
+        raise UserError(f"{key}={value} is not understood; expected a folder.")
+    return Path(value).expanduser()
 
 
 def _positive(key: str, value: Any) -> int:

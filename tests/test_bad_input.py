@@ -37,6 +37,13 @@ def check(result: subprocess.CompletedProcess[str], *expected: str) -> None:
         ((*CELL, "sedes=3"), ("Unknown key 'sedes'", "did you mean 'seeds'")),
         ((*CELL, "trainer.epochs=3"), ("Unknown key 'trainer.epochs'",)),
         ((*CELL, "+extra=3"), ("Unknown key extra",)),
+        ((*CELL, "+model.dropout=0.5"), ("Unknown key model.dropout",)),
+        ((*CELL, "model.layers=true"), ("layers=True", "expected int")),
+        ((*CELL, "dataset.split.val=abc"), ("val=abc", "shares")),
+        ((*CELL, "dataset.split.test=0.95"), ("test=0.95", "leave some to train")),
+        ((*CELL, "dataset.task._target_=rethinking.Nothing"), ("unusable split or task",)),
+        ((*CELL, "runs="), ("runs= is not understood",)),
+        ((*CELL, "--config-dir", "nowhere"), ("--config-dir nowhere: there is no such folder",)),
         ((*CELL, "seeds=[1,1]"), ("seeds=[1, 1]", "seeds=20")),
         ((*CELL, "seeds=0"), ("seeds=0", "seeds=20")),
         ((*CELL, "seeds=many"), ("seeds=many",)),
@@ -68,12 +75,12 @@ def test_an_impossible_pair_is_refused_with_the_possible_ones(rethinking: Call, 
 
 
 def test_variants_of_ones_own_are_refused_alike(rethinking: Call, tmp_path: Path) -> None:
-    own = tmp_path / "own" / "pooling"
+    own = tmp_path / "my own (1), 'quoted'" / "pooling"
     own.mkdir(parents=True)
     (own / "soft.yaml").write_text("name: soft\nselect: {assignment: {_target_: builtins.dict}}\n")
     sweep = ("model=graclus", "pooling=learned,soft", "dataset=digits")
     check(
-        rethinking("run", "-m", *sweep, "--config-dir", "own"),
+        rethinking("run", "-m", *sweep, "--config-dir", "my own (1), 'quoted'"),
         "model=graclus cannot be combined with pooling=soft",
     )
 

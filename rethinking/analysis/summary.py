@@ -1,6 +1,7 @@
 """The table that a sweep ends in: every cell it trained, and each variant against the learned one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -9,21 +10,27 @@ from rich.table import Table
 from rethinking.analysis.statistics import summarise
 from rethinking.analysis.tables import UNITS, Unit, compare_cells, difference_text
 from rethinking.analysis.tidy import tidy
-from rethinking.config import Settings
+from rethinking.config import Settings, identity
 from rethinking.data.load import load
 from rethinking.runs.identity import cell_id, run_id
-from rethinking.runs.store import RunStore
+from rethinking.runs.store import Entry, RunStore, State
 
 LOCAL = "learned"
 
 
-def print_summary(jobs: Sequence[Settings]) -> None:
-    """Print mean ± standard deviation of every cell of a sweep, from the store."""
-    scores = {id(job): _scores(job) for job in jobs}
+def print_summary(jobs: Sequence[Settings]) -> set[State]:
+    """Print mean ± standard deviation of every cell of a sweep, from the store. Returns the states of its runs."""
+    entries = {id(job): _entries(job) for job in jobs}
+    scores = {id(job): _scores(job, entries[id(job)]) for job in jobs}
+    settings = _what_differs(jobs)
+    console = Console()
     table = Table(title="Test scores", title_style="bold", title_justify="left")
     for heading in ("data set", "family", "variant", "seeds", "mean ± std", f"minus {LOCAL} [95 %]"):
-        table.add_column(heading, no_wrap=True)
-    for job in sorted(jobs, key=lambda job: (job.cell.dataset.name, job.cell.family)):
+        table.add_column(heading, no_wrap=console.width >= 80)
+    if any(settings):
+        table.add_column("settings")
+    order = sorted(range(len(jobs)), key=lambda j: (jobs[j].cell.dataset.name, jobs[j].cell.family))
+    for job, differs in [(jobs[j], settings[j]) for j in order]:
         unit, values = scores[id(job)]
         summary = summarise(values.to_numpy()) if len(values) else None
         table.add_row(
@@ -33,8 +40,8 @@ def print_summary(jobs: Sequence[Settings]) -> None:
             f"{len(values)}/{len(job.seeds)}",
             unit.show(summary.mean, summary.std) if summary else "—",
             _against_local(job, jobs, scores),
+            *([differs] if any(settings) else []),
         )
-    console = Console()
     console.print(table)
     folders = ", ".join(sorted({str(job.runs) for job in jobs}))
     console.print(
@@ -43,6 +50,7 @@ def print_summary(jobs: Sequence[Settings]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    return {entry.state for job in jobs for entry in entries[id(job)]}
 
 
 def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tuple[Unit, pd.Series]]) -> str:
@@ -63,12 +71,33 @@ def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tu
     return ""
 
 
-def _scores(job: Settings) -> tuple[Unit, pd.Series]:
-    """The unit, and the test scores of the job's finished seeds, indexed by seed."""
-    unit = next(unit for unit in UNITS.values() if unit.metric == job.cell.task().metric)
+def _entries(job: Settings) -> list[Entry]:
     cell = cell_id(job.cell, job.cell.dataset.fingerprint or load(job.cell.dataset, job.places).fingerprint)
-    store = RunStore(job.runs)
-    done = [entry for seed in job.seeds if (entry := store.read(run_id(cell, seed))).state == "done"]
-    runs = tidy(done)
-    chosen = runs[(runs["split"] == "test") & (runs["metric"] == unit.metric)]
+    return [RunStore(job.runs).entry(run_id(cell, seed)) for seed in job.seeds]
+
+
+def _scores(job: Settings, entries: Sequence[Entry]) -> tuple[Unit, pd.Series]:
+    """The unit, and the test scores of the job's finished seeds, indexed by seed."""
+    metric = job.cell.task().metric
+    unit = next((unit for unit in UNITS.values() if unit.metric == metric), Unit(metric, 1, 3))
+    runs = tidy([entry for entry in entries if entry.state == "done"])
+    chosen = runs[(runs["split"] == "test") & (runs["metric"] == metric)]
     return unit, unit.scale * chosen.set_index("seed")["value"].astype(float)
+
+
+def _what_differs(jobs: Sequence[Settings]) -> list[str]:
+    """What tells each job from those of the same family, variant and data set."""
+    flat = [_flat(identity(job.cell, "")) for job in jobs]
+    texts = []
+    for job, mine in zip(jobs, flat, strict=True):
+        alike = [other for twin, other in zip(jobs, flat, strict=True) if twin.cell.title == job.cell.title]
+        names = [name for name, value in mine.items() if any(other.get(name) != value for other in alike)]
+        texts.append(", ".join(f"{name.rpartition('.')[2]}={mine[name]}" for name in names))
+    return texts
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, entry in value.items():
+        flat |= _flat(entry, f"{prefix}{key}.") if isinstance(entry, dict) else {f"{prefix}{key}": entry}
+    return flat

@@ -95,15 +95,15 @@ def make_table(name: str, results: Results) -> Table:
             if overrides != "cited" and dataset in options("dataset"):
                 trained[row] = compose_job([*overrides, f"dataset={dataset}"]).cell
                 values = _scores(trained[row], results, unit)
+                values = values[values.index.isin(range(spec["seeds"]))]
             scores[row] = values
-            wanted = range(spec["seeds"])
             cells[row, title] = TableCell(
                 row=row,
                 dataset=title,
                 unit=unit,
                 cited=overrides == "cited",
-                seeds_done=int(values.index.isin(wanted).sum()),
-                seeds_wanted=len(wanted),
+                seeds_done=len(values),
+                seeds_wanted=spec["seeds"],
                 ours=summarise(values.to_numpy()) if len(values) else None,
                 published=Summary(0, known["mean"], known["std"]),
             )

@@ -67,7 +67,8 @@ def collect(store: RunStore, folder: Path) -> int:
     runs = results.runs.sort_values([*ORDER, "split", "metric"])
     _write(folder / "runs.csv", runs.to_csv(index=False, float_format="%.6g"))
     by_run = runs.drop_duplicates("run_id")["run_id"]
-    provenance = results.provenance.set_index("run_id").loc[by_run].reset_index()
+    # A run whose provenance was lost keeps a row, an empty one.
+    provenance = results.provenance.set_index("run_id").reindex(by_run).reset_index()
     _write(folder / "provenance.csv", provenance.to_csv(index=False))
     _write(folder / "cells.yaml", yaml.safe_dump(cells, sort_keys=True))
     return len(provenance)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from rethinking.composition import dataset_config, options
 from rethinking.data.load import DatasetConfig, cache_folder, load
-from rethinking.data.sources import Places
+from rethinking.data.sources import Places, local_copy
 from rethinking.errors import UserError
 
 # Table S1 is printed with two digits.
@@ -43,17 +43,17 @@ def _state(config: DatasetConfig, places: Places) -> tuple[str, str]:
         return "ready", str(cache_folder(config, places))
     if config.raw is None:
         return "bundled", "comes with scikit-learn"
-    if places.mirror_folder and (places.mirror_folder / config.raw.file).is_file():
-        return "in the mirror", str(places.mirror_folder / config.raw.file)
-    if places.downloads(config.raw).is_file():
-        return "downloaded", str(places.downloads(config.raw))
-    return "to download", config.raw.url
+    copy = local_copy(config.raw, places)
+    if copy is None:
+        return "to download", config.raw.url
+    return "downloaded" if copy == places.downloads(config.raw) else "in the mirror", str(copy)
 
 
 def _check(configs: Sequence[DatasetConfig], places: Places) -> tuple[Table, list[str]]:
     """Measured statistics, the published ones in brackets, and a complaint for each that differs."""
     columns = ("graphs", "classes", "features", "nodes", "edges")
-    table = Table("data set", *columns, "fingerprint", title="Measured (published in Table S1)", title_justify="left")
+    table = Table("data set", *columns, title="Measured (published in Table S1)", title_justify="left")
+    table.add_column("fingerprint", no_wrap=True)
     complaints = []
     for config in configs:
         try:

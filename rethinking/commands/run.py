@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from rethinking import paths
 from rethinking.composition import VERSION_BASE, compose_job, expand_sweep, explain, options
@@ -21,9 +23,11 @@ from rethinking.progress import JobProgress, closing_line
 from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
 
+ALL_DONE, SOME_FAILED, SOME_ELSEWHERE = 0, 1, 3
 
-class RunsFailedError(Exception):
-    """Some runs of a job failed; what and why is in the store and has been printed."""
+
+class JobFailedError(Exception):
+    """A job could not be carried out; why has been printed."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,34 +43,33 @@ def main(arguments: Sequence[str]) -> int:
     try:
         jobs = _check(parsed) if trains else []
         _application()
-        if jobs:
-            # Imported late: refusing bad input should not wait for the statistics.
-            from rethinking.analysis.summary import print_summary
-
-            print_summary(jobs)
-    except HydraException as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error)) from error
-    except RunsFailedError:
-        return 1
-    return 0
+    except JobFailedError:
+        return SOME_FAILED
+    return _conclude(jobs) if jobs else ALL_DONE
 
 
 def _check(parsed: argparse.Namespace) -> list[Settings]:
     """Compose every job of a sweep and refuse what cannot run, before any work."""
-    search_path = [f"hydra.searchpath=[file://{Path(parsed.config_dir).resolve()}]"] if parsed.config_dir else []
-    sweep = expand_sweep(parsed.overrides) if parsed.multirun else [parsed.overrides]
-    jobs = [compose_job([*overrides, *search_path]) for overrides in sweep]
+    if any(re.match(r"\+*hydra\.(sweeper|mode)\b", override) for override in parsed.overrides):
+        return []  # A sweep that only Hydra itself can lay out; its jobs are checked one by one.
+    if parsed.config_dir and not Path(parsed.config_dir).is_dir():
+        raise UserError(f"--config-dir {parsed.config_dir}: there is no such folder.")
+    sweep = expand_sweep(parsed.overrides, parsed.config_dir) if parsed.multirun else [parsed.overrides]
+    jobs = [compose_job(overrides, parsed.config_dir) for overrides in sweep]
     for job in jobs:
         choose_device(job.device)
         RunStore(job.runs).check_writable()
     for job in {job.cell.dataset.name: job for job in jobs}.values():
-        load(job.cell.dataset, job.places)
+        dataset = load(job.cell.dataset, job.places)
+        job.cell.splitter()(dataset, job.seeds[0])
     return jobs
 
 
 @hydra.main(config_path=str(paths.CONF), config_name="config", version_base=VERSION_BASE)
 def _application(config: DictConfig) -> None:
-    """One job."""
+    """One job. Runs that fail are in the store and have been told; they do not stop a sweep."""
     register_resolvers()
     job = settings(config)
     try:
@@ -75,14 +78,27 @@ def _application(config: DictConfig) -> None:
     except Exception as error:
         # The other jobs of a sweep go on.
         _say(f"{job.cell.title}: {error}" if isinstance(error, UserError) else traceback.format_exc())
-        raise RunsFailedError from error
+        raise JobFailedError from error
     _say(closing_line(outcome, len(job.seeds)))
+    for seed, reason in outcome.failed.items():
+        _say(f"{job.cell.title} seed {seed} failed: {reason.strip().splitlines()[-1]}")
     if outcome.failed:
-        store = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
-        for seed, reason in outcome.failed.items():
-            _say(f"{job.cell.title} seed {seed} failed: {reason.strip().splitlines()[-1]}")
-        _say(f"The reasons are in {store}; retry_failed=true tries again.")
-        raise RunsFailedError
+        where = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
+        _say(f"The reasons are in {where}; retry_failed=true tries again.")
+
+
+def _conclude(jobs: Sequence[Settings]) -> int:
+    """Print the table that a sweep ends in. Returns the exit status, from what the store now has."""
+    # Imported late: refusing bad input should not wait for the statistics.
+    from rethinking.analysis.summary import print_summary
+
+    states = print_summary(jobs)
+    if states <= {"done"}:
+        return ALL_DONE
+    if states & {"failed", "damaged"}:
+        return SOME_FAILED
+    _say("Some seeds are left to another process; the same command later says whether they are done.")
+    return SOME_ELSEWHERE
 
 
 def _say(text: str) -> None:

@@ -21,17 +21,17 @@ def table(name: str, form: str, runs: Path, results: Path) -> int:
         print(long_frame(made).to_csv(index=False), end="")
     else:
         console = Console(highlight=False)
-        console.print(_on_screen(made))
+        console.print(_on_screen(made, console.width))
         console.print(caption(made))
         console.print(f"From {sources}.")
     return 0
 
 
-def _on_screen(made: Table) -> rich.table.Table:
+def _on_screen(made: Table, width: int) -> rich.table.Table:
     table = rich.table.Table(title=made.title, title_style="bold", title_justify="left", show_lines=True)
     table.add_column("", min_width=10)
     for heading in made.columns:
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=width >= 80)
     for row in table_texts(made, "\n"):
         table.add_row(*row)
     return table

@@ -5,7 +5,7 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import numpy as np
 from hydra.utils import instantiate
 
 from rethinking.data.dataset import GraphDataset
-from rethinking.data.sources import Places, RawFile, find_raw_file
+from rethinking.data.sources import Places, RawFile, find_raw_file, local_copy
 from rethinking.errors import UserError
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
+MANIFEST = "manifest.json"
 log = logging.getLogger(__name__)
 
 
@@ -46,39 +47,44 @@ def load(config: DatasetConfig, places: Places) -> GraphDataset:
     Raises UserError when its raw file is missing or damaged, or its content is not the expected one.
     """
     folder = cache_folder(config, places)
-    dataset = _read_cache(config.name, folder)
+    # A reader of one's own may change without notice, so what it reads is not kept.
+    keeps = config.read["_target_"].startswith("rethinking.")
+    dataset = _read_cache(config.name, folder) if keeps else None
     if dataset is None:
         path = find_raw_file(config.raw, places) if config.raw else None
         read: Callable[..., GraphDataset] = instantiate(config.read, _partial_=True)
         dataset = read(path, config.name)
-        _write_cache(dataset, folder)
+        if keeps:
+            _write_cache(dataset, folder)
     if config.fingerprint and dataset.fingerprint != config.fingerprint:
         raise UserError(
             f"{config.name}: the content of the data set has fingerprint {dataset.fingerprint}, expected "
-            f"{config.fingerprint}: the raw file is another version. Replace it and delete {folder}, or set "
+            f"{config.fingerprint}: its source is another version. Replace it and delete {folder}, or set "
             f"dataset.fingerprint={dataset.fingerprint} to use it as it is."
         )
     return dataset
 
 
 def cache_folder(config: DatasetConfig, places: Places) -> Path:
-    """Where the processed data set lies; another folder for every change of the reading rules."""
-    rules: Mapping[str, Any] = {
-        "version": CACHE_VERSION,
-        "read": config.read,
-        "sha256": config.raw and config.raw.sha256,
-    }
+    """Where the processed data set lies; another folder for every change of the reading rules or the raw file."""
+    rules: dict[str, Any] = {"version": CACHE_VERSION, "read": config.read, "sha256": config.raw and config.raw.sha256}
+    if config.raw and config.raw.sha256 is None:
+        # Nothing says which file is meant, so the one that is there now.
+        copy = local_copy(config.raw, places)
+        rules["file"] = [copy.stat().st_size, copy.stat().st_mtime_ns] if copy else None
     key = hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
     return places.cache_folder / "processed" / f"{config.name}-{key}"
 
 
 def _read_cache(name: str, folder: Path) -> GraphDataset | None:
-    """The cached data set, memory-mapped, so that several processes share it; None if there is none."""
+    """The cached data set, memory-mapped, so that several processes share it; None if there is no whole one."""
     try:
-        arrays = {path.stem: np.asarray(np.load(path, mmap_mode="c")) for path in folder.glob("*.npy")}
-        if "out_rows" not in arrays:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        arrays = {field: np.asarray(np.load(folder / f"{field}.npy", mmap_mode="c")) for field in manifest["fields"]}
+        if not manifest["directed"]:
             arrays |= {"out_ptr": arrays["in_ptr"], "out_rows": arrays["in_rows"]}
-        return GraphDataset(name=name, **arrays)
+        dataset = GraphDataset(name=name, **arrays)
+        return dataset if dataset.fingerprint == manifest["fingerprint"] else None
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
 
@@ -88,10 +94,12 @@ def _write_cache(dataset: GraphDataset, folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        for field in fields(dataset):
-            value = getattr(dataset, field.name)
-            if isinstance(value, np.ndarray) and (dataset.directed or not field.name.startswith("out_")):
-                np.save(part / f"{field.name}.npy", value)
+        names = [field.name for field in fields(dataset) if isinstance(getattr(dataset, field.name), np.ndarray)]
+        kept = [name for name in names if dataset.directed or not name.startswith("out_")]
+        for name in kept:
+            np.save(part / f"{name}.npy", getattr(dataset, name))
+        manifest = {"fields": kept, "directed": dataset.directed, "fingerprint": dataset.fingerprint}
+        (part / MANIFEST).write_text(json.dumps(manifest))
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     except OSError as error:

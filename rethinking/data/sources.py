@@ -1,7 +1,10 @@
 """Finds the raw file of a data set: mirror folder, earlier download, or download; checks its checksum."""
 
 import hashlib
+import tempfile
+import zipfile
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
@@ -52,34 +55,51 @@ def find_raw_file(raw: RawFile, places: Places) -> Path:
 
     Raises UserError when it cannot be had, or when the mirror's copy has another checksum.
     """
+    copy = local_copy(raw, places)
+    if copy is None:
+        return _download(raw, places)
+    if copy != places.downloads(raw):
+        _check(copy, raw)
+    return copy
+
+
+def local_copy(raw: RawFile, places: Places) -> Path | None:
+    """The mirror's copy, else an earlier download, else None. Raises UserError where it cannot be looked for."""
     mirror = places.mirror_folder
-    if mirror is not None and (mirror / raw.file).is_file():
-        return _checked(mirror / raw.file, raw)
-    downloaded = places.downloads(raw)
-    return downloaded if downloaded.is_file() else _download(raw, downloaded, mirror)
+    try:
+        if mirror is not None and (mirror / raw.file).is_file():
+            return mirror / raw.file
+        return places.downloads(raw) if places.downloads(raw).is_file() else None
+    except OSError as error:
+        raise UserError(f"{raw.file} cannot be looked for: {error}. Make the folder readable.") from error
 
 
-def _checked(path: Path, raw: RawFile) -> Path:
-    with path.open("rb") as file:
-        measured = hashlib.file_digest(file, "sha256").hexdigest()
+def _check(path: Path, raw: RawFile) -> None:
+    try:
+        with path.open("rb") as file:
+            measured = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); make it readable.") from error
     if raw.sha256 is not None and measured != raw.sha256:
         raise UserError(
             f"{path} is damaged or another version: its SHA-256 is {measured}, expected {raw.sha256}. "
             f"Replace it, or delete it to download {raw.url} instead."
         )
-    return path
 
 
-def _download(raw: RawFile, target: Path, mirror: Path | None) -> Path:
+def _download(raw: RawFile, places: Places) -> Path:
+    """Into a folder of its own first, so that neither a killed nor a second download leaves half a file."""
     from torch_geometric.data import download_url
 
-    part = target.parent / f"{target.name}.part"
+    target, mirror = places.downloads(raw), places.mirror_folder
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        download_url(raw.url, str(part.parent), filename=part.name)
-        part.replace(target)
-    except (URLError, OSError) as error:
-        part.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as folder:
+            part = Path(download_url(raw.url, folder, log=False, filename=target.name))
+            if target.suffix == ".zip" and not zipfile.is_zipfile(part):
+                raise OSError("what came is not a whole zip file")
+            part.replace(target)
+    except (URLError, HTTPException, OSError) as error:
         where = f"{mirror}/{raw.file}" if mirror else f"DIR/{raw.file} and set RETHINKING_DATA=DIR"
         raise UserError(
             f"{raw.url} could not be downloaded ({error}). Download it by hand and put it at {where}."

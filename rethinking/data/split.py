@@ -43,6 +43,11 @@ class StratifiedSplit:
     val: float
     test: float
 
+    def __post_init__(self) -> None:
+        shares = (self.val, self.test)
+        if not all(isinstance(share, (int, float)) and share > 0 for share in shares) or sum(shares) >= 1:
+            raise ValueError(f"val={self.val}, test={self.test}; expected two shares above 0 that leave some to train")
+
     @property
     def test_to_train(self) -> float:
         """The share of tested to trained graphs: seeds draw from the same graphs."""

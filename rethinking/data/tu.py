@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,8 @@ def read_tu(path: Path, name: str, prefix: str, constant_features: int) -> Graph
                 x = (node_label[:, None] == columns).astype(np.float32)
             else:
                 x = np.ones((len(graph_of_node), constant_features), dtype=np.float32)
-    except (zipfile.BadZipFile, ValueError, pd.errors.ParserError, EOFError) as error:
+    # zipfile lets through what zlib and the file system say; RuntimeError: an encrypted member.
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it or replace it by a whole copy.") from error
     _, y = np.unique(labels, return_inverse=True)
     return build_dataset(name, graph_of_node, edge_index, x, y)

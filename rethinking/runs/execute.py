@@ -17,6 +17,7 @@ from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.runs import provenance
 from rethinking.runs.identity import SCHEMA, cell_id, run_id
+from rethinking.runs.interrupts import Interrupts
 from rethinking.runs.store import RunStore
 from rethinking.training.group import train_group
 from rethinking.training.memory import keep_freed_memory
@@ -53,50 +54,79 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     store.check_writable()
     dataset = load(settings.cell.dataset, settings.places)
     outcome = Outcome(settings.cell.title, cell_id(settings.cell, dataset.fingerprint))
-    with ExitStack() as claims:
-        seeds = _claim_missing(settings, store, outcome, claims)
-        size = settings.replicas or max(len(seeds), 1)
-        groups = [seeds[first : first + size] for first in range(0, len(seeds), size)]
-        while groups:
-            group = groups.pop(0)
+    waiting = list(settings.seeds)
+    size = settings.replicas or len(waiting)
+
+    def after_epoch(group: Sequence[Replica], outcome: Outcome) -> None:
+        interrupts.check()
+        on_epoch(group, outcome)
+
+    while waiting:
+        with Interrupts() as interrupts, _Claims(settings, store, outcome) as claims:
+            group = claims.take(waiting, size)
             try:
-                _train(settings, dataset, group, device, store, outcome, on_epoch)
-            except (MemoryError, torch.OutOfMemoryError):
-                left = [seed for seed in group if seed not in outcome.trained and seed not in outcome.failed]
-                if settings.replicas is None and len(left) > 1:
-                    # auto: fewer seeds at once need less memory.
-                    half = len(left) // 2
-                    groups[:0] = [left[:half], left[half:]]
-                else:
-                    _fail(settings.cell, store, outcome, left, "Out of memory.\n" + traceback.format_exc())
+                if group:
+                    _train(settings, dataset, group, device, store, outcome, claims, after_epoch)
             except UserError:
                 raise
-            except Exception:
-                left = [seed for seed in group if seed not in outcome.trained and seed not in outcome.failed]
-                _fail(settings.cell, store, outcome, left, traceback.format_exc())
+            except Exception as error:
+                interrupts.check()
+                if _is_out_of_memory(error) and settings.replicas is None and len(claims.held) > 1:
+                    # auto: fewer seeds at once need less memory.
+                    waiting[:0] = claims.held
+                    size = len(claims.held) // 2
+                else:
+                    reason = "Out of memory.\n" if _is_out_of_memory(error) else ""
+                    for seed in list(claims.held):
+                        _fail(settings.cell, store, outcome, claims, seed, reason + traceback.format_exc())
     return outcome
 
 
-def _claim_missing(settings: Settings, store: RunStore, outcome: Outcome, claims: ExitStack) -> list[int]:
-    """Sort the job's seeds into those that are done, failed or held elsewhere, and claim the rest."""
-    missing = []
-    for seed in settings.seeds:
-        run = run_id(outcome.cell_id, seed)
-        claim = ExitStack()
-        if not claim.enter_context(store.claim(run, _head(settings.cell, outcome, seed))):
-            outcome.elsewhere.append(seed)
-            continue
-        # Read under the claim: another process may just have finished it.
-        entry = store.read(run)
-        if entry.state == "done":
-            outcome.kept.append(seed)
-        elif entry.state == "failed" and not settings.retry_failed:
-            outcome.failed[seed] = entry.problem
-        else:
-            missing.append(seed)
-            claims.push(claim.pop_all())
-        claim.close()
-    return missing
+class _Claims:
+    """The runs of a job that this process holds; each is let go as soon as it is written."""
+
+    def __init__(self, settings: Settings, store: RunStore, outcome: Outcome) -> None:
+        self.settings = settings
+        self.store = store
+        self.outcome = outcome
+        self.held: dict[int, ExitStack] = {}
+
+    def __enter__(self) -> "_Claims":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for seed in list(self.held):
+            self.release(seed)
+
+    def take(self, waiting: list[int], size: int) -> list[int]:
+        """Claim up to `size` of the seeds that wait, and sort out those that are done, failed or held elsewhere."""
+        while waiting and len(self.held) < size:
+            seed = waiting.pop(0)
+            run = run_id(self.outcome.cell_id, seed)
+            claim = ExitStack()
+            if not claim.enter_context(self.store.claim(run, _head(self.settings.cell, self.outcome, seed))):
+                self.outcome.elsewhere.append(seed)
+                continue
+            # Read under the claim: another process may just have finished it.
+            entry = self.store.read(run)
+            if entry.state == "done":
+                self.outcome.kept.append(seed)
+            elif entry.state == "failed" and not self.settings.retry_failed:
+                self.outcome.failed[seed] = entry.problem
+            else:
+                self.held[seed] = claim
+                continue
+            claim.close()
+        return list(self.held)
+
+    def release(self, seed: int) -> None:
+        """Let others have a run."""
+        self.held.pop(seed).close()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """On the CPU, torch says so in the text of a plain RuntimeError only."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _train(
@@ -106,6 +136,7 @@ def _train(
     device: torch.device,
     store: RunStore,
     outcome: Outcome,
+    claims: _Claims,
     on_epoch: OnEpoch,
 ) -> None:
     cell = settings.cell
@@ -124,7 +155,7 @@ def _train(
     )
     for replica in replicas:
         if replica.error:
-            _fail(cell, store, outcome, [replica.seed], replica.error)
+            _fail(cell, store, outcome, claims, replica.seed, replica.error)
             continue
         scores = replica.history[replica.best_epoch - 1]
         record = {
@@ -145,13 +176,18 @@ def _train(
         config = _config(cell, replica.seed, dataset.fingerprint)
         store.write_result(record["run_id"], config, record, pd.DataFrame(replica.history))
         outcome.trained.append(replica.seed)
+        claims.release(replica.seed)
 
 
-def _fail(cell: Cell, store: RunStore, outcome: Outcome, seeds: list[int], reason: str) -> None:
-    for seed in seeds:
-        head = _head(cell, outcome, seed)
+def _fail(cell: Cell, store: RunStore, outcome: Outcome, claims: _Claims, seed: int, reason: str) -> None:
+    head = _head(cell, outcome, seed)
+    outcome.failed[seed] = reason
+    try:
         store.write_failure(head["run_id"], _config(cell, seed, None), head, reason)
-        outcome.failed[seed] = reason
+    except OSError as error:
+        # A full disk, say: the reason is still told, and the other runs go on.
+        outcome.failed[seed] = f"{reason}\nThe failure could not be recorded: {error}"
+    claims.release(seed)
 
 
 def _head(cell: Cell, outcome: Outcome, seed: int) -> dict[str, Any]:

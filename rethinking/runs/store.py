@@ -10,6 +10,7 @@
 Any number of processes may work on one store.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -30,8 +31,10 @@ from rethinking.runs.identity import SCHEMA
 
 State = Literal["done", "failed", "damaged", "running", "missing"]
 
-# What every reader of a result relies on.
-REQUIRED = ("run_id", "cell_id", "schema", "family", "variant", "dataset", "fidelity", "seed", "metric", "files")
+# What every reader of a record relies on, of a failed run and of a finished one.
+HEAD = ("run_id", "cell_id", "schema", "family", "variant", "dataset", "fidelity", "seed")
+REQUIRED = (*HEAD, "metric", "files")
+FILES = ("config.yaml", "history.parquet")
 
 
 @dataclass(frozen=True)
@@ -67,16 +70,21 @@ class RunStore:
 
     def entry(self, run_id: str) -> Entry:
         """What is known of one run. Damaged records are described, never raised."""
-        return Entry(run_id, "running", self._claimed(run_id)) if self._is_locked(run_id) else self.read(run_id)
+        entry = self.read(run_id)
+        if entry.state != "done" and self._is_locked(run_id):
+            return Entry(run_id, "running", self._claimed(run_id))
+        return entry
 
     def read(self, run_id: str) -> Entry:
         """What is on disk of one run, whoever may hold it."""
         path = self.folder / run_id
         if not path.is_dir():
             return Entry(run_id, "missing", {})
-        if (path / "error.txt").is_file():
-            return _read_failure(run_id, path)
         try:
+            if (path / "error.txt").is_file():
+                return Entry(
+                    run_id, "failed", _read_head(path), (path / "error.txt").read_text(errors="replace").strip()
+                )
             return Entry(run_id, "done", _read_result(run_id, path))
         except (OSError, ValueError) as error:
             return Entry(run_id, "damaged", {}, str(error))
@@ -99,7 +107,8 @@ class RunStore:
         """
         lock = self._lock(run_id)
         try:
-            lock.acquire(timeout=0)
+            # Not at once: a reader that looks whether a run trains holds its lock for a moment.
+            lock.acquire(timeout=0.5, poll_interval=0.02)
         except Timeout:
             yield False
             return
@@ -116,8 +125,8 @@ class RunStore:
         with self._written(run_id) as part:
             _write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
             history.to_parquet(part / "history.parquet", index=False)
-            files = {name: _sha256(part / name) for name in ("config.yaml", "history.parquet")}
-            _write_text(part / "result.json", json.dumps({**record, "files": files}, indent=1))
+            whole = {**record, "files": {name: _sha256(part / name) for name in FILES}}
+            _write_text(part / "result.json", json.dumps({**whole, "sha256": _record_sha256(whole)}, indent=1))
 
     def write_failure(self, run_id: str, config: dict[str, Any], record: dict[str, Any], error: str) -> None:
         """Keep why a run failed."""
@@ -131,7 +140,11 @@ class RunStore:
         """A new directory, renamed to the run's own when all is in it."""
         part = Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self.folder / ".tmp"))
         part.chmod(0o755)
-        yield part
+        try:
+            yield part
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
         for file in part.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
@@ -148,41 +161,57 @@ class RunStore:
     def _claimed(self, run_id: str) -> dict[str, Any]:
         """What the process that trains a run has said of it."""
         try:
-            return json.loads((self.folder / ".locks" / f"{run_id}.json").read_text())
+            return _head(json.loads((self.folder / ".locks" / f"{run_id}.json").read_text()))
         except (OSError, ValueError):
             return {}
 
     def _is_locked(self, run_id: str) -> bool:
-        if not (self.folder / ".locks" / f"{run_id}.lock").exists():
-            return False
+        """Whether a process holds a run. Looks through a shared lock, so that two readers do not see each other."""
         try:
-            with self._lock(run_id).acquire(timeout=0):
-                return False
-        except Timeout:
+            with (self.folder / ".locks" / f"{run_id}.lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        except OSError:
+            return False
+        return False
 
 
 def _read_result(run_id: str, path: Path) -> dict[str, Any]:
     """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
     record = json.loads((path / "result.json").read_text())
+    if not isinstance(record, dict):
+        raise ValueError("result.json is not a record")
     missing = [key for key in REQUIRED if key not in record]
     if missing:
         raise ValueError(f"result.json lacks {', '.join(missing)}")
     if record["run_id"] != run_id:
         raise ValueError(f"result.json belongs to run {record['run_id']}")
+    scores = [f"{split}_{name}" for split in ("val", "test") for name in ("loss", record["metric"])]
+    for name in ("train_loss", *scores):
+        if not isinstance(record.get(name), (int, float)):
+            raise ValueError(f"result.json has no number for {name}")
+    if not isinstance(record["files"], dict) or set(record["files"]) != set(FILES):
+        raise ValueError("result.json does not name the other files")
     for name, expected in record["files"].items():
         if _sha256(path / name) != expected:
             raise ValueError(f"{name} is not as it was written")
+    if "sha256" in record and record.pop("sha256") != _record_sha256(record):
+        raise ValueError("result.json is not as it was written")
     return record
 
 
-def _read_failure(run_id: str, path: Path) -> Entry:
-    problem = (path / "error.txt").read_text().strip()
+def _read_head(path: Path) -> dict[str, Any]:
+    """What a failed run's record says of its cell; nothing if it is damaged."""
     try:
-        record = json.loads((path / "result.json").read_text())
+        return _head(json.loads((path / "result.json").read_text()))
     except (OSError, ValueError):
-        record = {}
-    return Entry(run_id, "failed", record, problem)
+        return {}
+
+
+def _head(record: Any) -> dict[str, Any]:
+    whole = isinstance(record, dict) and all(key in record for key in HEAD)
+    return record if whole else {}
 
 
 def is_stale(entry: Entry) -> bool:
@@ -192,6 +221,10 @@ def is_stale(entry: Entry) -> bool:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _record_sha256(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -96,6 +96,20 @@ def test_collected_results_give_the_same_table_and_grow(store: RunStore, tmp_pat
     assert sorted(set(curves["seed"])) == list(range(8))
 
 
+def test_seeds_beyond_the_papers_do_not_enter(store: RunStore) -> None:
+    fill(store, cell("learned"), "learned", [*LEARNED, 0.0, 0.0])
+    graclus = table(store).cells["Graclus", "NCI1"]
+    assert graclus.ours is not None
+    assert (graclus.ours.n, graclus.ours.mean) == (20, pytest.approx(100 * np.mean(LEARNED)))
+
+
+def test_lost_provenance_leaves_an_empty_row(store: RunStore, tmp_path: Path) -> None:
+    collect(store, tmp_path / "results")
+    path = tmp_path / "results" / "provenance.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    assert collect(RunStore(tmp_path / "none"), tmp_path / "results") == 47
+
+
 def test_no_runs_at_all(tmp_path: Path) -> None:
     empty = read_results(RunStore(tmp_path), tmp_path)
     assert isinstance(empty, Results)

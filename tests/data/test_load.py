@@ -10,6 +10,7 @@ import pytest
 
 from rethinking.composition import dataset_config
 from rethinking.data import load as loading
+from rethinking.data import sources
 from rethinking.data.load import cache_folder, load
 from rethinking.data.sources import Places
 from rethinking.errors import UserError
@@ -37,8 +38,43 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     folder = cache_folder(config, places(tmp_path))
     (folder / "x.npy").write_bytes(b"")
     assert load(config, places(tmp_path)).fingerprint == expected
-    (folder / "y.npy").unlink()
-    assert load(config, places(tmp_path)).fingerprint == expected
+    for lost in ("y.npy", "out_rows.npy", "manifest.json"):
+        (folder / lost).unlink()
+        assert load(config, places(tmp_path)).fingerprint == expected
+
+
+def test_a_download_cut_short_is_not_kept(tmp_path: Path, mirror: Path) -> None:
+    config = dataset_config("imdb_b")
+    assert config.raw is not None
+    half = tmp_path / "half.zip"
+    half.write_bytes((mirror / config.raw.file).read_bytes()[:100_000])
+    config = replace(config, raw=replace(config.raw, url=half.as_uri()))
+    (tmp_path / "empty").mkdir()
+    for _ in range(2):
+        with pytest.raises(UserError, match="not a whole zip file"):
+            load(config, places(tmp_path / "cache", tmp_path / "empty"))
+    assert not [path for path in (tmp_path / "cache" / "raw").rglob("*") if path.is_file()]
+
+
+def test_a_file_of_ones_own_is_read_again_when_it_changes(tmp_path: Path, mirror: Path) -> None:
+    config = dataset_config("imdb_b")
+    assert config.raw is not None
+    config = replace(config, fingerprint=None, raw=replace(config.raw, sha256=None))
+    own = tmp_path / "own" / config.raw.file
+    own.parent.mkdir(parents=True)
+    shutil.copy(mirror / "tu" / "IMDB-BINARY.zip", own)
+    assert len(load(config, places(tmp_path / "cache", tmp_path / "own"))) == 1000
+    shutil.copy(mirror / "tu_cleaned" / "IMDB-BINARY.zip", own)
+    assert len(load(config, places(tmp_path / "cache", tmp_path / "own"))) == 493
+
+
+def test_an_unreadable_raw_file_is_said(tmp_path: Path) -> None:
+    """A folder in the file's place: unreadable for every user."""
+    config = dataset_config("imdb_b")
+    assert config.raw is not None
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="cannot be read"):
+        sources._check(tmp_path / "folder", config.raw)
 
 
 def test_other_content_is_refused(tmp_path: Path) -> None:

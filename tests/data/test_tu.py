@@ -83,6 +83,18 @@ def test_damaged_content(tmp_path: Path, part: str, text: str | None, expected: 
         read(path)
 
 
+def test_a_zip_with_a_broken_stream(tmp_path: Path) -> None:
+    path = tmp_path / "TOY.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, text in FILES.items():
+            archive.writestr(f"TOY/TOY_{part}.txt", text * (500 if part == "A" else 1))
+    content = bytearray(path.read_bytes())
+    content[40:70] = bytes(30)
+    path.write_bytes(bytes(content))
+    with pytest.raises(UserError, match=r"TOY\.zip is damaged"):
+        read(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a zip"])
 def test_no_zip_at_all(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "TOY.zip").write_bytes(content)

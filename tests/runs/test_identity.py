@@ -5,6 +5,11 @@ import pytest
 from rethinking.composition import compose_job
 from rethinking.runs.identity import cell_id, run_id
 
+
+class OtherTask:
+    """Another loss or metric."""
+
+
 BASE = ["model=graclus", "pooling=learned", "dataset=nci1"]
 
 
@@ -15,6 +20,7 @@ def identify(*overrides: str, fingerprint: str = "f") -> str:
 @pytest.mark.parametrize(
     "override",
     ["pooling=complement", "dataset=imdb_b", "model.hidden=32", "model.convs_before_pool=1", "model.batch_size=16",
+     "dataset.task._target_=tests.runs.test_identity.OtherTask",
      "trainer.learning_rate=0.01", "trainer.max_epochs=7", "dataset.split.val=0.2"],
 )  # fmt: skip
 def test_science_changes_the_id(override: str) -> None:

@@ -1,5 +1,6 @@
 """Runs are written whole or not at all; what is damaged is named, never raised."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -26,6 +27,7 @@ def record(run_id: str) -> dict[str, Any]:
     return {
         "run_id": run_id, "cell_id": cell, "schema": SCHEMA, "family": "graclus", "variant": "learned",
         "dataset": "digits", "fidelity": "paper", "seed": int(seed), "metric": "accuracy", "test_accuracy": 0.5,
+        "val_accuracy": 0.5, "test_loss": 1.0, "val_loss": 1.0, "train_loss": 1.0,
     }  # fmt: skip
 
 
@@ -70,6 +72,73 @@ def test_any_damage_is_noticed_and_the_run_counts_as_missing(tmp_path: Path, fil
     assert store.entry("abc-s01").state == "done"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: None,
+        lambda record: [],
+        lambda record: {**record, "files": []},
+        lambda record: {**record, "files": {}},
+        lambda record: {key: value for key, value in record.items() if key != "test_accuracy"},
+        lambda record: {**record, "test_accuracy": "high"},
+        lambda record: {**record, "test_accuracy": 0.999},
+    ],
+)
+def test_a_record_that_is_not_what_was_written_is_damaged(tmp_path: Path, change: Any) -> None:
+    store = RunStore(tmp_path)
+    write(store, "abc-s01")
+    path = tmp_path / "abc-s01" / "result.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    assert store.entry("abc-s01").state == "damaged"
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"family": 1}', b"\xff\xfe", b"null"])
+def test_a_failed_run_with_a_damaged_record_is_still_a_failed_run(tmp_path: Path, content: bytes) -> None:
+    store = RunStore(tmp_path)
+    store.check_writable()
+    store.write_failure("abc-s01", {}, record("abc-s01"), "NaN")
+    (tmp_path / "abc-s01" / "result.json").write_bytes(content)
+    (tmp_path / "abc-s01" / "error.txt").write_bytes(b"\xff oh")
+    entry = store.entry("abc-s01")
+    assert (entry.state, entry.record) == ("failed", {})
+
+
+LOOK_FOR_EVER = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from rethinking.runs.store import RunStore
+    store = RunStore(Path(sys.argv[1]))
+    print("ready", flush=True)
+    while True:
+        for number in range(20):
+            store.entry(f"abc-s{number:02d}")
+    """
+)
+
+
+def test_looking_does_not_get_in_the_way_of_claiming(tmp_path: Path) -> None:
+    """A reader that looks all the time must not make a sweep believe that a run is held."""
+    store = RunStore(tmp_path)
+    store.check_writable()
+    command = [sys.executable, "-c", LOOK_FOR_EVER, str(tmp_path)]
+    reader = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    assert reader.stdout is not None
+    reader.stdout.readline()
+    for number in range(300):
+        with store.claim(f"abc-s{number % 20:02d}", {}) as mine:
+            assert mine
+    reader.kill()
+    reader.wait()
+
+
+def test_a_finished_run_is_done_whoever_holds_it(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    write(store, "abc-s01")
+    with store.claim("abc-s01", {}):
+        assert store.entry("abc-s01").state == "done"
+
+
 def test_a_failure_is_kept_and_gives_way_to_a_result(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     store.check_writable()
@@ -96,7 +165,7 @@ def test_runs_of_another_schema_are_stale(tmp_path: Path) -> None:
 
 
 def _hold(folder: Path, run_id: str, claimed: Any) -> None:
-    with RunStore(folder).claim(run_id, {"family": "graclus"}) as mine:
+    with RunStore(folder).claim(run_id, record(run_id)) as mine:
         claimed.put(mine)
         time.sleep(60)
 
@@ -110,7 +179,7 @@ def test_a_claim_excludes_others_and_dies_with_its_process(tmp_path: Path) -> No
     process.start()
     assert claimed.get(timeout=60)
     entry = store.entry("abc-s01")
-    assert (entry.state, entry.record) == ("running", {"family": "graclus"})
+    assert (entry.state, entry.record["family"]) == ("running", "graclus")
     with store.claim("abc-s01", {}) as mine:
         assert not mine
     process.kill()
