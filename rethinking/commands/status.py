@@ -44,7 +44,7 @@ def _grid(entries: list[Entry], title: str) -> Table:
             heads[cell] = tuple(str(entry.record[key]) for key in ("dataset", "family", "variant", "fidelity"))
     table = Table(title=title, title_style="bold", title_justify="left")
     for heading in ("data set", "family", "variant", "fidelity", "cell"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == "cell")
     shown = [state for state in STATES if any(states[state] for states in counts.values())]
     for state in shown:
         table.add_column(state, justify="right")

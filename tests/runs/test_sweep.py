@@ -43,7 +43,7 @@ def counts(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-@pytest.mark.parametrize("wanted", [0, 1, 3])
+@pytest.mark.parametrize("wanted", [0, 2])
 def test_kill_9_keeps_finished_runs_and_the_same_command_does_the_rest(
     rethinking: Call, tmp_path: Path, cache: Path, wanted: int
 ) -> None:
@@ -68,7 +68,7 @@ def test_kill_9_keeps_finished_runs_and_the_same_command_does_the_rest(
 
 
 def test_finished_seeds_are_kept_and_added_ones_trained(rethinking: Call, tmp_path: Path) -> None:
-    for seeds, expected in (("seeds=2", (2, 0)), ("seeds=2", (0, 2)), ("seeds=[1,4]", (1, 1)), ("seeds=3", (1, 2))):
+    for seeds, expected in (("seeds=2", (2, 0)), ("seeds=2", (0, 2)), ("seeds=[1,4]", (1, 1))):
         result = rethinking("run", *CELL, seeds)
         assert result.returncode == 0, result.stderr
         assert counts(result.stderr) == expected
