@@ -29,7 +29,7 @@ def table(name: str, form: str, runs: Path, results: Path) -> int:
 
 def _on_screen(made: Table, width: int) -> rich.table.Table:
     table = rich.table.Table(title=made.title, title_style="bold", title_justify="left", show_lines=True)
-    table.add_column("", min_width=10)
+    table.add_column("", min_width=10 if width >= 80 else None)
     for heading in made.columns:
         table.add_column(heading, no_wrap=width >= 80)
     for row in table_texts(made, "\n"):
