@@ -17,7 +17,9 @@ class Interrupts:
 
     def __enter__(self) -> "Interrupts":
         self._outer = None
-        if threading.current_thread() is threading.main_thread():
+        # A process started to ignore Ctrl-C (in the background of a script) goes on ignoring it.
+        heeded = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        if heeded and threading.current_thread() is threading.main_thread():
             self._outer = signal.signal(signal.SIGINT, self._remember)
         return self
 
