@@ -11,7 +11,6 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rethinking import paths
@@ -81,13 +80,6 @@ def dataset_config(name: str) -> DatasetConfig:
     if name not in options("dataset"):
         raise UserError(f"There is no data set '{name}'; expected one of {', '.join(options('dataset'))}.")
     return compose_job(["model=graclus", "pooling=learned", f"dataset={name}"]).cell.dataset
-
-
-def suite_config(name: str) -> DictConfig:
-    """One file of `conf/suite`: the rows and columns of a table."""
-    config = OmegaConf.load(paths.CONF / "suite" / f"{name}.yaml")
-    assert isinstance(config, DictConfig)
-    return config
 
 
 @contextmanager
