@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rethinking.models.layers import BatchNorm, Linear, Output, SageConv
+from rethinking.models.molecules import encoder
 from rethinking.models.shape import DataShape
 from rethinking.pooling import dense
-from rethinking.pooling.assignment import MakeAssignment
+from rethinking.pooling.assignment import Assignment, MakeAssignment
 from rethinking.pooling.levels import DenseLevel, Level, SparseLevel
 from rethinking.pooling.topology import Topology
 
@@ -19,8 +21,9 @@ class DiffPool(nn.Module):
     """conv → (pool → 3 SAGE convolutions) × pools → max over clusters → Linear(h, m) → ReLU → Linear(m, out).
 
     Pooling: Z = SAGE(A, X), X' = Sᵀ Z (Eq. 5), A' = Sᵀ A S. Layer l has ceil(ratio · nodes before it) clusters.
-    The losses `link` and `entropy` apply to a trainable Select only. With `convs_before_pool=1` the initial
-    convolution is left out (Table 2, "1 convolution").
+    The losses `link` and `entropy` apply to a Select that learns (`has_loss`) only. On molecules a convolution that
+    sees bonds comes before all this. With `convs_before_pool=1` the initial
+    convolution is left out and its kind embeds the nodes of the first pooling layer (Table 2, "1 convolution").
     """
 
     def __init__(
@@ -45,17 +48,20 @@ class DiffPool(nn.Module):
             )
         self.link_weight = link_weight
         self.entropy_weight = entropy_weight
-        self.initial = nn.ModuleList(
-            [initial(replicas=replicas, in_features=shape.in_features, out_features=hidden)]
-            if convs_before_pool == 2
-            else []
-        )
-        width, nodes = hidden if len(self.initial) else shape.in_features, shape.max_nodes
+        self.encoder, width = encoder(replicas, shape, hidden)
+        nodes = shape.max_nodes
+        self.initial = nn.ModuleList()
+        if convs_before_pool == 2:
+            self.initial.append(initial(replicas=replicas, in_features=width, out_features=hidden))
+            width = hidden
         self.selects, self.embeds, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for _ in range(pools):
+        for number in range(pools):
             clusters = math.ceil(ratio * nodes)
             self.selects.append(select(replicas=replicas, in_features=width, max_nodes=nodes, clusters=clusters))
-            self.embeds.append(SageConv(replicas, width, hidden))
+            # The only convolution is the one that the data set calls for: on constant features a mean sees nothing.
+            only = convs_before_pool == 1 and number == 0
+            make: Callable[..., nn.Module] = initial if only else SageConv
+            self.embeds.append(make(replicas=replicas, in_features=width, out_features=hidden))
             self.blocks.append(_SageBlock(replicas, hidden, convs=3))
             width, nodes = hidden, clusters
         self.head = Linear(replicas, hidden, mlp_hidden)
@@ -69,20 +75,34 @@ class DiffPool(nn.Module):
         """x: [R, N, in]. Returns the predictions [R, B, out] and the losses `link` and `entropy`."""
         level: Level = SparseLevel(topology, x.device)
         link, entropy = x.new_zeros(len(x)), x.new_zeros(len(x))
+        x = self.encoder(x, topology)
         for conv in self.initial:
             x = conv(x, level)
         for select, embed, block in zip(self.selects, self.embeds, self.blocks, strict=True):
-            assignment = select(x, level)
-            coarse = dense.connect(assignment, level)
-            if select.is_trainable:
-                link = link + dense.link_loss(assignment, coarse, level)
-                entropy = entropy + dense.entropy_loss(assignment, level)
-            x = dense.reduce(embed(x, level), assignment, level)
-            level = DenseLevel(coarse)
+            x, level, added = pool(x, level, cast(Assignment, select), embed)
+            link, entropy = link + added[0], entropy + added[1]
             x = block(x, level)
         x = level.per_graph(x).amax(dim=2)
         losses = {"link": self.link_weight * link, "entropy": self.entropy_weight * entropy}
         return self.out(torch.relu_(self.head(x))), losses
+
+
+def pool(
+    x: Tensor, level: Level, select: Assignment, embed: nn.Module
+) -> tuple[Tensor, DenseLevel, tuple[Tensor, Tensor]]:
+    """One pooling layer: X' = Sᵀ embed(A, X) (Eq. 5), A' = Sᵀ A S.
+
+    x: [R, N, F]. Returns X' [R, B·k, F'], its level, and the losses link and entropy, [R] each; zero where the
+    Select has none.
+    """
+    assignment = select(x, level)
+    coarse = dense.connect(assignment, level)
+    losses = x.new_zeros(len(x)), x.new_zeros(len(x))
+    if select.has_loss:
+        view = select.view(level)
+        seen = coarse if view is level else dense.connect(assignment, view)
+        losses = dense.link_loss(assignment, seen, view), dense.entropy_loss(assignment, level)
+    return dense.reduce(embed(x, level), assignment, level), DenseLevel(coarse), losses
 
 
 class _SageBlock(nn.Module):
@@ -95,5 +115,5 @@ class _SageBlock(nn.Module):
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         for conv, norm in zip(self.convs[:-1], self.norms, strict=True):
-            x = norm(torch.relu_(conv(x, level))) + x
+            x = norm(torch.relu_(conv(x, level)), level) + x
         return self.convs[-1](x, level)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.models.layers import GraphConv, Linear, Output
+from rethinking.models.molecules import first_conv
 from rethinking.models.shape import DataShape
 from rethinking.pooling.reduce import graph_mean
 from rethinking.pooling.topology import Topology
@@ -20,8 +21,8 @@ class GlobalMean(nn.Module):
         super().__init__()
         if layers < 1 or hidden < 1:
             raise ValueError(f"layers={layers}, hidden={hidden}; expected at least 1 each")
-        widths = [shape.in_features] + [hidden] * (layers - 1)
-        self.convs = nn.ModuleList(GraphConv(replicas, width, hidden) for width in widths)
+        rest = [GraphConv(replicas, hidden, hidden) for _ in range(layers - 1)]
+        self.convs = nn.ModuleList([first_conv(replicas, shape, hidden, GraphConv), *rest])
         self.head = Linear(replicas, hidden, hidden)
         self.out = Linear(replicas, hidden, shape.out_features)
 

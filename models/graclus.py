@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.models.layers import GraphConv, Linear, Output
+from rethinking.models.molecules import first_conv
 from rethinking.models.shape import DataShape
 from rethinking.pooling.connect import coarsen
 from rethinking.pooling.matching import Matching
@@ -48,8 +49,8 @@ class Graclus(nn.Module):
         self.select = select
         self.pools = layers - 1
         convs = self.pools + convs_before_pool - 1
-        widths = [shape.in_features] + [hidden] * convs
-        self.convs = nn.ModuleList(GraphConv(replicas, width, hidden) for width in widths[:-1])
+        rest = [GraphConv(replicas, hidden, hidden) for _ in range(convs - 1)]
+        self.convs = nn.ModuleList([first_conv(replicas, shape, hidden, GraphConv), *rest])
         self.head = Linear(replicas, hidden, hidden)
         self.out = Linear(replicas, hidden, shape.out_features)
 

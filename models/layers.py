@@ -7,13 +7,15 @@ Parameters are `[R, …]`, node features `[R, N, F]`. A layer draws its initial 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rethinking.models.aggregation import with_neighbour_sum
-from rethinking.pooling.levels import Level
+from rethinking.pooling.levels import Level, NodeSets
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import stream, stream_key
 
@@ -28,11 +30,19 @@ class InitialDraw:
     seeds: Sequence[int]
     prefix: str
 
-    @torch.no_grad()
-    def uniform(self, parameter: Tensor, name: str, bound: float) -> None:
-        """Fill `parameter` [R, …], of that name, with U(−bound, bound)."""
+    def uniform(self, parameter: Tensor, name: str, bound: float, low: float | None = None) -> None:
+        """Fill `parameter` [R, …], of that name, with U(−bound, bound), or with U(low, bound)."""
         for replica, seed in enumerate(self.seeds):
-            values = stream(seed, "init", f"{self.prefix}.{name}").uniform(-bound, bound, parameter.shape[1:])
+            generator = stream(seed, "init", f"{self.prefix}.{name}")
+            values = generator.uniform(-bound if low is None else low, bound, parameter.shape[1:])
+            with torch.no_grad():
+                parameter[replica] = torch.from_numpy(values)
+
+    @torch.no_grad()
+    def normal(self, parameter: Tensor, name: str) -> None:
+        """Fill `parameter` [R, …], of that name, with N(0, 1)."""
+        for replica, seed in enumerate(self.seeds):
+            values = stream(seed, "init", f"{self.prefix}.{name}").normal(size=parameter.shape[1:])
             parameter[replica] = torch.from_numpy(values)
 
     def assignment_streams(self) -> list[np.random.Generator]:
@@ -104,35 +114,67 @@ class DenseGraphConv(GraphConv):
 
 
 class SageConv(ReplicaLayer):
-    """normalise(mean over a node and its neighbours · W + b): the released code's SAGE convolution.
+    """mean over neighbours · W + b: the released code's SAGE convolution (PyG 1.4.3, `DenseSAGEConv`).
 
-    The diagonal of A is set to one, rows are averaged (`A X / max(rowsum, 1)`), there is one weight and no
-    separate root weight, and every node's output is scaled to length one (PyG 1.4.3, `DenseSAGEConv`).
+    Rows of A are averaged (`A X / max(rowsum, 1)`); there is one weight, and no separate one for the node itself.
+    with_self: the diagonal of A is set to one. unit_length: every node's output is scaled to length one.
+    The first version of DiffPool has both, the second neither.
     """
 
-    def __init__(self, replicas: int, in_features: int, out_features: int) -> None:
+    def __init__(
+        self, replicas: int, in_features: int, out_features: int, with_self: bool = True, unit_length: bool = True
+    ) -> None:
         super().__init__()
         self.linear = Linear(replicas, in_features, out_features)
+        self.with_self = with_self
+        self.unit_length = unit_length
 
     def reset(self, draw: InitialDraw) -> None:
         """Nothing of its own: the linear layer draws its weights."""
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        return torch.nn.functional.normalize(self.linear(level.mean_with_self(x)), dim=-1)
+        x = self.linear(level.mean_with_self(x) if self.with_self else level.neighbour_mean(x))
+        return F.normalize(x, dim=-1) if self.unit_length else x
+
+
+class SageStack(nn.Module):
+    """[H1 | H2 | H3], three SAGE convolutions; H1 and H2 after ReLU and batch normalisation (DiffPool, second version).
+
+    out_features: the width of the result, 2 · hidden + last.
+    """
+
+    def __init__(self, replicas: int, in_features: int, hidden: int, last: int, norm_counts_padding: bool) -> None:
+        super().__init__()
+        widths = [in_features, hidden, hidden, last]
+        self.convs = nn.ModuleList(
+            SageConv(replicas, first, second, with_self=False, unit_length=False) for first, second in pairwise(widths)
+        )
+        self.norms = nn.ModuleList(BatchNorm(replicas, hidden, norm_counts_padding) for _ in range(2))
+        self.out_features = 2 * hidden + last
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out_features]."""
+        outputs = []
+        for conv, norm in zip(self.convs[:-1], self.norms, strict=True):
+            x = norm(torch.relu_(conv(x, level)), level)
+            outputs.append(x)
+        return torch.cat([*outputs, self.convs[-1](x, level)], dim=-1)
 
 
 class BatchNorm(ReplicaLayer):
-    """Batch normalisation of every replica by its own statistics, as `torch.nn.BatchNorm1d` over its rows.
+    """Batch normalisation of every replica by its own statistics, as `torch.nn.BatchNorm1d` over its nodes.
 
-    For levels without padding: every row counts.
+    counts_padding: as the released code, count rows of zeros by which all graphs of a batch are as large as its
+    largest, so that the statistics depend on that (fidelity ledger, row 13).
     """
 
     momentum = 0.1
     eps = 1e-5
 
-    def __init__(self, replicas: int, features: int) -> None:
+    def __init__(self, replicas: int, features: int, counts_padding: bool = False) -> None:
         super().__init__()
+        self.counts_padding = counts_padding
         self.weight = nn.Parameter(torch.empty(replicas, 1, features))
         self.bias = nn.Parameter(torch.empty(replicas, 1, features))
         self.running_mean: Tensor
@@ -148,16 +190,28 @@ class BatchNorm(ReplicaLayer):
         self.running_mean.zero_()
         self.running_var.fill_(1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [R, N, F]. Returns [R, N, F]."""
+    def forward(self, x: Tensor, level: NodeSets) -> Tensor:
+        """x: [R, N, F]. Returns [R, N, F]; undefined in padding rows."""
         mean, var = self.running_mean, self.running_var
         if self.training:
-            var, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+            count, mean, var = self._statistics(x, level)
             with torch.no_grad():
-                unbiased = var * (x.shape[1] / max(x.shape[1] - 1, 1))
                 self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(unbiased, self.momentum)
+                self.running_var.lerp_(var * (count / (count - 1).clamp(min=1)), self.momentum)
         return (x - mean) * (self.weight * (var + self.eps).rsqrt()) + self.bias
+
+    def _statistics(self, x: Tensor, level: NodeSets) -> tuple[Tensor, Tensor, Tensor]:
+        """How many rows count, their mean and their variance; [R, 1, 1], [R, 1, F] and [R, 1, F]."""
+        if level.present is None:
+            var, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+            return torch.full_like(mean[..., :1], x.shape[1]), mean, var
+        nodes = level.sizes.sum(dim=1).to(x.dtype)[:, None, None]
+        count = nodes
+        if self.counts_padding:
+            count = (level.graphs * level.sizes.amax(dim=1)).to(x.dtype)[:, None, None]
+        mean = (x * level.present).sum(dim=1, keepdim=True) / count
+        squares = ((x - mean) * level.present).square().sum(dim=1, keepdim=True)
+        return count, mean, (squares + (count - nodes) * mean.square()) / count
 
 
 def initialise(model: nn.Module, seeds: Sequence[int]) -> None:

@@ -1,15 +1,17 @@
 """MinCutPool: soft clusters by a linear layer, kept apart by two losses (Bianchi et al. 2020; the paper, Table S5)."""
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rethinking.models.layers import DenseGraphConv, GraphConv, Linear, Output
+from rethinking.models.molecules import first_conv
 from rethinking.models.shape import DataShape
 from rethinking.pooling import dense
-from rethinking.pooling.assignment import MakeAssignment
+from rethinking.pooling.assignment import Assignment, MakeAssignment
 from rethinking.pooling.levels import DenseLevel, Level, SparseLevel
 from rethinking.pooling.topology import Topology
 
@@ -40,7 +42,7 @@ class MinCutPool(nn.Module):
             )
         self.mincut_weight = mincut_weight
         self.orthogonality_weight = orthogonality_weight
-        self.first = GraphConv(replicas, shape.in_features, hidden)
+        self.first = first_conv(replicas, shape, hidden, GraphConv)
         self.convs = nn.ModuleList(DenseGraphConv(replicas, hidden, hidden) for _ in range(layers - 1))
         self.selects = nn.ModuleList()
         nodes = shape.max_nodes
@@ -60,12 +62,15 @@ class MinCutPool(nn.Module):
         level: Level = SparseLevel(topology, x.device)
         losses: dict[str, Tensor] = {}
         x = self.first(x, topology)
-        for conv, select in zip(self.convs, self.selects, strict=True):
+        for conv, module in zip(self.convs, self.selects, strict=True):
+            select = cast(Assignment, module)
             x = torch.relu_(x)
             assignment = select(x, level)
             adjacency = dense.connect(assignment, level)
-            if select.is_trainable:
-                mincut = self.mincut_weight * dense.mincut_loss(assignment, adjacency, level)
+            if select.has_loss:
+                view = select.view(level)
+                cut = adjacency if view is level else dense.connect(assignment, view)
+                mincut = self.mincut_weight * dense.mincut_loss(assignment, cut, view)
                 apart = self.orthogonality_weight * dense.orthogonality_loss(assignment, level)
                 losses["mincut"] = losses.get("mincut", 0) + mincut
                 losses["orthogonality"] = losses.get("orthogonality", 0) + apart

@@ -4,26 +4,35 @@ A family makes one Select for each of its pooling layers, as
 `select(replicas=…, in_features=…, max_nodes=…, clusters=…)`.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rethinking.models.layers import InitialDraw, Linear, ReplicaLayer, SageConv
-from rethinking.pooling.levels import Level
+from rethinking.models.layers import InitialDraw, Linear, ReplicaLayer, SageConv, SageStack
+from rethinking.pooling.levels import Level, complement
 
 
 class Assignment(ReplicaLayer):
-    """is_trainable: whether it has weights; only then do a family's auxiliary losses apply."""
+    """has_loss: whether the family's auxiliary losses apply, which teach it; those that are drawn have none."""
 
     is_local: bool
-    is_trainable: bool
+    has_loss: bool
+
+    def reset(self, draw: InitialDraw) -> None:
+        """Nothing of its own, unless a subclass has something; its layers draw their weights."""
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
-        """x: [R, N, F]. Returns S [R, N, k], rows summing to one."""
+        """x: [R, N, F]. Returns S [R, N, k], rows summing to one; undefined in padding rows."""
         raise NotImplementedError
+
+    @property
+    def taught(self) -> list[nn.Parameter]:
+        """Those of its parameters that learn from a loss of their own only, in epochs of their own (GMN)."""
+        return []
+
+    def view(self, level: Level) -> Level:
+        """The graphs by which it clusters, and to which the auxiliary losses refer: those of the level."""
+        return level
 
 
 class MakeAssignment(Protocol):
@@ -38,14 +47,11 @@ class LinearAssignment(Assignment):
     """S = softmax(X W + b), MinCutPool's own (Bianchi et al. 2020)."""
 
     is_local = True
-    is_trainable = True
+    has_loss = True
 
     def __init__(self, replicas: int, in_features: int, max_nodes: int, clusters: int) -> None:
         super().__init__()
         self.scores = Linear(replicas, in_features, clusters)
-
-    def reset(self, draw: InitialDraw) -> None:
-        """Nothing of its own: the linear layer draws its weights."""
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """See `Assignment`."""
@@ -53,103 +59,62 @@ class LinearAssignment(Assignment):
 
 
 class SageAssignment(Assignment):
-    """S = softmax(GNN(A, X)) with one SAGE convolution, DiffPool's own (Eq. 4)."""
+    """S = softmax(GNN(A, X)) with one SAGE convolution, that of DiffPool's first version (Eq. 4)."""
 
     is_local = True
-    is_trainable = True
+    has_loss = True
 
     def __init__(self, replicas: int, in_features: int, max_nodes: int, clusters: int) -> None:
         super().__init__()
         self.scores = SageConv(replicas, in_features, clusters)
-
-    def reset(self, draw: InitialDraw) -> None:
-        """Nothing of its own: the convolution draws its weights."""
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """See `Assignment`."""
         return self.scores(x, level).softmax(dim=-1)
 
 
-class Distribution(Protocol):
-    """Draws independent numbers."""
+class SageStackAssignment(Assignment):
+    """S = softmax(Linear(SAGE stack(A, X))), that of DiffPool's second version (Errica et al. 2020)."""
 
-    def __call__(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Returns an array of that shape."""
-        ...
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """U(low, high)."""
-
-    low: float
-    high: float
-
-    def __call__(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """See `Distribution`."""
-        return generator.uniform(self.low, self.high, shape)
-
-
-@dataclass(frozen=True)
-class Normal:
-    """N(mean, std²)."""
-
-    mean: float
-    std: float
-
-    def __call__(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """See `Distribution`."""
-        return generator.normal(self.mean, self.std, shape)
-
-
-@dataclass(frozen=True)
-class Bernoulli:
-    """1 with the given probability, else 0."""
-
-    probability: float
-
-    def __call__(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """See `Distribution`."""
-        return (generator.random(shape) < self.probability).astype(float)
-
-
-class RandomAssignment(Assignment):
-    """S = softmax(S̃), with S̃ drawn once before training and never changed (Eq. 6).
-
-    S̃ is [max_nodes, k], row i for the i-th node of a graph; it depends on how nodes are numbered.
-    With `invariant`, S̃ = X S̃' with S̃' [in_features, k] random and X detached (Remark 1), which does not.
-    S̃ (or S̃') is a buffer, so it is saved with the model.
-    """
-
-    is_local = False
-    is_trainable = False
+    is_local = True
+    has_loss = True
 
     def __init__(
-        self,
-        replicas: int,
-        in_features: int,
-        max_nodes: int,
-        clusters: int,
-        distribution: Distribution,
-        invariant: bool,
+        self, replicas: int, in_features: int, max_nodes: int, clusters: int, hidden: int, norm_counts_padding: bool
     ) -> None:
         super().__init__()
-        self.distribution = distribution
-        self.invariant = invariant
-        rows = in_features if invariant else max_nodes
-        self.random: Tensor
-        self.register_buffer("random", torch.empty(replicas, rows, clusters))
-
-    def reset(self, draw: InitialDraw) -> None:
-        """Each replica's numbers from its `assignment` stream."""
-        shape = tuple(self.random.shape[1:])
-        for replica, generator in enumerate(draw.assignment_streams()):
-            self.random[replica] = torch.from_numpy(self.distribution(generator, shape))
+        self.stack = SageStack(replicas, in_features, hidden, clusters, norm_counts_padding)
+        self.scores = Linear(replicas, self.stack.out_features, clusters)
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """See `Assignment`."""
-        if self.invariant:
-            return torch.bmm(x.detach(), self.random).softmax(dim=-1)
-        assignment = self.random.softmax(dim=-1)
-        position = level.position[..., None].expand(-1, -1, assignment.shape[-1])
-        return assignment.gather(1, position)
+        return self.scores(self.stack(x, level)).softmax(dim=-1)
+
+
+class OnComplement(Assignment):
+    """Another Select on the complement graphs: its network and its losses see who is *not* joined by an edge.
+
+    select: makes the other Select, such as a family's own.
+    """
+
+    is_local = False
+
+    def __init__(
+        self, replicas: int, in_features: int, max_nodes: int, clusters: int, select: "MakeAssignment"
+    ) -> None:
+        super().__init__()
+        self.select = select(replicas=replicas, in_features=in_features, max_nodes=max_nodes, clusters=clusters)
+        self.has_loss = self.select.has_loss
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """See `Assignment`."""
+        return self.select(x, complement(level))
+
+    @property
+    def taught(self) -> list[nn.Parameter]:
+        """Those of its parameters that learn from a loss of their own only, in epochs of their own (GMN)."""
+        return []
+
+    def view(self, level: Level) -> Level:
+        """The complement graphs."""
+        return complement(level)

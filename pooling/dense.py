@@ -6,14 +6,14 @@ A is never made dense on the level of the graphs themselves: only S and the coar
 import torch
 from torch import Tensor
 
-from rethinking.pooling.levels import Level
+from rethinking.pooling.levels import Level, NodeSets
 
 # Stands in for the degree of a node without edges: far below those that occur, and yet its inverse can be
 # multiplied over several levels in single precision.
 TINY = 1e-12
 
 
-def reduce(x: Tensor, assignment: Tensor, level: Level) -> Tensor:
+def reduce(x: Tensor, assignment: Tensor, level: NodeSets) -> Tensor:
     """X' = Sᵀ X for every graph. x: [R, N, F], assignment: [R, N, k]. Returns [R, B·k, F]."""
     pooled = level.per_graph(assignment).transpose(-1, -2) @ level.per_graph(x)
     return pooled.flatten(1, 2)
@@ -79,3 +79,15 @@ def entropy_loss(assignment: Tensor, level: Level) -> Tensor:
     """
     entropy = level.per_graph(-(assignment * (assignment + 1e-15).log()).sum(dim=-1, keepdim=True))
     return entropy.sum(dim=(1, 2, 3)) / (level.graphs * level.sizes.amax(dim=1))
+
+
+def kl_loss(assignment: Tensor, level: NodeSets) -> Tensor:
+    """KL(P ‖ S) summed over all nodes of a replica, P the sharper S²/column sums, its rows summing to one (GMN).
+
+    assignment: [R, N, k]. Returns [R]. The column sums are those of each graph; P is not detached, as in PyG's
+    `MemPooling.kl_loss` and the released code.
+    """
+    nodes = level.per_graph(assignment)
+    sharper = nodes.square() / (nodes.sum(dim=2, keepdim=True) + TINY)
+    sharper = sharper / (sharper.sum(dim=3, keepdim=True) + TINY)
+    return (sharper * ((sharper + TINY).log() - (nodes + TINY).log())).sum(dim=(1, 2, 3))

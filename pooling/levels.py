@@ -1,6 +1,6 @@
 """A level of coarsening as the dense families see it: sparse graphs first, small dense graphs after a pooling layer.
 
-Node features are `[R, N, F]` on both; N is the width of the topology on a sparse level, and B·k on a dense one.
+Node features are `[R, N, F]` on all; N is the width of the topology on a sparse level, and B·k on a dense one.
 """
 
 from functools import cached_property
@@ -17,36 +17,48 @@ class SparseLevel:
 
     def __init__(self, topology: Topology, device: torch.device) -> None:
         self.topology = topology
+        self.device = device
         self.graphs = len(topology.start) // topology.replicas
         start = torch.from_numpy(topology.start).to(device)[:, None]
         size = torch.from_numpy(topology.size).to(device)[:, None]
         place = torch.arange(int(topology.size.max()), device=device)[None]
         # [R·B, n]: which row is node i of graph g, and whether there is one.
-        self._present = place < size
-        self._row = torch.where(self._present, start + place, 0)
+        self._is_node = place < size
+        self._row = torch.where(self._is_node, start + place, 0)
+
+    @cached_property
+    def present(self) -> Tensor:
+        """Whether each row is a node and not padding. Returns bool [R, N, 1]."""
+        present = torch.zeros(self.topology.rows, dtype=torch.bool, device=self.device)
+        present[self._row[self._is_node]] = True
+        return present.view(self.topology.replicas, -1, 1)
 
     @cached_property
     def degree(self) -> Tensor:
         """The number of in-neighbours of each node. Returns [R, N, 1]."""
-        pointer = torch.from_numpy(self.topology.in_ptr).to(self._row.device)
+        pointer = torch.from_numpy(self.topology.in_ptr).to(self.device)
         return pointer.diff().view(self.topology.replicas, -1, 1).float()
 
     @cached_property
     def position(self) -> Tensor:
         """Which node of its graph each row is; 0 for padding. Returns int64 [R, N]."""
-        position = torch.zeros(self.topology.rows, dtype=torch.int64, device=self._row.device)
-        places = torch.arange(self._row.shape[1], device=self._row.device).expand_as(self._row)
-        position[self._row[self._present]] = places[self._present]
+        position = torch.zeros(self.topology.rows, dtype=torch.int64, device=self.device)
+        places = torch.arange(self._row.shape[1], device=self.device).expand_as(self._row)
+        position[self._row[self._is_node]] = places[self._is_node]
         return position.view(self.topology.replicas, -1)
 
     @property
     def sizes(self) -> Tensor:
         """The number of nodes of each graph. Returns [R, B]."""
-        return self._present.sum(dim=1).view(self.topology.replicas, -1)
+        return self._is_node.sum(dim=1).view(self.topology.replicas, -1)
 
     def neighbour_sum(self, x: Tensor) -> Tensor:
         """A X. x: [R, N, F]. Returns [R, N, F]."""
         return neighbour_sum(x, self.topology)
+
+    def neighbour_mean(self, x: Tensor) -> Tensor:
+        """The mean over each node's in-neighbours, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
+        return self.neighbour_sum(x) / self.degree.clamp(min=1)
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """The mean over each node and its in-neighbours. x: [R, N, F]. Returns [R, N, F]."""
@@ -60,16 +72,51 @@ class SparseLevel:
     def per_graph(self, x: Tensor) -> Tensor:
         """x: [R, N, F]. Returns [R, B, n, F], n the largest graph of the batch, zero where a graph has no node."""
         rows = x.flatten(0, 1).index_select(0, self._row.flatten())
-        rows = rows * self._present.flatten()[:, None]
+        rows = rows * self._is_node.flatten()[:, None]
         return rows.view(self.topology.replicas, self.graphs, -1, x.shape[-1])
 
+    def to_nodes(self, x: Tensor) -> Tensor:
+        """What each graph has, at each of its nodes. x: [R, B, F]. Returns [R, N, F]; undefined in padding rows."""
+        return x.flatten(0, 1).index_select(0, self._graph).view(self.topology.replicas, -1, x.shape[-1])
 
-class DenseLevel:
+    @cached_property
+    def _graph(self) -> Tensor:
+        """The graph of each row, counted over all replicas; some graph for padding. int64 [R·N]."""
+        graph = torch.from_numpy(self.topology.graph).to(self.device)
+        return graph.clamp(max=len(self.topology.start) - 1)
+
+
+class SetLevel:
+    """B sets of k nodes each, without edges."""
+
+    present = None
+    """Every row is a node."""
+
+    def __init__(self, replicas: int, graphs: int, nodes: int, device: torch.device) -> None:
+        self.replicas, self.graphs, self.nodes, self.device = replicas, graphs, nodes, device
+
+    @property
+    def position(self) -> Tensor:
+        """Which node of its graph each row is. Returns int64 [R, B·k]."""
+        return torch.arange(self.nodes, device=self.device).repeat(self.replicas, self.graphs)
+
+    @property
+    def sizes(self) -> Tensor:
+        """The number of nodes of each graph. Returns [R, B]."""
+        return torch.full((self.replicas, self.graphs), self.nodes, device=self.device)
+
+    def per_graph(self, x: Tensor) -> Tensor:
+        """x: [R, B·k, F]. Returns [R, B, k, F]."""
+        return x.view(self.replicas, self.graphs, self.nodes, -1)
+
+
+class DenseLevel(SetLevel):
     """B graphs of k nodes each, by their weighted adjacency [R, B, k, k]; row i holds what node i receives."""
 
     def __init__(self, adjacency: Tensor) -> None:
+        replicas, graphs, nodes, _ = adjacency.shape
+        super().__init__(replicas, graphs, nodes, adjacency.device)
         self.adjacency = adjacency
-        self.replicas, self.graphs, self.nodes, _ = adjacency.shape
 
     @property
     def degree(self) -> Tensor:
@@ -77,33 +124,53 @@ class DenseLevel:
         return self.adjacency.sum(dim=-1).view(self.replicas, -1, 1)
 
     @property
-    def position(self) -> Tensor:
-        """Which node of its graph each row is. Returns int64 [R, B·k]."""
-        places = torch.arange(self.nodes, device=self.adjacency.device)
-        return places.repeat(self.replicas, self.graphs)
-
-    @property
-    def sizes(self) -> Tensor:
-        """The number of nodes of each graph. Returns [R, B]."""
-        return torch.full((self.replicas, self.graphs), self.nodes, device=self.adjacency.device)
+    def squared_norm(self) -> Tensor:
+        """‖A‖² over all graphs of a replica. Returns [R]."""
+        return self.adjacency.square().sum(dim=(1, 2, 3))
 
     def neighbour_sum(self, x: Tensor) -> Tensor:
         """A X. x: [R, B·k, F]. Returns [R, B·k, F]."""
         return (self.adjacency @ self.per_graph(x)).flatten(1, 2)
+
+    def neighbour_mean(self, x: Tensor) -> Tensor:
+        """A X / max(rowsum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
+        return self.neighbour_sum(x) / self.degree.clamp(min=1)
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """A X / max(rowsum, 1), the diagonal of A set to one. x: [R, B·k, F]. Returns [R, B·k, F]."""
         to_one = 1 - self.adjacency.diagonal(dim1=-2, dim2=-1).reshape(self.replicas, -1, 1)
         return (self.neighbour_sum(x) + to_one * x) / (self.degree + to_one).clamp(min=1)
 
-    @property
-    def squared_norm(self) -> Tensor:
-        """‖A‖² over all graphs of a replica. Returns [R]."""
-        return self.adjacency.square().sum(dim=(1, 2, 3))
 
-    def per_graph(self, x: Tensor) -> Tensor:
-        """x: [R, B·k, F]. Returns [R, B, k, F]."""
-        return x.view(self.replicas, self.graphs, self.nodes, -1)
+class SparseComplement(SparseLevel):
+    """The complement graphs of a batch: an edge between any two nodes that have none, no self-loops.
+
+    Their adjacency J − I − A is never made: J X is a sum over each graph.
+    """
+
+    @cached_property
+    def degree(self) -> Tensor:
+        """The number of other nodes that are no in-neighbours. Returns [R, N, 1]."""
+        others = self.to_nodes((self.sizes - 1).float()[..., None])
+        return (others - super().degree) * self.present
+
+    def neighbour_sum(self, x: Tensor) -> Tensor:
+        """(J − I − A) X. x: [R, N, F]. Returns [R, N, F]."""
+        everyone = self.to_nodes(self.per_graph(x).sum(dim=2))
+        return (everyone - x) * self.present - super().neighbour_sum(x)
 
 
 Level = SparseLevel | DenseLevel
+NodeSets = Level | SetLevel
+
+
+def complement(level: Level) -> Level:
+    """The complement graphs of a level.
+
+    Weighted graphs of clusters have no complement in the strict sense; two clusters are joined by as much as the
+    weight of their edge falls short of one, which for weights of zero and one is the complement.
+    """
+    if isinstance(level, SparseLevel):
+        return SparseComplement(level.topology, level.device)
+    others = 1 - torch.eye(level.nodes, device=level.device)
+    return DenseLevel((1 - level.adjacency).clamp(min=0) * others)

@@ -22,7 +22,6 @@ class Matching(Protocol):
     """A Select of the kind `matching`."""
 
     is_local: bool
-    is_trainable: bool
 
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
         """Draw one matching of every graph.
@@ -37,7 +36,6 @@ class NeighbourMatching:
     """Pairs neighbours: Graclus without edge weights (Dhillon et al. 2007; the paper, Section 2.2)."""
 
     is_local = True
-    is_trainable = False
 
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
         """See `Matching.draw`."""
@@ -48,7 +46,6 @@ class ComplementMatching:
     """Pairs nodes that are *not* neighbours: Graclus on the complement graph (the paper, Section 2.2)."""
 
     is_local = False
-    is_trainable = False
 
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
         """See `Matching.draw`."""
@@ -59,7 +56,6 @@ class UniformMatching:
     """Pairs nodes uniformly at random, connected or not: a perfect matching but for an odd node."""
 
     is_local = False
-    is_trainable = False
 
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
         """See `Matching.draw`."""

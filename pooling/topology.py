@@ -23,6 +23,7 @@ class Topology:
     start, size: int64 [R·B]; the rows of graph g of replica r are `start[r·B+g] + 0 … size−1`.
     in_ptr, in_rows: row i sums over `in_rows[in_ptr[i]:in_ptr[i+1]]`.
     out_ptr, out_rows: the transpose; the same objects as `in_*` when the edges are undirected.
+    edge_fields: int64 [E, fields], beside `in_rows`, where edges have categorical features.
     """
 
     replicas: int
@@ -33,6 +34,7 @@ class Topology:
     in_rows: np.ndarray
     out_ptr: np.ndarray
     out_rows: np.ndarray
+    edge_fields: np.ndarray | None = None
 
     @property
     def rows(self) -> int:

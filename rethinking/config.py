@@ -48,7 +48,7 @@ class Cell:
         network = instantiate(self.network, _partial_=True)
         return lambda replicas: network(
             replicas=replicas,
-            shape=DataShape(dataset.in_features, task.out_features(dataset), int(dataset.sizes.max())),
+            shape=DataShape(dataset.in_features, task.out_features(dataset), int(dataset.sizes.max()), dataset.fields),
             select=instantiate(self.select),
         )
 

@@ -29,6 +29,8 @@ CPU = torch.device("cpu")
 
 def cell(model: str, pooling: str, *overrides: str) -> Cell:
     small = ["trainer.max_epochs=2", "trainer.batch_size=8", *overrides]
+    if model == "gmn":
+        small.insert(0, "model.kl_period=2")
     return compose_job([f"model={model}", f"pooling={pooling}", "dataset=digits", *small]).cell
 
 
@@ -92,10 +94,19 @@ def renumbered(dataset: GraphDataset) -> GraphDataset:
     return build_dataset(dataset.name, graph, place[dataset.edge_index], dataset.x[order], dataset.y)
 
 
-SOFT = ("mincut", "diffpool")
-INVARIANT = [("global_mean", "none"), *((model, "learned") for model in SOFT)]
-VARYING = [(model, pooling) for model in SOFT for pooling in ("uniform", "normal", "bernoulli")]
-WEIGHTS = {"mincut": ("mincut_weight", "orthogonality_weight"), "diffpool": ("link_weight", "entropy_weight")}
+MATCHING = ("graclus",)
+RANDOM = ("uniform", "normal", "bernoulli", "categorical")
+SOFT = [pair for pair in PAIRS if pair[0] not in MATCHING]
+VARYING = [pair for pair in SOFT if pair[1] in RANDOM]
+INVARIANT = [pair for pair in SOFT if pair[1] not in RANDOM]
+# The auxiliary losses of each family, and the Selects they teach.
+WEIGHTS = {
+    "mincut": ("mincut_weight", "orthogonality_weight"),
+    "diffpool": ("link_weight", "entropy_weight"),
+    "diffpool_v2": ("link_weight", "entropy_weight"),
+    "gmn": ("kl_weight",),
+}
+TAUGHT = ("learned", "complement")
 
 
 @pytest.mark.parametrize(("model", "pooling", "extra"), [(*pair, ()) for pair in INVARIANT]
@@ -113,22 +124,25 @@ def test_plain_random_variants_do(model: str, pooling: str) -> None:
     graphs = list(range(len(dataset)))
     chosen = cell(model, pooling)
     difference = predict(chosen, dataset, graphs) - predict(chosen, renumbered(dataset), graphs)
-    assert difference.abs().max() > 1e-4
+    # Well above what rounding may do where numbering does not matter.
+    assert difference.abs().max() > 3e-5
 
 
 @pytest.mark.parametrize(("model", "pooling"), [pair for pair in PAIRS if pair[0] in WEIGHTS])
-def test_auxiliary_losses_apply_to_the_learned_select_only(model: str, pooling: str) -> None:
+def test_auxiliary_losses_apply_to_selects_that_learn_only(model: str, pooling: str) -> None:
     dataset = random_dataset(7)
     records = []
     for weight in ("0.0", "10.0"):
         overrides = [f"model.{name}={weight}" for name in WEIGHTS[model]]
+        overrides += ["model.kl_period=1"] if model == "gmn" else []
         records.append(train(cell(model, pooling, *overrides), dataset, [0])[0].history[-1])
-    assert (records[0] == records[1]) == (pooling != "learned")
+    assert (records[0] == records[1]) == (pooling not in TAUGHT)
 
 
-def test_random_assignments_are_constant_through_training() -> None:
+@pytest.mark.parametrize(("model", "pooling"), [pair for pair in SOFT if pair[1] in (*RANDOM, "distance")])
+def test_what_is_drawn_once_is_constant_through_training_and_saved(model: str, pooling: str) -> None:
     dataset = random_dataset(7)
-    chosen = cell("mincut", "normal")
+    chosen = cell(model, pooling)
     seen = []
     build = chosen.build(dataset, Classification())
 
@@ -140,6 +154,8 @@ def test_random_assignments_are_constant_through_training() -> None:
     list(train_group(keep, dataset, splits, [0], Classification(), chosen.trainer, 16, CPU, lambda replicas: None))
     fresh = build(1)
     initialise(fresh, [0])
-    for name, buffer in seen[0].named_buffers():
-        assert torch.equal(buffer, fresh.get_buffer(name))
+    drawn = [name for name in seen[0].state_dict() if name.endswith(("random", ".keys"))]
+    assert drawn
+    for name in drawn:
+        assert torch.equal(seen[0].get_buffer(name), fresh.get_buffer(name))
     assert not torch.equal(seen[0].out.weight, fresh.out.weight)

@@ -9,7 +9,7 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
-from rethinking.pooling.topology import Topology, pack
+from rethinking.pooling.topology import Topology, expand, pack
 from rethinking.randomness import derive
 
 
@@ -73,7 +73,11 @@ def lay_out(dataset: GraphDataset, graphs: np.ndarray) -> tuple[Topology, np.nda
     if dataset.directed:
         out_ptr, out_rows = _copy_edges(first, size, start, rows, dataset.out_ptr, dataset.out_rows)
     nodes = _nodes(first, size, start, rows, len(dataset.x))
-    return Topology(replicas, width, start, size, in_ptr, in_rows, out_ptr, out_rows), nodes
+    edge_fields = None
+    if dataset.edge_fields is not None:
+        first_edge = dataset.in_ptr[first]
+        edge_fields = dataset.edge_fields[expand(first_edge, dataset.in_ptr[first + size] - first_edge)]
+    return Topology(replicas, width, start, size, in_ptr, in_rows, out_ptr, out_rows, edge_fields), nodes
 
 
 @njit(cache=True, nogil=True)

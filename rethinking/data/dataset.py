@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from rethinking.errors import UserError
+from rethinking.models.shape import Fields
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class GraphDataset:
     in_ptr, in_rows: int64 [nodes+1], [edges]; node i receives from `in_rows[in_ptr[i]:in_ptr[i+1]]`.
     out_ptr, out_rows: the transpose; the same objects as `in_*` if every edge has its reverse.
     x: float32 [nodes, F], node features. y: int64 [G], class of each graph.
+    edge_fields: int64 [edges, fields], beside `in_rows`. fields: given if features are categorical, as of molecules.
     """
 
     name: str
@@ -28,6 +30,8 @@ class GraphDataset:
     out_rows: np.ndarray
     x: np.ndarray
     y: np.ndarray
+    edge_fields: np.ndarray | None = None
+    fields: Fields | None = None
 
     def __len__(self) -> int:
         return len(self.node_ptr) - 1
@@ -81,12 +85,18 @@ class GraphDataset:
 
 
 def build_dataset(
-    name: str, graph_of_node: np.ndarray, edge_index: np.ndarray, x: np.ndarray, y: np.ndarray
+    name: str,
+    graph_of_node: np.ndarray,
+    edge_index: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    edge_fields: np.ndarray | None = None,
+    fields: Fields | None = None,
 ) -> GraphDataset:
     """Flat arrays from an edge list. Self-loops and repeated edges are dropped, as PyG does for TU data.
 
     graph_of_node: int64 [nodes], ascending. edge_index: int64 [2, edges], (source, target).
-    x: float32 [nodes, F]. y: int64 [G].
+    x: float32 [nodes, F]. y: int64 [G]. edge_fields: int64 [edges, fields]; of repeated edges the first counts.
     Raises UserError when an edge leaves its graph, a graph has no nodes or a feature is not a number.
     """
     nodes = len(graph_of_node)
@@ -106,8 +116,10 @@ def build_dataset(
         raise UserError(f"{name}: an edge joins nodes of different graphs.")
     if not np.isfinite(x).all():
         raise UserError(f"{name}: some node features are not finite numbers.")
-    source, target = edge_index[:, edge_index[0] != edge_index[1]]
-    edge = np.unique(target * nodes + source)
+    _check_fields(name, x, edge_index, edge_fields, fields)
+    no_loop = np.flatnonzero(edge_index[0] != edge_index[1])
+    source, target = edge_index[:, no_loop]
+    edge, first = np.unique(target * nodes + source, return_index=True)
     transposed = np.unique((edge % nodes) * nodes + edge // nodes)
     in_ptr, in_rows = _compress(edge, nodes)
     out_ptr, out_rows = in_ptr, in_rows
@@ -122,7 +134,23 @@ def build_dataset(
         out_rows=out_rows,
         x=np.ascontiguousarray(x, dtype=np.float32),
         y=y.astype(np.int64),
+        edge_fields=None if edge_fields is None else np.ascontiguousarray(edge_fields[no_loop[first]], dtype=np.int64),
+        fields=fields,
     )
+
+
+def _check_fields(
+    name: str, x: np.ndarray, edge_index: np.ndarray, edge_fields: np.ndarray | None, fields: Fields | None
+) -> None:
+    """Raises UserError if categorical features are not what `fields` says."""
+    if fields is None:
+        return
+    if edge_fields is None or len(edge_fields) != edge_index.shape[1]:
+        raise UserError(f"{name}: categorical features need a row of fields for each of {edge_index.shape[1]} edges.")
+    for values, sizes, what in ((x, fields.node, "node"), (edge_fields, fields.edge, "edge")):
+        whole = values.shape[1] == len(sizes) and np.all(values == np.floor(values))
+        if not whole or np.any(values < 0) or np.any(values >= np.array(sizes)):
+            raise UserError(f"{name}: the fields of a {what} are not whole numbers below {', '.join(map(str, sizes))}.")
 
 
 def _compress(edge: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:

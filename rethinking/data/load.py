@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.sources import Places, RawFile, find_raw_file, local_copy
 from rethinking.errors import UserError
+from rethinking.models.shape import Fields
 
 CACHE_VERSION = 2
 MANIFEST = "manifest.json"
@@ -83,7 +84,9 @@ def _read_cache(name: str, folder: Path) -> GraphDataset | None:
         arrays = {field: np.asarray(np.load(folder / f"{field}.npy", mmap_mode="c")) for field in manifest["fields"]}
         if not manifest["directed"]:
             arrays |= {"out_ptr": arrays["in_ptr"], "out_rows": arrays["in_rows"]}
-        dataset = GraphDataset(name=name, **arrays)
+        sizes = manifest.get("categorical")
+        categorical = Fields(*map(tuple, sizes)) if sizes else None
+        dataset = GraphDataset(name=name, **arrays, fields=categorical)
         return dataset if dataset.fingerprint == manifest["fingerprint"] else None
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
@@ -99,6 +102,8 @@ def _write_cache(dataset: GraphDataset, folder: Path) -> None:
         for name in kept:
             np.save(part / f"{name}.npy", getattr(dataset, name))
         manifest = {"fields": kept, "directed": dataset.directed, "fingerprint": dataset.fingerprint}
+        if dataset.fields:
+            manifest["categorical"] = [dataset.fields.node, dataset.fields.edge]
         (part / MANIFEST).write_text(json.dumps(manifest))
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)

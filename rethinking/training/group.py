@@ -7,10 +7,12 @@ from typing import Any, Protocol, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 
 from rethinking.data.batches import Batch, Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
+from rethinking.models.alternating import Alternating
 from rethinking.models.layers import Output, initialise
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import stream, stream_keys
@@ -85,10 +87,11 @@ class ReplicaGroup:
         device: torch.device,
     ) -> None:
         self.network = network
-        self.parameters = ReplicaParameters(network)
-        self.replicas = [
-            Replica.start(seed, row, config) for seed, row in zip(seeds, self.parameters.rows, strict=True)
-        ]
+        # Families that learn from a loss of their own in every period-th epoch.
+        self.alternating = network if isinstance(network, Alternating) and network.period else None
+        self.parameters = ReplicaParameters(network, self.alternating.own_parameters if self.alternating else ())
+        rows = zip(self.parameters.rows, self._unsupervised_rows(), strict=True)
+        self.replicas = [Replica.start(seed, row, config, own) for seed, (row, own) in zip(seeds, rows, strict=True)]
         self.splits = list(splits)
         self.batches = Batches(dataset, device)
         self.task = task
@@ -101,16 +104,12 @@ class ReplicaGroup:
 
     def train(self, epoch: int) -> Tensor:
         """One pass over the training graphs. Returns the mean supervised loss of each replica, [R]."""
-        order = np.stack(
-            [
-                stream(replica.seed, "order", epoch).permutation(split.train)
-                for replica, split in zip(self.replicas, self.splits, strict=True)
-            ]
-        )
-        keys = stream_keys(self.seeds, "matching", "train", epoch)
-        total = torch.zeros(len(order), dtype=torch.float64, device=self.parameters.values.device)
+        if self.alternating and epoch % self.alternating.period == 0:
+            return self._train_unsupervised(epoch)
+        total = torch.zeros(len(self.replicas), dtype=torch.float64, device=self.parameters.values.device)
+        self.parameters.train_only(apart=False)
         self.network.train()
-        for batch in self.batches(order, self.config.batch_size, keys):
+        for batch in self._training_batches(epoch):
             prediction, auxiliary = self._predict(batch)
             loss = self.task.loss(prediction, batch.y)
             self.parameters.zero_grad()
@@ -121,7 +120,39 @@ class ReplicaGroup:
             for replica in self.replicas:
                 replica.optimizer.step()
             total += loss.detach() * batch.y.shape[1]
-        return (total / order.shape[1]).cpu()
+        return (total / len(self.splits[0].train)).cpu()
+
+    def _train_unsupervised(self, epoch: int) -> Tensor:
+        """One step on the family's own loss, summed over all training graphs. Returns the supervised loss, [R]."""
+        family = cast(Alternating, self.alternating)
+        total = torch.zeros(len(self.replicas), dtype=torch.float64, device=self.parameters.values.device)
+        self.parameters.train_only(apart=family.trains_own)
+        self.parameters.zero_grad()
+        # Nothing but the parameters of this step changes: no running statistics either.
+        self.network.eval()
+        for batch in self._training_batches(epoch):
+            prediction, losses = family.unsupervised(batch.x, self._prepare(batch))
+            torch.stack(list(losses.values())).sum().backward()
+            total += self.task.loss(prediction.detach(), batch.y) * batch.y.shape[1]
+        for replica in self.replicas:
+            cast(Adam, replica.unsupervised_optimizer).step()
+        return (total / len(self.splits[0].train)).cpu()
+
+    def _training_batches(self, epoch: int) -> Iterator[Batch]:
+        order = np.stack(
+            [
+                stream(replica.seed, "order", epoch).permutation(split.train)
+                for replica, split in zip(self.replicas, self.splits, strict=True)
+            ]
+        )
+        keys = stream_keys(self.seeds, "matching", "train", epoch)
+        return self.batches(order, self.config.batch_size, keys)
+
+    def _unsupervised_rows(self) -> Sequence[nn.Parameter | None]:
+        """What the unsupervised steps of each replica train."""
+        if self.alternating is None:
+            return [None] * len(self.parameters.rows)
+        return self.parameters.apart_rows if self.alternating.trains_own else self.parameters.rows
 
     @torch.no_grad()
     def evaluate(self, part: str, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
@@ -137,8 +168,10 @@ class ReplicaGroup:
         return self.task.loss(prediction, y).cpu(), self.task.score(prediction, y).cpu()
 
     def _predict(self, batch: Batch) -> Output:
-        network = cast(Network, self.network)
-        return network(batch.x, network.prepare(batch.topology, batch.keys))
+        return self.network(batch.x, self._prepare(batch))
+
+    def _prepare(self, batch: Batch) -> Any:
+        return cast(Network, self.network).prepare(batch.topology, batch.keys)
 
     def release(self) -> list[Replica]:
         """Let the finished replicas leave the group."""
@@ -151,6 +184,7 @@ class ReplicaGroup:
         self.splits = [self.splits[r] for r in kept]
         if kept:
             self.parameters.keep(kept)
-            for replica, row in zip(self.replicas, self.parameters.rows, strict=True):
-                replica.move_to(row)
+            rows = zip(self.parameters.rows, self._unsupervised_rows(), strict=True)
+            for replica, (row, own) in zip(self.replicas, rows, strict=True):
+                replica.move_to(row, own)
         return done

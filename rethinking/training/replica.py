@@ -49,12 +49,14 @@ class TrainerConfig:
 class Replica:
     """The state of one seed while it trains, apart from its weights.
 
-    history: one flat record per epoch. seconds: this replica's share of the time spent.
+    unsupervised_optimizer: of the epochs that are one unsupervised step, if there are any; its rate does not decay,
+    as in the released code. history: one flat record per epoch. seconds: this replica's share of the time spent.
     """
 
     seed: int
     optimizer: Adam
     schedule: ReduceLROnPlateau
+    unsupervised_optimizer: Adam | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     best_score: float = -math.inf
@@ -62,8 +64,13 @@ class Replica:
     error: str | None = None
 
     @classmethod
-    def start(cls, seed: int, row: nn.Parameter, config: TrainerConfig) -> "Replica":
-        """A replica before its first epoch. row: its share of the parameters, [P]."""
+    def start(
+        cls, seed: int, row: nn.Parameter, config: TrainerConfig, unsupervised: nn.Parameter | None = None
+    ) -> "Replica":
+        """A replica before its first epoch.
+
+        row: its share of the parameters, [P]. unsupervised: what the unsupervised steps train, `row` or another.
+        """
         optimizer = Adam([row], lr=config.learning_rate, fused=True)
         schedule = ReduceLROnPlateau(
             optimizer,
@@ -72,14 +79,14 @@ class Replica:
             patience=config.decay_patience,
             min_lr=config.min_learning_rate,
         )
-        return cls(seed, optimizer, schedule)
+        own = None if unsupervised is None else Adam([unsupervised], lr=config.learning_rate, fused=True)
+        return cls(seed, optimizer, schedule, own)
 
-    def move_to(self, row: nn.Parameter) -> None:
-        """Let the optimiser go on with `row`, a copy of its parameter."""
-        (old,) = self.optimizer.param_groups[0]["params"]
-        self.optimizer.param_groups[0]["params"] = [row]
-        if old in self.optimizer.state:
-            self.optimizer.state[row] = self.optimizer.state.pop(old)
+    def move_to(self, row: nn.Parameter, unsupervised: nn.Parameter | None = None) -> None:
+        """Let the optimisers go on with copies of their parameters."""
+        _replace(self.optimizer, row)
+        if self.unsupervised_optimizer is not None and unsupervised is not None:
+            _replace(self.unsupervised_optimizer, unsupervised)
 
     @property
     def learning_rate(self) -> float:
@@ -102,3 +109,10 @@ class Replica:
         epoch = len(self.history)
         waited = epoch - self.best_epoch
         return self.error is not None or waited >= config.stop_patience or epoch >= config.max_epochs
+
+
+def _replace(optimizer: Adam, row: nn.Parameter) -> None:
+    (old,) = optimizer.param_groups[0]["params"]
+    optimizer.param_groups[0]["params"] = [row]
+    if old in optimizer.state:
+        optimizer.state[row] = optimizer.state.pop(old)

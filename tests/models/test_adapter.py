@@ -23,7 +23,8 @@ from scripts.pyg_reference import to_pyg
 class Ordinary(nn.Module):
     def __init__(self, in_features: int, out_features: int, select: object) -> None:
         super().__init__()
-        self.conv = GraphConv(in_features, 8)
+        # A bias before batch normalisation has no gradient but rounding, which Adam would blow up.
+        self.conv = GraphConv(in_features, 8, bias=False)
         self.norm = BatchNorm(8)
         self.dropout = nn.Dropout(0.3)
         self.out = nn.Linear(8, out_features)

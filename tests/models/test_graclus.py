@@ -20,7 +20,6 @@ class FixedMatching:
     """Pairs neighbours, the same ones whatever the stream: by visiting nodes in a given order."""
 
     is_local = True
-    is_trainable = False
 
     def __init__(self, rank: np.ndarray) -> None:
         self.rank = rank

@@ -11,11 +11,13 @@ from torch_geometric.utils import to_dense_adj, to_dense_batch
 
 from rethinking.models.layers import BatchNorm, DenseGraphConv, InitialDraw, SageConv, initialise
 from rethinking.pooling import dense
-from rethinking.pooling.assignment import Bernoulli, LinearAssignment, Normal, RandomAssignment, Uniform
-from rethinking.pooling.levels import DenseLevel, SparseLevel
+from rethinking.pooling.assignment import LinearAssignment
+from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel
+from rethinking.pooling.random_assignment import Bernoulli, Categorical, Normal, RandomAssignment, Uniform
 from rethinking.pooling.topology import Topology, expand
 
 CPU = torch.device("cpu")
+EVERY_ROW = SetLevel(2, 1, 20, CPU)
 
 
 def replica_batch(topology: Topology, replica: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -160,13 +162,13 @@ def test_batch_normalisation_equals_torchs() -> None:
     peers = [torch.nn.BatchNorm1d(4) for _ in range(2)]
     for _ in range(3):
         x = 3 * torch.randn(2, 20, 4) + 1
-        normalised = ours(x)
+        normalised = ours(x, EVERY_ROW)
         for replica, peer in enumerate(peers):
             assert torch.allclose(normalised[replica], peer(x[replica]), atol=1e-5)
     ours.eval()
     x = torch.randn(2, 20, 4)
     for replica, peer in enumerate(peers):
-        assert torch.allclose(ours(x)[replica], peer.eval()(x[replica]), atol=1e-5)
+        assert torch.allclose(ours(x, EVERY_ROW)[replica], peer.eval()(x[replica]), atol=1e-5)
 
 
 def test_dense_convolution_equals_pyg() -> None:
@@ -189,6 +191,7 @@ DISTRIBUTIONS: list[tuple[Callable, float, float]] = [
     (Uniform(0.0, 1.0), 0.5, 12**-0.5),
     (Normal(0.0, 1.0), 0.0, 1.0),
     (Bernoulli(0.3), 0.3, 0.21**0.5),
+    (Categorical(), 1 / 50, 0.0196**0.5),
 ]
 
 

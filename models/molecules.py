@@ -1,0 +1,102 @@
+"""Molecules, whose atoms and bonds have categorical fields: embeddings, and a convolution that sees bonds (MOLHIV)."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rethinking.models.layers import InitialDraw, Linear, ReplicaLayer
+from rethinking.models.shape import DataShape
+from rethinking.pooling.topology import Topology
+
+
+class Embedding(ReplicaLayer):
+    """The sum over fields of an embedding of each field's value, as OGB's `AtomEncoder` and `BondEncoder`.
+
+    fields: how many values each field has.
+    """
+
+    def __init__(self, replicas: int, fields: tuple[int, ...], features: int) -> None:
+        super().__init__()
+        self.fields = fields
+        # One table, the fields one below the other.
+        self.table = nn.Parameter(torch.empty(replicas, sum(fields), features))
+
+    def reset(self, draw: InitialDraw) -> None:
+        """Xavier's uniform draw for each field's table, as OGB's."""
+        first = 0
+        for number, size in enumerate(self.fields):
+            rows = self.table[:, first : first + size]
+            draw.uniform(rows, f"table.{number}", math.sqrt(6 / (size + self.table.shape[2])))
+            first += size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [R, N, fields], whole numbers. Returns [R, N, features]."""
+        first = np.cumsum(self.fields) - self.fields
+        rows = x.long() + torch.from_numpy(first).to(x.device)
+        replicas, size, features = self.table.shape
+        rows = rows + size * torch.arange(replicas, device=x.device)[:, None, None]
+        return self.table.reshape(-1, features)[rows].sum(dim=2)
+
+
+class MoleculeConv(ReplicaLayer):
+    """Σ_j ReLU(h_j + bond_ij) + ReLU(h_i + root), h = W atoms + b, over the bonds of an atom.
+
+    The sum-aggregating convolution of OGB's examples, by which the released code begins every family on MOLHIV.
+    """
+
+    def __init__(self, replicas: int, shape: DataShape, features: int) -> None:
+        super().__init__()
+        assert shape.fields is not None
+        self.atoms = Embedding(replicas, shape.fields.node, features)
+        self.bonds = Embedding(replicas, shape.fields.edge, features)
+        self.linear = Linear(replicas, features, features)
+        self.root = nn.Parameter(torch.empty(replicas, 1, features))
+
+    def reset(self, draw: InitialDraw) -> None:
+        """root: N(0, 1), as torch's embeddings."""
+        draw.normal(self.root, "root")
+
+    def forward(self, x: Tensor, topology: Topology) -> Tensor:
+        """x: [R, N, fields], whole numbers. Returns [R, N, features]."""
+        assert topology.edge_fields is not None, "the data set has no fields of edges"
+        h = self.linear(self.atoms(x))
+        source, target = topology.edge_index_on(x.device)
+        fields = torch.from_numpy(topology.edge_fields).to(x.device)
+        flat = h.flatten(0, 1)
+        messages = torch.relu(flat.index_select(0, source) + self._bond(fields, target // topology.width))
+        sums = torch.zeros_like(flat).index_add(0, target, messages)
+        return sums.view_as(h) + torch.relu(h + self.root)
+
+    def _bond(self, fields: Tensor, replica: Tensor) -> Tensor:
+        """The embedding of each edge. fields: int64 [E, fields]. replica: int64 [E]. Returns [E, features]."""
+        size, features = self.bonds.table.shape[1:]
+        first = np.cumsum(self.bonds.fields) - self.bonds.fields
+        rows = fields + torch.from_numpy(first).to(fields.device) + size * replica[:, None]
+        return self.bonds.table.reshape(-1, features)[rows].sum(dim=1)
+
+
+def first_conv(
+    replicas: int, shape: DataShape, features: int, plain: Callable[[int, int, int], nn.Module]
+) -> nn.Module:
+    """A family's first convolution: `plain`, or for molecules the one that sees atoms and bonds."""
+    if shape.fields:
+        return MoleculeConv(replicas, shape, features)
+    return plain(replicas, shape.in_features, features)
+
+
+class NoEncoder(nn.Module):
+    """For features that are numbers already."""
+
+    def forward(self, x: Tensor, topology: Topology) -> Tensor:
+        """Returns x."""
+        return x
+
+
+def encoder(replicas: int, shape: DataShape, features: int) -> tuple[nn.Module, int]:
+    """What turns categorical features into numbers before a family's own layers, and the width of the result."""
+    if shape.fields:
+        return MoleculeConv(replicas, shape, features), features
+    return NoEncoder(), shape.in_features
