@@ -45,6 +45,12 @@ def graph_mean(x: Tensor, topology: Topology) -> Tensor:
     return scatter_graph_mean(x, topology)
 
 
+def graph_sum(x: Tensor, topology: Topology) -> Tensor:
+    """The sum over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
+    size = torch.from_numpy(topology.size).to(x.device, x.dtype)
+    return graph_mean(x, topology) * size.view(topology.replicas, -1, 1)
+
+
 def scatter_graph_mean(x: Tensor, topology: Topology) -> Tensor:
     """`graph_mean` by torch's scatters, for any device."""
     nodes = expand(topology.start, topology.size)

@@ -1,0 +1,40 @@
+"""A floor that sees no structure: a perceptron on the sum of a graph's node features (as in Errica et al. 2020)."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rethinking.models.layers import Linear, Output
+from rethinking.models.molecules import Embedding
+from rethinking.models.shape import DataShape
+from rethinking.pooling.reduce import graph_sum
+from rethinking.pooling.topology import Topology
+
+
+class SummedFeaturesMLP(nn.Module):
+    """sum over nodes → (Linear → ReLU) × L → Linear. Atoms are embedded before the sum; edges are not seen.
+
+    select: unused, there is nothing to select.
+    """
+
+    def __init__(self, replicas: int, shape: DataShape, select: object, layers: int, hidden: int) -> None:
+        super().__init__()
+        if layers < 1 or hidden < 1:
+            raise ValueError(f"layers={layers}, hidden={hidden}; expected at least 1 each")
+        self.atoms = Embedding(replicas, shape.fields.node, hidden) if shape.fields else None
+        width = hidden if shape.fields else shape.in_features
+        self.linears = nn.ModuleList(Linear(replicas, w, hidden) for w in [width] + [hidden] * (layers - 1))
+        self.out = Linear(replicas, hidden, shape.out_features)
+
+    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
+        """Nothing is drawn."""
+        return topology
+
+    def forward(self, x: Tensor, topology: Topology) -> Output:
+        """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
+        if self.atoms is not None:
+            x = self.atoms(x)
+        x = graph_sum(x, topology)
+        for linear in self.linears:
+            x = torch.relu_(linear(x))
+        return self.out(x), {}
