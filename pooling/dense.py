@@ -15,13 +15,12 @@ TINY = 1e-12
 
 def reduce(x: Tensor, assignment: Tensor, level: NodeSets) -> Tensor:
     """X' = Sᵀ X for every graph. x: [R, N, F], assignment: [R, N, k]. Returns [R, B·k, F]."""
-    pooled = level.per_graph(assignment).transpose(-1, -2) @ level.per_graph(x)
-    return pooled.flatten(1, 2)
+    return level.product(assignment, x).flatten(1, 2)
 
 
 def connect(assignment: Tensor, level: Level) -> Tensor:
     """A' = Sᵀ A S for every graph. assignment: [R, N, k]. Returns [R, B, k, k]."""
-    return level.per_graph(assignment).transpose(-1, -2) @ level.per_graph(level.neighbour_sum(assignment))
+    return level.product(assignment, level.neighbour_sum(assignment))
 
 
 def normalise(adjacency: Tensor) -> Tensor:

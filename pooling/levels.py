@@ -11,6 +11,9 @@ from torch import Tensor
 from rethinking.models.aggregation import neighbour_sum
 from rethinking.pooling.topology import Topology
 
+# Graphs with fewer nodes are padded to the largest of a batch whatever that wastes: one product is faster than several.
+LARGE = 256
+
 
 class SparseLevel:
     """The graphs of a batch, by their topology, on a device."""
@@ -22,6 +25,7 @@ class SparseLevel:
         start = torch.from_numpy(topology.start).to(device)[:, None]
         size = torch.from_numpy(topology.size).to(device)[:, None]
         place = torch.arange(int(topology.size.max()), device=device)[None]
+        self._size = size[:, 0]
         # [R·B, n]: which row is node i of graph g, and whether there is one.
         self._is_node = place < size
         self._row = torch.where(self._is_node, start + place, 0)
@@ -75,6 +79,32 @@ class SparseLevel:
         rows = rows * self._is_node.flatten()[:, None]
         return rows.view(self.topology.replicas, self.graphs, -1, x.shape[-1])
 
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """aᵀ b for every graph. a: [R, N, F], b: [R, N, G]. Returns [R, B, F, G]."""
+        buckets = self._buckets
+        if len(buckets) == 1:
+            return self.per_graph(a).transpose(-1, -2) @ self.per_graph(b)
+        a, b = a.flatten(0, 1), b.flatten(0, 1)
+        products = []
+        for graphs in buckets:
+            rows = self._row[graphs, : int(self._size[graphs].max())]
+            is_node = self._is_node[graphs, : rows.shape[1], None]
+            products.append((a[rows] * is_node).transpose(-1, -2) @ b[rows])
+        order = torch.cat(buckets).argsort()
+        return torch.cat(products).index_select(0, order).unflatten(0, (self.topology.replicas, -1))
+
+    @cached_property
+    def _buckets(self) -> list[Tensor]:
+        """The graphs, counted over all replicas, by size: one bucket, or more where padding to the largest costs much.
+
+        Within a bucket the largest graph has less than twice the nodes of the smallest.
+        """
+        everyone = torch.arange(len(self._size), device=self.device)
+        if self._row.shape[1] < LARGE or self._row.numel() < 2 * int(self._size.sum()):
+            return [everyone]
+        power = self._size.log2().floor()
+        return [everyone[power == value] for value in power.unique()]
+
     def to_nodes(self, x: Tensor) -> Tensor:
         """What each graph has, at each of its nodes. x: [R, B, F]. Returns [R, N, F]; undefined in padding rows."""
         return x.flatten(0, 1).index_select(0, self._graph).view(self.topology.replicas, -1, x.shape[-1])
@@ -108,6 +138,10 @@ class SetLevel:
     def per_graph(self, x: Tensor) -> Tensor:
         """x: [R, B·k, F]. Returns [R, B, k, F]."""
         return x.view(self.replicas, self.graphs, self.nodes, -1)
+
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """aᵀ b for every graph. a: [R, B·k, F], b: [R, B·k, G]. Returns [R, B, F, G]."""
+        return self.per_graph(a).transpose(-1, -2) @ self.per_graph(b)
 
 
 class DenseLevel(SetLevel):

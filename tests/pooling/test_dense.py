@@ -10,7 +10,7 @@ from torch_geometric.nn import dense_diff_pool, dense_mincut_pool
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
 from rethinking.models.layers import BatchNorm, DenseGraphConv, InitialDraw, SageConv, initialise
-from rethinking.pooling import dense
+from rethinking.pooling import dense, levels
 from rethinking.pooling.assignment import LinearAssignment
 from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel
 from rethinking.pooling.random_assignment import Bernoulli, Categorical, Normal, RandomAssignment, Uniform
@@ -46,6 +46,19 @@ def test_levels_agree_with_pyg(topology: Topology) -> None:
         assert torch.allclose(level.per_graph(level.neighbour_sum(x))[replica, :, :n], adjacency @ expected, atol=1e-6)
         places = torch.arange(n).expand(len(mask), n)[mask]
         assert torch.equal(level.position[replica, rows], places)
+
+
+def test_products_by_size_equal_one_padded_product(topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large graphs of unequal sizes are not all padded to the largest; nothing else changes."""
+    a, b = torch.randn(3, topology.width, 4, requires_grad=True), torch.randn(3, topology.width, 5)
+    once = SparseLevel(topology, CPU).product(a, b)
+    monkeypatch.setattr(levels, "LARGE", 0)
+    level = SparseLevel(topology, CPU)
+    assert (len(level._buckets) > 1) == (level._row.numel() >= 2 * topology.size.sum())
+    level._buckets = [torch.tensor([4, 0, 17]), torch.tensor([i for i in range(17) if i not in (0, 4)])]
+    assert torch.allclose(level.product(a, b), once, atol=1e-5)
+    ours, expected = (torch.autograd.grad(y.square().sum(), a)[0] for y in (level.product(a, b), once))
+    assert torch.allclose(ours, expected, atol=1e-4)
 
 
 def test_equals_pygs_mincut_pool(topology: Topology) -> None:
