@@ -63,8 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_places(status)
 
     table = _add(commands, "table", _table, "render a table of the paper from finished runs")
-    table.add_argument("name", help="which table, as in the paper: 1")
+    table.add_argument("name", help="which table, as in the paper: 1, 2, 3 or S5")
     table.add_argument("--format", choices=["screen", "markdown", "csv"], default="screen", help="default: screen")
+    table.add_argument(
+        "--fidelity",
+        choices=["paper", "released_code"],
+        default="paper",
+        help="of which runs; the two never mix (default: paper)",
+    )
     _add_places(table)
 
     collect = _add(
@@ -113,7 +119,7 @@ def _status(parsed: argparse.Namespace) -> int:
 def _table(parsed: argparse.Namespace) -> int:
     from rethinking.commands.table import table
 
-    return table(parsed.name, parsed.format, parsed.runs, parsed.results)
+    return table(parsed.name, parsed.format, parsed.fidelity, parsed.runs, parsed.results)
 
 
 def _collect(parsed: argparse.Namespace) -> int:

@@ -4,21 +4,27 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from tabulate import tabulate
 
 from rethinking import paths
-from rethinking.config import KEYS, ImpossiblePairError, Settings, register_resolvers, settings
+from rethinking.config import KEYS, Cell, ImpossiblePairError, Settings, register_resolvers, settings
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
 
 VERSION_BASE = "1.3"
+# The variant that is the family's own Select.
+LEARNED = "learned"
 
 
 def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Settings:
@@ -34,10 +40,41 @@ def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Sett
         try:
             job = settings(config)
         except ImpossiblePairError as error:
-            possible = ", ".join(_possible_variants(config.model.name))
+            possible = ", ".join(_possible_variants(config.model))
             raise UserError(f"{error} Possible with this model: pooling={possible}.") from error
     job.cell.check()
     return job
+
+
+def compose_cell(overrides: Sequence[str]) -> Cell:
+    """The cell of plain overrides (`GROUP=FILE` and `KEY=VALUE`), as `compose_job` has it but many times faster.
+
+    For tables, which have many cells: Hydra would read all files again for each of them.
+    """
+    chosen = dict(override.split("=", 1) for override in overrides)
+    config = _base().copy()
+    OmegaConf.set_struct(config, False)
+    for key, value in chosen.items():
+        if "." not in key:
+            config[key] = _file(key, value)
+    for key, value in chosen.items():
+        if "." in key:
+            OmegaConf.update(config, key, yaml.safe_load(value))
+    with _hydra():
+        return settings(config).cell
+
+
+@cache
+def _base() -> DictConfig:
+    """What is not chosen by a cell's overrides."""
+    with _hydra():
+        choice = [f"{group}={options(group)[0]}" for group in ("model", "pooling", "dataset")]
+        return compose("config", overrides=choice)
+
+
+@cache
+def _file(group: str, option: str) -> DictConfig | ListConfig:
+    return OmegaConf.load(paths.CONF / group / f"{option}.yaml")
 
 
 def expand_sweep(overrides: Sequence[str], config_dir: str | None = None) -> list[list[str]]:
@@ -64,15 +101,30 @@ def _search_path(config_dir: str | None) -> list[str]:
 
 
 def possible_variants(model: str) -> list[str]:
-    """The variants of `conf/pooling` that a model can be combined with."""
-    with _hydra():
-        return _possible_variants(model)
+    """The variants of `conf/pooling` that a model of `conf/model` can be combined with."""
+    return _possible_variants(OmegaConf.load(paths.CONF / "model" / f"{model}.yaml"))
 
 
-def _possible_variants(model: str) -> list[str]:
-    base = [f"model={model}", f"dataset={options('dataset')[0]}"]
-    composed = {name: compose("config", overrides=[*base, f"pooling={name}"]) for name in options("pooling")}
-    return [name for name, config in composed.items() if config.model.select_kind in config.pooling.select]
+def _possible_variants(model: DictConfig | ListConfig) -> list[str]:
+    files = {name: OmegaConf.load(paths.CONF / "pooling" / f"{name}.yaml") for name in options("pooling")}
+    pairs = {name: OmegaConf.create({"model": model, "pooling": pooling}) for name, pooling in files.items()}
+    return [name for name, pair in pairs.items() if model.select_kind in pair.pooling.select]
+
+
+def pairs_table(form: str) -> str:
+    """Which models and variants can be combined: a row a variant, a column a model with a choice, the others below.
+
+    form: a format of `tabulate`.
+    """
+    possible = {model: possible_variants(model) for model in options("model")}
+    choosing = [model for model, names in possible.items() if len(names) > 1]
+    names = {name for model in choosing for name in possible[model]}
+    # The family's own Select first.
+    variants = sorted(names, key=lambda name: (name != LEARNED, name))
+    rows = [[name, *("✓" if name in possible[model] else "" for model in choosing)] for name in variants]
+    table = tabulate(rows, headers=["", *choosing], tablefmt=form, colalign=("left", *["center"] * len(choosing)))
+    others = [f"{model} ({', '.join(only)})" for model, only in possible.items() if model not in choosing]
+    return f"{table}\n\nOne variant only: {', '.join(others)}."
 
 
 def dataset_config(name: str) -> DatasetConfig:

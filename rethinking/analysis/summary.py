@@ -1,6 +1,7 @@
 """The table that a sweep ends in: every cell it trained, and each variant against the learned one."""
 
 from collections.abc import Sequence
+from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
@@ -10,12 +11,13 @@ from rich.table import Table
 from rethinking.analysis.statistics import summarise
 from rethinking.analysis.tables import UNITS, Unit, compare_cells, difference_text
 from rethinking.analysis.tidy import tidy
+from rethinking.composition import LEARNED
 from rethinking.config import Settings, identity
 from rethinking.data.load import load
 from rethinking.runs.identity import cell_id, run_id
 from rethinking.runs.store import Entry, RunStore, State
 
-LOCAL = "learned"
+LOCAL = LEARNED
 
 
 def print_summary(jobs: Sequence[Settings]) -> set[State]:
@@ -23,12 +25,15 @@ def print_summary(jobs: Sequence[Settings]) -> set[State]:
     entries = {id(job): _entries(job) for job in jobs}
     scores = {id(job): _scores(job, entries[id(job)]) for job in jobs}
     settings = _what_differs(jobs)
+    # Settings can be long, so a letter stands for them and they are listed below.
+    letters = {text: letter for text, letter in zip(dict.fromkeys(settings), ascii_lowercase, strict=False)}
+    letters |= {text: text for text in settings if text not in letters}
     console = Console()
     table = Table(title="Test scores", title_style="bold", title_justify="left")
     for heading in ("data set", "family", "variant", "seeds", "mean ± std", f"minus {LOCAL} [95 %]"):
         table.add_column(heading, no_wrap=console.width >= 80)
     if any(settings):
-        table.add_column("settings")
+        table.add_column("with")
     order = sorted(range(len(jobs)), key=lambda j: (jobs[j].cell.dataset.name, jobs[j].cell.family))
     for job, differs in [(jobs[j], settings[j]) for j in order]:
         unit, values = scores[id(job)]
@@ -40,9 +45,12 @@ def print_summary(jobs: Sequence[Settings]) -> set[State]:
             f"{len(values)}/{len(job.seeds)}",
             unit.show(summary.mean, summary.std) if summary else "—",
             _against_local(job, jobs, scores),
-            *([differs] if any(settings) else []),
+            *([letters[differs]] if any(settings) else []),
         )
     console.print(table)
+    if any(settings):
+        for text, letter in letters.items():
+            console.print(f"{letter}: {text}", highlight=False, soft_wrap=True)
     folders = ", ".join(sorted({str(job.runs) for job in jobs}))
     console.print(
         "Score at each seed's best validation epoch. Last column: mean paired difference and its interval.\n"

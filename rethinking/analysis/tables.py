@@ -11,8 +11,8 @@ import yaml
 from rethinking import paths
 from rethinking.analysis.statistics import PairedDifference, Summary, paired_difference, summarise
 from rethinking.analysis.tidy import Results
-from rethinking.composition import compose_job, options
-from rethinking.config import Cell
+from rethinking.composition import compose_cell, options
+from rethinking.config import PAPER, Cell
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
 
@@ -62,14 +62,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper: its cells in reading order, and the comparison of two of its rows."""
+    """A table of the paper: its cells in reading order, and comparisons of pairs of its rows.
+
+    cells: by row and column. comparisons: by the pair of rows, then by column.
+    """
 
     title: str
+    fidelity: str
     rows: list[str]
     columns: list[str]
     cells: dict[tuple[str, str], TableCell]
-    compared: tuple[str, str]
-    comparisons: dict[str, Comparison]
+    comparisons: dict[tuple[str, str], dict[str, Comparison]]
 
 
 def table_names() -> list[str]:
@@ -77,15 +80,15 @@ def table_names() -> list[str]:
     return list(_specifications())
 
 
-def make_table(name: str, results: Results) -> Table:
-    """Table `name` of the paper from finished runs. Raises UserError for a table there is not."""
+def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
+    """Table `name` of the paper from finished runs of one fidelity. Raises UserError for a table there is not."""
     specifications = _specifications()
     if name not in specifications:
         raise UserError(f"There is no table '{name}'; expected one of {', '.join(specifications)}.")
     spec = specifications[name]
     published = pd.read_csv(paths.PUBLISHED, dtype={"table": str}).query("table == @name")
-    cells, scores, comparisons = {}, {}, {}
-    first, second = spec["compare"]
+    cells, scores = {}, {}
+    comparisons: dict[tuple[str, str], dict[str, Comparison]] = {tuple(pair): {} for pair in spec["compare"]}
     for dataset, title in spec["columns"].items():
         trained: dict[str, Cell] = {}
         for row, overrides in spec["rows"].items():
@@ -93,7 +96,7 @@ def make_table(name: str, results: Results) -> Table:
             unit = UNITS[known["metric"]]
             values = pd.Series(dtype=float)
             if overrides != "cited" and dataset in options("dataset"):
-                trained[row] = compose_job([*overrides, f"dataset={dataset}"]).cell
+                trained[row] = compose_cell([*overrides, f"dataset={dataset}", f"fidelity={fidelity}"])
                 values = _scores(trained[row], results, unit)
                 values = values[values.index.isin(range(spec["seeds"]))]
             scores[row] = values
@@ -107,9 +110,10 @@ def make_table(name: str, results: Results) -> Table:
                 ours=summarise(values.to_numpy()) if len(values) else None,
                 published=Summary(0, known["mean"], known["std"]),
             )
-        difference = compare_cells(trained[first], scores[first], scores[second]) if first in trained else None
-        comparisons[title] = Comparison(title, unit, difference)
-    return Table(spec["title"], list(spec["rows"]), list(spec["columns"].values()), cells, (first, second), comparisons)
+        for (first, second), by_column in comparisons.items():
+            difference = compare_cells(trained[first], scores[first], scores[second]) if first in trained else None
+            by_column[title] = Comparison(title, unit, difference)
+    return Table(spec["title"], fidelity, list(spec["rows"]), list(spec["columns"].values()), cells, comparisons)
 
 
 def compare_cells(cell: Cell, first: pd.Series, second: pd.Series) -> PairedDifference | None:
@@ -134,9 +138,10 @@ def table_texts(table: Table, line_break: str) -> list[list[str]]:
     texts = [
         [row, *(_cell_text(table.cells[row, column], line_break) for column in table.columns)] for row in table.rows
     ]
-    first, second = table.compared
-    last = [_comparison_text(table.comparisons[column], line_break) for column in table.columns]
-    return [*texts, [f"{first} − {second}", *last]]
+    for (first, second), by_column in table.comparisons.items():
+        differences = [_comparison_text(by_column[column], line_break) for column in table.columns]
+        texts.append([f"{first} − {second}", *differences])
+    return texts
 
 
 def long_frame(table: Table) -> pd.DataFrame:
@@ -162,12 +167,14 @@ def long_frame(table: Table) -> pd.DataFrame:
 
 def caption(table: Table) -> str:
     """What the numbers are."""
-    first, second = table.compared
+    cited = [cell.row for cell in table.cells.values() if cell.cited]
+    source = f" ({' and '.join(dict.fromkeys(cited))}: cited by the paper)" if cited else ""
+    fidelity = "" if table.fidelity == PAPER else f" These runs follow fidelity={table.fidelity} (docs/fidelity.md)."
     return (
         "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch; "
-        "in brackets the published value (GraphSAGE and GIN: cited by the paper), below it ours minus published. "
-        f"Last row: mean of {first} − {second} paired by seed, with its 95 % interval (Student's t; where every seed "
-        "splits the same graphs anew, with the variance of Nadeau and Bengio 2003)."
+        f"in brackets the published value{source}, below it ours minus published. "
+        "Last rows: mean difference of two rows paired by seed, with its 95 % interval (Student's t; where every seed "
+        f"splits the same graphs anew, with the variance of Nadeau and Bengio 2003).{fidelity}"
     )
 
 

@@ -58,8 +58,10 @@ def _print_missing(console: Console, store: RunStore, results: Path) -> None:
     """What the paper's tables lack, counting collected results too."""
     everything = read_results(store, results)
     for name in table_names():
-        lacking = missing_cells(make_table(name, everything))
+        lacking: dict[str, list[str]] = defaultdict(list)
+        for cell in missing_cells(make_table(name, everything)):
+            lacking[cell.row].append(f"{cell.dataset} {cell.seeds_done}/{cell.seeds_wanted}")
         if lacking:
-            console.print(f"Table {name} lacks:")
-        for cell in lacking:
-            console.print(f"  {cell.row} on {cell.dataset}: {cell.seeds_done}/{cell.seeds_wanted} seeds done")
+            console.print(f"Table {name} lacks (seeds done):")
+        for row, cells in lacking.items():
+            console.print(f"  {row}: {', '.join(cells)}")

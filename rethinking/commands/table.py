@@ -10,10 +10,10 @@ from rethinking.analysis.tidy import read_results
 from rethinking.runs.store import RunStore
 
 
-def table(name: str, form: str, runs: Path, results: Path) -> int:
+def table(name: str, form: str, fidelity: str, runs: Path, results: Path) -> int:
     """Print table `name` in one of the forms screen, markdown, csv. Returns the exit status."""
     everything = read_results(RunStore(runs), results)
-    made = make_table(name, everything)
+    made = make_table(name, everything, fidelity)
     sources = "; ".join(everything.sources) or f"no runs found in {runs}/ or {results}/"
     if form == "markdown":
         print(f"{markdown(made)}\nFrom {sources}.")

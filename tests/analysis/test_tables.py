@@ -59,7 +59,7 @@ def test_cells_hold_the_papers_configuration_only(store: RunStore) -> None:
 
 
 def test_differences_are_paired_on_the_seeds_that_both_have(store: RunStore) -> None:
-    difference = table(store).comparisons["NCI1"].difference
+    difference = table(store).comparisons["Complement", "Graclus"]["NCI1"].difference
     assert difference is not None
     assert (difference.n, difference.mean) == (7, pytest.approx(0.5))
 
