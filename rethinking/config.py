@@ -87,6 +87,7 @@ class Settings:
     evaluation_batch_size: int
     runs: Path
     retry_failed: bool
+    save_model: bool
     places: Places
 
 
@@ -97,13 +98,17 @@ class ImpossiblePairError(UserError):
 # Every key of a composed configuration, beside `hydra`.
 KEYS = frozenset(
     {
-        *("model", "pooling", "dataset", "trainer", "fidelity"),
-        *("seeds", "device", "replicas", "threads", "evaluation_batch_size", "runs", "retry_failed", "data"),
+        *("model", "pooling", "dataset", "trainer", "fidelity", "ledger"),
+        *("seeds", "device", "replicas", "threads", "evaluation_batch_size"),
+        *("runs", "retry_failed", "save_model", "data"),
     }
 )
 
 # What a data set is trained for unless its file says otherwise; the ids of such runs do not name it.
 USUAL_TASK = {"_target_": "rethinking.training.task.Classification"}
+
+# What a row of the fidelity ledger can follow.
+PAPER, RELEASED_CODE = "paper", "released_code"
 
 # Typed forms of the parts of the configuration; Hydra's values are checked against them.
 _SCHEMAS = {"dataset": DatasetConfig, "trainer": TrainerConfig, "data": Places}
@@ -113,6 +118,7 @@ def register_resolvers() -> None:
     """What configuration files may ask for.
 
     `${per_dataset:KEY}` in a model's file: its value for the chosen data set, else its `default`.
+    `${ledger:ROW,VALUE}`: VALUE, or what the fidelity ledger has instead where that row follows the released code.
     `${expand_user:FOLDER}`: a folder with `~` replaced.
     """
 
@@ -120,7 +126,15 @@ def register_resolvers() -> None:
         rows = _parent_.per_dataset
         return rows.get(_root_.dataset.name, rows.default)[key]
 
+    def ledger(row: str, value: Any, *, _root_: DictConfig) -> Any:
+        if _root_.fidelity[row] == PAPER:
+            return value
+        entry = _root_.ledger[row]
+        concerned = all(entry.get(group) in (None, _root_[group].name) for group in ("model", "dataset"))
+        return entry.released_code if concerned else value
+
     OmegaConf.register_new_resolver("per_dataset", per_dataset, replace=True)
+    OmegaConf.register_new_resolver("ledger", ledger, replace=True)
     OmegaConf.register_new_resolver("expand_user", lambda folder: str(Path(folder).expanduser()), replace=True)
 
 
@@ -140,7 +154,7 @@ def settings(config: DictConfig) -> Settings:
     cell = Cell(
         family=config.model.name,
         variant=config.pooling.name,
-        fidelity=config.fidelity.name,
+        fidelity=_fidelity(config.fidelity),
         dataset=_typed(config, "dataset"),
         network=_plain(config.model.network),
         select=_plain(select),
@@ -155,6 +169,7 @@ def settings(config: DictConfig) -> Settings:
         evaluation_batch_size=_positive("evaluation_batch_size", config.evaluation_batch_size),
         runs=_folder("runs", config.runs),
         retry_failed=_boolean("retry_failed", config.retry_failed),
+        save_model=_boolean("save_model", config.save_model),
         places=_typed(config, "data"),
     )
 
@@ -243,6 +258,18 @@ def _seeds(value: Any) -> list[int]:
             "different numbers from 0 on (seeds=[0,3,7])."
         )
     return seeds
+
+
+def _fidelity(config: DictConfig) -> str:
+    """One word if all rows of the ledger follow the same source, else the rows that follow the released code."""
+    rows = {str(row): value for row, value in config.items() if row != "name"}
+    for row, value in rows.items():
+        if value not in (PAPER, RELEASED_CODE):
+            raise UserError(f"fidelity.{row}={value} is unknown; expected {PAPER} or {RELEASED_CODE}.")
+    released = sorted(row for row, value in rows.items() if value == RELEASED_CODE)
+    if len(released) in (0, len(rows)):
+        return RELEASED_CODE if released else PAPER
+    return f"{RELEASED_CODE}: {', '.join(released)}"
 
 
 def _folder(key: str, value: Any) -> Path:

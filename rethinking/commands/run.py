@@ -11,11 +11,11 @@ from pathlib import Path
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rethinking import paths
-from rethinking.composition import VERSION_BASE, compose_job, expand_sweep, explain, options
+from rethinking.composition import VERSION_BASE, compose_job, expand_sweep, explain, options, pairs_table
 from rethinking.config import Settings, choose_device, register_resolvers, settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     # Errors come through to this function instead of being printed by Hydra.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     register_resolvers()
+    OmegaConf.register_new_resolver("pairs", lambda: pairs_table("simple"), replace=True)
     parsed = get_args_parser().parse_args(list(arguments))
     # Hydra composes a configuration even to show its help, so the help needs some choice.
     choice = [f"{group}={options(group)[0]}" for group in ("model", "pooling", "dataset")] if parsed.help else []

@@ -1,5 +1,6 @@
 """Which graphs train, validate and test: one split per seed, or the data set's own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,3 +67,56 @@ class StratifiedSplit:
                 f"{dataset.name} is too small for a stratified split of {self.val:.0%} and {self.test:.0%}: {error}"
             ) from error
         return Split(np.sort(train), np.sort(val), np.sort(test))
+
+
+@dataclass(frozen=True)
+class FixedSplit:
+    """The data set's own split, the same for every seed: ranges [first, last) of its graphs."""
+
+    train: Sequence[int]
+    val: Sequence[int]
+    test: Sequence[int]
+
+    @property
+    def test_to_train(self) -> float:
+        """0: the parts are fixed, seeds differ in their training only."""
+        return 0.0
+
+    def __call__(self, dataset: GraphDataset, seed: int) -> Split:
+        """Raises UserError if the ranges overlap or leave the data set."""
+        parts = [np.arange(*part) for part in (self.train, self.val, self.test)]
+        graphs = np.concatenate(parts)
+        apart = min(map(len, parts)) > 0 and len(np.unique(graphs)) == len(graphs)
+        if not apart or graphs.min() < 0 or graphs.max() >= len(dataset):
+            raise UserError(
+                f"{dataset.name}: the split train={self.train}, val={self.val}, test={self.test} does not fit "
+                f"{len(dataset)} graphs; expected three ranges [first, last) that do not overlap."
+            )
+        return Split(*parts)
+
+
+@dataclass(frozen=True)
+class LeakingSplit:
+    """The released code's split of SMNIST (fidelity ledger, row 2), whose validation graphs are mostly trained on too.
+
+    Of the first `development` graphs a random share `val` validates, and all but the first such share train;
+    the graphs after them test.
+    """
+
+    development: int
+    val: float
+
+    @property
+    def test_to_train(self) -> float:
+        """0: the test graphs are fixed."""
+        return 0.0
+
+    def __call__(self, dataset: GraphDataset, seed: int) -> Split:
+        """The split of the seed's `split` stream. Raises UserError if there are too few graphs."""
+        size = int(self.val * self.development)
+        if not 0 < size < self.development < len(dataset):
+            raise UserError(
+                f"{dataset.name}: development={self.development}, val={self.val} does not fit {len(dataset)} graphs."
+            )
+        val = stream(seed, "split").permutation(self.development)[:size]
+        return Split(np.arange(size, self.development), np.sort(val), np.arange(self.development, len(dataset)))

@@ -18,7 +18,7 @@ from rethinking.errors import UserError
 from rethinking.runs import provenance
 from rethinking.runs.identity import SCHEMA, cell_id, run_id
 from rethinking.runs.interrupts import Interrupts
-from rethinking.runs.store import RunStore
+from rethinking.runs.store import WEIGHTS, RunStore
 from rethinking.training.group import train_group
 from rethinking.training.memory import keep_freed_memory
 from rethinking.training.replica import Replica
@@ -109,7 +109,8 @@ class _Claims:
                 continue
             # Read under the claim: another process may just have finished it.
             entry = self.store.read(run)
-            if entry.state == "done":
+            has_all = not self.settings.save_model or WEIGHTS in entry.record.get("files", ())
+            if entry.state == "done" and has_all:
                 self.outcome.kept.append(seed)
             elif entry.state == "failed" and not self.settings.retry_failed:
                 self.outcome.failed[seed] = entry.problem
@@ -152,6 +153,7 @@ def _train(
         evaluation_batch_size=settings.evaluation_batch_size,
         device=device,
         on_epoch=lambda group: on_epoch(group, outcome),
+        save_weights=settings.save_model,
     )
     for replica in replicas:
         if replica.error:
@@ -174,7 +176,7 @@ def _train(
             **provenance.software(),
         }
         config = _config(cell, replica.seed, dataset.fingerprint)
-        store.write_result(record["run_id"], config, record, pd.DataFrame(replica.history))
+        store.write_result(record["run_id"], config, record, pd.DataFrame(replica.history), replica.weights)
         outcome.trained.append(replica.seed)
         claims.release(replica.seed)
 

@@ -3,6 +3,7 @@
     RUN_ID/config.yaml       the scientific configuration
     RUN_ID/result.json       one flat record: scores, provenance
     RUN_ID/history.parquet   a row an epoch
+    RUN_ID/weights.pt        the weights, if they were asked for (save_model=true)
     RUN_ID/error.txt         instead of a result, if the run failed
     .locks/                  held while a run trains; the system frees them when a process dies
     .tmp/                    where directories are written before they are renamed
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import torch
 import yaml
 from filelock import FileLock, Timeout
 
@@ -35,6 +37,7 @@ State = Literal["done", "failed", "damaged", "running", "missing"]
 HEAD = ("run_id", "cell_id", "schema", "family", "variant", "dataset", "fidelity", "seed")
 REQUIRED = (*HEAD, "metric", "files")
 FILES = ("config.yaml", "history.parquet")
+WEIGHTS = "weights.pt"
 
 
 @dataclass(frozen=True)
@@ -120,12 +123,32 @@ class RunStore:
         finally:
             lock.release()
 
-    def write_result(self, run_id: str, config: dict[str, Any], record: dict[str, Any], history: pd.DataFrame) -> None:
-        """Keep a finished run. What a failed or damaged one left under the same id gives way."""
+    def weights(self, run_id: str) -> dict[str, torch.Tensor]:
+        """The saved weights of a finished run, as the state of a network with one replica.
+
+        Raises UserError if the run has none.
+        """
+        path = self.folder / run_id / WEIGHTS
+        if not path.is_file():
+            raise UserError(f"{path} does not exist; train with save_model=true to have it.")
+        return torch.load(path, weights_only=True)
+
+    def write_result(
+        self,
+        run_id: str,
+        config: dict[str, Any],
+        record: dict[str, Any],
+        history: pd.DataFrame,
+        weights: dict[str, torch.Tensor] | None = None,
+    ) -> None:
+        """Keep a finished run. What was under the same id gives way."""
         with self._written(run_id) as part:
             _write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
             history.to_parquet(part / "history.parquet", index=False)
-            whole = {**record, "files": {name: _sha256(part / name) for name in FILES}}
+            if weights is not None:
+                torch.save(weights, part / WEIGHTS)
+            written = sorted(path.name for path in part.iterdir())
+            whole = {**record, "files": {name: _sha256(part / name) for name in written}}
             _write_text(part / "result.json", json.dumps({**whole, "sha256": _record_sha256(whole)}, indent=1))
 
     def write_failure(self, run_id: str, config: dict[str, Any], record: dict[str, Any], error: str) -> None:
@@ -191,7 +214,7 @@ def _read_result(run_id: str, path: Path) -> dict[str, Any]:
     for name in ("train_loss", *scores):
         if not isinstance(record.get(name), (int, float)):
             raise ValueError(f"result.json has no number for {name}")
-    if not isinstance(record["files"], dict) or set(record["files"]) != set(FILES):
+    if not isinstance(record["files"], dict) or not set(FILES) <= set(record["files"]) <= {*FILES, WEIGHTS}:
         raise ValueError("result.json does not name the other files")
     for name, expected in record["files"].items():
         if _sha256(path / name) != expected:

@@ -43,10 +43,12 @@ def train_group(
     evaluation_batch_size: int,
     device: torch.device,
     on_epoch: Callable[[Sequence[Replica]], None],
+    save_weights: bool = False,
 ) -> Iterator[Replica]:
     """Train one replica a seed, together, and yield each one as soon as it is done.
 
     build: makes the network for a number of replicas. splits: one a seed, of equal sizes.
+    save_weights: let each replica have its `weights` at the end, those that `config.saved_weights` says.
     A replica's numbers equal those of its seed trained alone, up to the order of summation.
     A replica whose loss is not finite is yielded with its `error` set; the others go on.
     Raises ValueError if the splits differ in size.
@@ -67,7 +69,9 @@ def train_group(
         for r, replica in enumerate(group.replicas):
             record = {name: float(values[r]) for name, values in (losses | scores).items()}
             record = {"epoch": epoch, "learning_rate": replica.learning_rate} | record
-            replica.end_epoch(record, record[f"val_{task.metric}"])
+            replica.end_epoch(record, record[f"val_{task.metric}"], config)
+            if save_weights and (replica.best_epoch == epoch or config.saved_weights == "last"):
+                replica.weights = group.weights(r)
             replica.seconds += share
         on_epoch(group.replicas)
         yield from group.release()
@@ -166,6 +170,11 @@ class ReplicaGroup:
             targets.append(batch.y)
         prediction, y = torch.cat(predictions, dim=1), torch.cat(targets, dim=1)
         return self.task.loss(prediction, y).cpu(), self.task.score(prediction, y).cpu()
+
+    def weights(self, replica: int) -> dict[str, Tensor]:
+        """A copy of one replica's parameters and buffers, as the state of a network with one replica."""
+        state = self.network.state_dict()
+        return {name: value[replica : replica + 1].clone().cpu() for name, value in state.items()}
 
     def _predict(self, batch: Batch) -> Output:
         return self.network(batch.x, self._prepare(batch))

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -17,7 +17,9 @@ class TrainerConfig:
     batch_size: graphs a step and replica. learning_rate decays by decay_factor after decay_patience
     epochs without improvement, not below min_learning_rate. Training ends after stop_patience epochs
     without a strictly better validation metric, or after max_epochs. gradient_clip: the norm to which a
-    replica's gradient is scaled down; null for no clipping.
+    replica's gradient is scaled down; null for no clipping. compare_from: the first epoch whose score must be
+    better than the one before; null for the first. saved_weights: "last" to save those of the last epoch; null for
+    those of the best.
     """
 
     batch_size: int
@@ -28,6 +30,8 @@ class TrainerConfig:
     stop_patience: int
     max_epochs: int
     gradient_clip: float | None
+    compare_from: int | None = None
+    saved_weights: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "stop_patience", "max_epochs"):
@@ -37,6 +41,11 @@ class TrainerConfig:
             raise UserError(
                 f"trainer.decay_patience={self.decay_patience}, decay_factor={self.decay_factor}: "
                 "expected a patience of at least 0 and a factor between 0 and 1."
+            )
+        if self.saved_weights not in (None, "last") or (self.compare_from or 1) < 1:
+            raise UserError(
+                f"trainer.saved_weights={self.saved_weights}, compare_from={self.compare_from}: expected null or last, "
+                "and null or an epoch from 1 on."
             )
         if not 0 <= self.min_learning_rate <= self.learning_rate:
             raise UserError(
@@ -51,6 +60,7 @@ class Replica:
 
     unsupervised_optimizer: of the epochs that are one unsupervised step, if there are any; its rate does not decay,
     as in the released code. history: one flat record per epoch. seconds: this replica's share of the time spent.
+    weights: those to be saved, as the state of a network with one replica; None unless they are asked for.
     """
 
     seed: int
@@ -61,6 +71,7 @@ class Replica:
     best_epoch: int = 0
     best_score: float = -math.inf
     seconds: float = 0.0
+    weights: dict[str, Tensor] | None = None
     error: str | None = None
 
     @classmethod
@@ -93,13 +104,13 @@ class Replica:
         """The rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def end_epoch(self, record: dict[str, float], score: float) -> None:
+    def end_epoch(self, record: dict[str, float], score: float, config: TrainerConfig) -> None:
         """Take note of an epoch. score: the validation metric, higher is better."""
         self.history.append(record)
         if not all(map(math.isfinite, record.values())):
             broken = ", ".join(name for name, value in record.items() if not math.isfinite(value))
             self.error = f"Training diverged in epoch {len(self.history)}: {broken} is not a finite number."
-        if score > self.best_score:
+        if score > self.best_score or len(self.history) < (config.compare_from or 1):
             self.best_score = score
             self.best_epoch = len(self.history)
         self.schedule.step(score)

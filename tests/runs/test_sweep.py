@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 
 CELL = ("model=graclus", "pooling=learned", "dataset=digits", "trainer.max_epochs=3", "trainer.batch_size=64")
@@ -134,3 +135,20 @@ def test_a_damaged_run_is_named_and_trained_anew(rethinking: Call, tmp_path: Pat
     assert run in rethinking("status").stdout
     assert counts(rethinking("run", *CELL, "seeds=2").stderr) == (1, 1)
     assert json.loads(result.read_text())["run_id"] == run
+
+
+def test_weights_are_kept_when_asked_for_even_of_finished_runs(rethinking: Call, tmp_path: Path) -> None:
+    first = rethinking("run", *CELL, "seeds=2")
+    assert counts(first.stderr) == (2, 0)
+    store = RunStore(tmp_path / "runs")
+    (run, _) = done(tmp_path)
+    with pytest.raises(UserError, match="save_model=true"):
+        store.weights(run)
+    before = store.entry(run).record
+    assert counts(rethinking("run", *CELL, "seeds=2", "save_model=true").stderr) == (2, 0)
+    weights = store.weights(run)
+    assert {len(value) for value in weights.values()} == {1}
+    assert store.entry(run).record["test_loss"] == pytest.approx(before["test_loss"], abs=1e-5)
+    assert counts(rethinking("run", *CELL, "seeds=2", "save_model=true").stderr) == (0, 2)
+    (tmp_path / "runs" / run / "weights.pt").write_bytes(b"broken")
+    assert store.entry(run).state == "damaged"

@@ -64,7 +64,7 @@ def test_equals_adam_and_plateau_alone() -> None:
         quadratic(model, scale[seeds], target[seeds]).sum().backward()
         for replica in group:
             replica.optimizer.step()
-            replica.end_epoch({"loss": 0.0}, float(scores[epoch, replica.seed]))
+            replica.end_epoch({"loss": 0.0}, float(scores[epoch, replica.seed]), CONFIG)
         for row, seed in zip(parameters.rows, seeds, strict=True):
             assert torch.allclose(row, expected[seed][epoch], atol=1e-6)
     for replica in group:

@@ -1,0 +1,215 @@
+"""Every row of the fidelity ledger acts, alone, where it should, and nowhere else."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from rethinking import paths
+from rethinking.composition import compose_cell, compose_job
+from rethinking.config import Cell, identity
+from rethinking.data.batches import Batches
+from rethinking.data.dataset import GraphDataset
+from rethinking.data.split import FixedSplit, LeakingSplit, StratifiedSplit
+from rethinking.errors import UserError
+from rethinking.models.layers import initialise
+from rethinking.training.group import train_group
+from rethinking.training.replica import Replica, TrainerConfig
+from rethinking.training.task import Classification
+from tests.conftest import ROOT, random_dataset
+
+LEDGER = OmegaConf.load(paths.CONF / "ledger.yaml").ledger
+PAIRS = [
+    ("graclus", "learned"),
+    ("gmn", "learned"),
+    ("mincut", "normal"),
+    ("diffpool", "normal"),
+    ("diffpool_v2", "learned"),
+]
+
+
+def cell(model: str, pooling: str, *overrides: str, config_dir: Path | None = None) -> Cell:
+    base = [f"model={model}", f"pooling={pooling}", "dataset=digits"]
+    return compose_job([*base, *overrides], str(config_dir) if config_dir else None).cell
+
+
+def science(cell: Cell) -> dict[str, Any]:
+    return {key: value for key, value in identity(cell, "").items() if key != "fidelity"}
+
+
+@pytest.mark.parametrize("row", LEDGER)
+@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+def test_a_row_changes_its_own_model_and_no_other(row: str, model: str, pooling: str) -> None:
+    base = [f"model={model}", f"pooling={pooling}", "dataset=digits"]
+    paper, released = compose_cell(base), compose_cell([*base, f"fidelity.{row}=released_code"])
+    assert (paper.fidelity, released.fidelity) == ("paper", f"released_code: {row}")
+    concerned = {
+        "gmn_keys": {"gmn"}, "graclus_batch_size": {"graclus"}, "mincut_normal": {"mincut"},
+        "gmn_min_learning_rate": {"gmn"}, "smnist_split": set(), "batch_norm_padding": {"gmn", "diffpool_v2"},
+    }.get(row, {model for model, _ in PAIRS})  # fmt: skip
+    assert (science(paper) != science(released)) == (model in concerned)
+
+
+def test_all_rows_together_are_the_released_code() -> None:
+    assert cell("gmn", "learned", "fidelity=released_code").fidelity == "released_code"
+    switched = cell("gmn", "learned", *(f"fidelity.{row}=released_code" for row in LEDGER))
+    assert identity(switched, "") == identity(cell("gmn", "learned", "fidelity=released_code"), "")
+    back = cell("gmn", "learned", "fidelity=released_code", *(f"fidelity.{row}=paper" for row in LEDGER))
+    assert identity(back, "") == identity(cell("gmn", "learned"), "")
+
+
+def test_a_row_follows_one_of_two_sources() -> None:
+    with pytest.raises(UserError, match=r"fidelity\.gmn_keys=maybe is unknown; expected paper or released_code"):
+        cell("gmn", "learned", "fidelity.gmn_keys=maybe")
+    with pytest.raises(UserError, match=r"fidelity\.keys"):
+        cell("gmn", "learned", "fidelity.keys=paper")
+
+
+def test_the_page_lists_every_row() -> None:
+    page = (ROOT / "docs" / "fidelity.md").read_text()
+    rows = dict(re.findall(r"^\| (\d+) \| `?([^`|]+?)`? \|", page, flags=re.MULTILINE))
+    assert list(map(int, rows)) == list(range(1, 14))
+    for row, entry in LEDGER.items():
+        assert rows[str(entry.row)] == f"fidelity.{row}"
+
+
+def test_row_1_is_the_phase_of_the_keys() -> None:
+    """What the phases then do is tested with GMN itself."""
+    assert cell("gmn", "learned").network["keys_learn"] is True
+    assert cell("gmn", "learned", "fidelity.gmn_keys=released_code").network["keys_learn"] is False
+
+
+def test_row_2_leaks(tmp_path: Path) -> None:
+    (tmp_path / "dataset").mkdir()
+    digits = (paths.CONF / "dataset" / "digits.yaml").read_text().replace("name: digits", "name: smnist")
+    fixed = "{_target_: rethinking.data.split.FixedSplit, train: [5, 60], val: [0, 5], test: [60, 70]}"
+    mine = re.sub(r"split: .*", f'split: "${{ledger:smnist_split,{fixed}}}"', digits)
+    (tmp_path / "dataset" / "smnist.yaml").write_text(mine)
+    overrides = ["dataset=smnist", "fidelity.smnist_split=released_code"]
+    assert isinstance(cell("graclus", "learned", *overrides[:1], config_dir=tmp_path).splitter(), FixedSplit)
+    assert isinstance(cell("graclus", "learned", *overrides, config_dir=tmp_path).splitter(), LeakingSplit)
+
+    dataset = random_dataset(1, graphs=70)
+    released = LeakingSplit(development=60, val=0.1)
+    first, second = released(dataset, 0), released(dataset, 1)
+    assert len(first.val) == 6
+    assert len(np.intersect1d(first.val, first.train)) >= 3
+    assert not np.array_equal(first.val, second.val)
+    assert np.array_equal(first.test, np.arange(60, 70))
+    paper = FixedSplit(train=[5, 60], val=[0, 5], test=[60, 70])(dataset, 0)
+    assert not np.intersect1d(paper.val, paper.train).size
+    assert (len(paper.train), len(paper.val), len(paper.test)) == (55, 5, 10)
+    for broken in (FixedSplit([0, 60], [5, 9], [60, 70]), FixedSplit([5, 60], [0, 5], [60, 71]), LeakingSplit(70, 0.1)):
+        with pytest.raises(UserError, match="fit 70 graphs"):
+            broken(dataset, 0)
+
+
+def test_row_3_is_a_batch_of_64() -> None:
+    for released, batch in ((False, 8), (True, 64)):
+        override = ["fidelity.graclus_batch_size=released_code"] if released else []
+        assert cell("graclus", "complement", "dataset=nci1", *override).trainer.batch_size == batch
+
+
+def train(*overrides: str) -> tuple[Cell, GraphDataset, Replica]:
+    dataset = random_dataset(7)
+    chosen = cell("diffpool_v2", "normal", "trainer.batch_size=8", "trainer.learning_rate=0.01", *overrides)
+    build, split = chosen.build(dataset, Classification()), StratifiedSplit(0.2, 0.2)(dataset, 1)
+    device = torch.device("cpu")
+    group = train_group(
+        build, dataset, [split], [1], Classification(), chosen.trainer, 16, device, lambda replicas: None, True
+    )  # fmt: skip
+    return chosen, dataset, next(iter(group))
+
+
+def test_row_4_saves_the_best_or_the_last_weights() -> None:
+    """The saved weights give the validation loss of their epoch again."""
+    for overrides, last in (([], False), (["fidelity.best_weights=released_code"], True)):
+        chosen, dataset, replica = train("trainer.max_epochs=8", *overrides)
+        assert replica.best_epoch < len(replica.history), "the best epoch is the last: a weak test"
+        network = chosen.build(dataset, Classification())(1)
+        network.load_state_dict(replica.weights)
+        val = StratifiedSplit(0.2, 0.2)(dataset, 1).val
+        batch = Batches(dataset, torch.device("cpu")).batch(val[None], np.zeros(1, np.uint64))
+        prediction = network.eval()(batch.x, network.prepare(batch.topology, batch.keys))[0].detach()
+        record = replica.history[-1 if last else replica.best_epoch - 1]
+        assert float(Classification().loss(prediction, batch.y)) == pytest.approx(record["val_loss"], abs=1e-5)
+
+
+def test_row_5_draws_uniform_numbers() -> None:
+    def drawn(*overrides: str) -> Tensor:
+        network = cell("mincut", "normal", *overrides).build(random_dataset(7), Classification())(1)
+        initialise(network, [0])
+        return network.get_buffer("selects.0.random")
+
+    assert drawn().min() < 0
+    assert drawn("fidelity.mincut_normal=released_code").min() >= 0
+
+
+def test_row_6_lets_the_rate_fall_lower() -> None:
+    assert cell("gmn", "learned").trainer.min_learning_rate == 1e-5
+    assert cell("gmn", "learned", "fidelity.gmn_min_learning_rate=released_code").trainer.min_learning_rate == 1e-6
+
+
+def test_rows_7_9_and_12_are_the_same_in_both() -> None:
+    for fidelity in ("paper", "released_code"):
+        assert cell("diffpool", "learned", "dataset=imdb_b").dataset.read["constant_features"] == 10
+        for model, clip in {"diffpool": 2.0, "mincut": 2.0, "graclus": None, "gmn": None}.items():
+            assert cell(model, "learned", f"fidelity={fidelity}").trainer.gradient_clip == clip
+    assert cell("diffpool", "learned", "trainer.gradient_clip=null").trainer.gradient_clip is None
+
+
+def test_row_8_compares_from_the_third_epoch_on() -> None:
+    """Scores 3, 1, 2: text: the first is best; released: the second counts as better, and the third beats it."""
+    best = []
+    for overrides in ([], ["fidelity.early_stopping=released_code"]):
+        config = cell("graclus", "learned", *overrides).trainer
+        replica = Replica.start(0, torch.nn.Parameter(torch.zeros(1)), config)
+        epochs = []
+        for score in (3.0, 1.0, 2.0, 2.0):
+            replica.end_epoch({"loss": 0.0}, score, config)
+            epochs.append(replica.best_epoch)
+        best.append(epochs)
+    assert best == [[1, 1, 1, 1], [1, 2, 3, 3]]
+
+
+class AbsoluteError:
+    """A regression, for row 10."""
+
+    metric = "minus_mae"
+
+    def out_features(self, dataset: GraphDataset) -> int:
+        return 1
+
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return (prediction[..., 0] - y).abs().mean(dim=1)
+
+    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return -self.loss(prediction, y)
+
+
+@pytest.mark.parametrize("model", ["mincut", "gmn"])
+def test_row_10_regression_works(model: str) -> None:
+    dataset = random_dataset(7)
+    chosen = cell(model, "learned", "trainer.max_epochs=2", "trainer.batch_size=8")
+    split = StratifiedSplit(0.2, 0.2)(dataset, 0)
+    config: TrainerConfig = chosen.trainer
+    (replica,) = train_group(
+        chosen.build(dataset, AbsoluteError()), dataset, [split], [0], AbsoluteError(), config, 16,
+        torch.device("cpu"), lambda replicas: None,
+    )  # fmt: skip
+    assert replica.error is None
+    assert replica.history[-1]["test_loss"] == pytest.approx(-replica.history[-1]["test_minus_mae"])
+
+
+def test_row_13_counts_padding_in_every_norm_before_the_first_clusters() -> None:
+    for model, norms in (("gmn", 1), ("diffpool_v2", 6)):
+        for overrides, counts in (([], False), (["fidelity.batch_norm_padding=released_code"], True)):
+            network = cell(model, "learned", *overrides).build(random_dataset(7), Classification())(1)
+            found = [layer for layer in network.modules() if hasattr(layer, "counts_padding")]
+            assert len(found) == norms
+            assert all(layer.counts_padding == counts for layer in found)
