@@ -16,7 +16,8 @@ from rethinking.pooling.topology import Topology
 class GIN(nn.Module):
     """H' = MLP((1 + ε) H + A H), L times; the sum over nodes of the input and of every layer → Linear each → sum.
 
-    The MLP of a layer: (Linear → batch norm → ReLU) twice; ε is learned. select: unused, there is nothing to select.
+    The MLP of a layer: (Linear → batch norm → ReLU) twice; batch norm has the bias, ε is learned.
+    select: unused, there is nothing to select.
     """
 
     def __init__(self, replicas: int, shape: DataShape, select: object, layers: int, hidden: int) -> None:
@@ -47,7 +48,7 @@ class _GINLayer(ReplicaLayer):
     def __init__(self, replicas: int, in_features: int, hidden: int) -> None:
         super().__init__()
         self.epsilon = nn.Parameter(torch.empty(replicas, 1, 1))
-        self.linears = nn.ModuleList(Linear(replicas, width, hidden) for width in (in_features, hidden))
+        self.linears = nn.ModuleList(Linear(replicas, width, hidden, bias=False) for width in (in_features, hidden))
         self.norms = nn.ModuleList(BatchNorm(replicas, hidden) for _ in range(2))
 
     @torch.no_grad()

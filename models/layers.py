@@ -65,20 +65,21 @@ class ReplicaLayer(nn.Module):
 class Linear(ReplicaLayer):
     """x W + b, initialised as `torch.nn.Linear`."""
 
-    def __init__(self, replicas: int, in_features: int, out_features: int) -> None:
+    def __init__(self, replicas: int, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(replicas, in_features, out_features))
-        self.bias = nn.Parameter(torch.empty(replicas, 1, out_features))
+        self.bias = nn.Parameter(torch.empty(replicas, 1, out_features)) if bias else None
 
     def reset(self, draw: InitialDraw) -> None:
         """U(±1/√in) for weight and bias."""
         bound = 1 / math.sqrt(self.weight.shape[1])
         draw.uniform(self.weight, "weight", bound)
-        draw.uniform(self.bias, "bias", bound)
+        if self.bias is not None:
+            draw.uniform(self.bias, "bias", bound)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        return torch.baddbmm(self.bias, x, self.weight)
+        return torch.bmm(x, self.weight) if self.bias is None else torch.baddbmm(self.bias, x, self.weight)
 
 
 class GraphConv(ReplicaLayer):
@@ -215,7 +216,18 @@ class BatchNorm(ReplicaLayer):
 
 
 def initialise(model: nn.Module, seeds: Sequence[int]) -> None:
-    """Draw every parameter of `model` from the `init` streams of the seeds, one stream a parameter name."""
+    """Draw every parameter of `model` from the `init` streams of the seeds, one stream a parameter name.
+
+    Raises ValueError for a parameter or buffer without the replica axis, or a parameter that no layer draws.
+    """
+    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if value.dim() == 0 or len(value) != len(seeds):
+            raise ValueError(f"{name} has the shape {list(value.shape)}; expected the replica axis first, {len(seeds)}")
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, math.nan)
     for prefix, layer in model.named_modules():
         if isinstance(layer, ReplicaLayer):
             layer.reset(InitialDraw(seeds, prefix))
+    for name, parameter in model.named_parameters():
+        if parameter.isnan().any():
+            raise ValueError(f"{name} has no initial value: the `reset` of its layer does not draw it")

@@ -22,7 +22,7 @@ class Assignment(ReplicaLayer):
         """Nothing of its own, unless a subclass has something; its layers draw their weights."""
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
-        """x: [R, N, F]. Returns S [R, N, k], rows summing to one; undefined in padding rows."""
+        """x: [R, N, F]. Returns S [R, N, k], undefined in padding rows; where `has_loss`, rows sum to one."""
         raise NotImplementedError
 
     @property

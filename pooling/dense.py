@@ -30,9 +30,11 @@ def normalise(adjacency: Tensor) -> Tensor:
     """
     k = adjacency.shape[-1]
     adjacency = adjacency * (1 - torch.eye(k, device=adjacency.device))
-    # Not from zero, where the root has no gradient: a graph without edges stays one.
-    root = adjacency.sum(dim=-1).clamp(min=TINY).sqrt()
-    return adjacency / root[..., None, :] / root[..., :, None]
+    degree = adjacency.sum(dim=-1)
+    # Not from zero, where the root has no gradient. A cluster that receives nothing has no weight to share: its row
+    # is zero, and in a directed graph its column need not be.
+    scale = degree.clamp(min=TINY).rsqrt() * (degree > TINY)
+    return adjacency * scale[..., None, :] * scale[..., :, None]
 
 
 def mincut_loss(assignment: Tensor, coarse: Tensor, level: Level) -> Tensor:

@@ -41,6 +41,8 @@ def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Sett
             job = settings(config)
         except ImpossiblePairError as error:
             possible = ", ".join(_possible_variants(config.model))
+            if not possible:
+                raise UserError(f"{error} No file of pooling has the kind '{config.model.select_kind}'.") from error
             raise UserError(f"{error} Possible with this model: pooling={possible}.") from error
     job.cell.check()
     return job
@@ -143,6 +145,8 @@ def _hydra() -> Iterator[None]:
             yield
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error)) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"A configuration file is no valid YAML: {' '.join(str(error).split())}.") from error
 
 
 def explain(error: Exception) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
+import numpy as np
 import torch
 from hydra.errors import HydraException
 from hydra.utils import instantiate
@@ -18,7 +19,9 @@ from rethinking.data.load import DatasetConfig
 from rethinking.data.sources import Places
 from rethinking.data.split import Splitter
 from rethinking.errors import UserError
+from rethinking.models.layers import initialise
 from rethinking.models.shape import DataShape
+from rethinking.pooling.topology import Topology
 from rethinking.training.replica import TrainerConfig
 from rethinking.training.task import Task
 
@@ -53,17 +56,27 @@ class Cell:
         )
 
     def check(self) -> None:
-        """Raises UserError if the network cannot be made as configured."""
+        """Raises UserError if the network cannot be made as configured, or does not predict two tiny graphs.
+
+        Classes of one's own may fail in any way, so any failure is told in one sentence.
+        """
+        pair = f"model={self.family} with pooling={self.variant}"
         try:
             network = instantiate(self.network, _partial_=True)
             _check_types(network)
-            network(replicas=1, shape=DataShape(1, 1, 1), select=instantiate(self.select))
-        except (HydraException, TypeError, ValueError) as error:
-            raise UserError(f"model={self.family} cannot be made with these settings: {_reason(error)}") from error
+            select = instantiate(self.select)
+            made = network(replicas=2, shape=DataShape(1, 3, 2), select=select)
+            initialise(made, [0, 1])
+        except Exception as error:
+            raise UserError(f"{pair} cannot be made with these settings: {_reason(error)}") from error
+        try:
+            _check_output(made(torch.ones(2, 3, 1), made.prepare(_two_tiny_graphs(), np.zeros(4, np.uint64))))
+        except Exception as error:
+            raise UserError(f"{pair} does not predict: {_reason(error)}") from error
         try:
             self.task()
             self.splitter()
-        except (HydraException, TypeError, ValueError) as error:
+        except Exception as error:
             raise UserError(f"dataset={self.dataset.name} has an unusable split or task: {_reason(error)}") from error
 
     def task(self) -> Task:
@@ -103,6 +116,12 @@ KEYS = frozenset(
         *("runs", "retry_failed", "save_model", "data"),
     }
 )
+
+# What the file of a family or a variant must have; a family without anything to select has `learned: {}`.
+NEEDED = {
+    "model": ("name", "select_kind", "learned", "batch_size", "gradient_clip", "network"),
+    "pooling": ("name", "select"),
+}
 
 # What a data set is trained for unless its file says otherwise; the ids of such runs do not name it.
 USUAL_TASK = {"_target_": "rethinking.training.task.Classification"}
@@ -146,6 +165,10 @@ def settings(config: DictConfig) -> Settings:
     unknown = set(map(str, config)) - KEYS
     if unknown:
         raise UserError(f"Unknown key {', '.join(sorted(unknown))}; expected one of {', '.join(sorted(KEYS))}.")
+    for group, keys in NEEDED.items():
+        missing = [key for key in keys if key not in config[group]]
+        if missing:
+            raise UserError(f"The file of {group}={config[group].get('name', '?')} lacks {', '.join(missing)}.")
     select = config.pooling.select.get(config.model.select_kind)
     if select is None:
         raise ImpossiblePairError(f"model={config.model.name} cannot be combined with pooling={config.pooling.name}.")
@@ -220,12 +243,40 @@ def _with_class_names(value: Any) -> Any:
 
 def _reason(error: Exception) -> str:
     """What was wrong, on one line, without what Hydra says around it."""
-    return " ".join(str(error.__cause__ or error).split())
+    cause = error.__cause__ or error
+    text = " ".join(str(cause).split())
+    if isinstance(cause, ModuleNotFoundError) or "No module named" in text:
+        text += " (a module of your own is found if its folder is on PYTHONPATH)"
+    if "missing" in text and "positional argument" in text:
+        text += " (what a family makes itself, for each of its layers, needs `_partial_: true` in its file)"
+    return text if isinstance(cause, (HydraException, TypeError, ValueError)) else f"{type(cause).__name__}: {text}"
+
+
+def _two_tiny_graphs() -> Topology:
+    """For two replicas: two nodes joined by an edge, and one alone."""
+    edges = np.array([1, 0, 4, 3])
+    pointers = np.array([0, 1, 2, 2, 3, 4, 4])
+    return Topology(2, 3, np.array([0, 2, 3, 5]), np.array([2, 1, 2, 1]), pointers, edges, pointers, edges)
+
+
+def _check_output(output: Any) -> None:
+    """Raises ValueError if a network does not return what the engine asks for, for the two tiny graphs."""
+    if not isinstance(output, tuple) or len(output) != 2 or not isinstance(output[1], dict):
+        raise ValueError("forward returns no pair of predictions and a dictionary of losses")
+    prediction, losses = output
+    if tuple(prediction.shape) != (2, 2, 3):
+        raise ValueError(f"predictions have the shape {list(prediction.shape)}; expected [R, B, out], here [2, 2, 3]")
+    for name, loss in losses.items():
+        if tuple(loss.shape) != (2,):
+            raise ValueError(f"the loss {name} has the shape {list(loss.shape)}; expected [R], here [2]")
 
 
 def _check_types(network: partial[nn.Module]) -> None:
     """Raises TypeError for an argument that is not of the plain type the constructor declares."""
-    declared = get_type_hints(network.func.__init__)
+    try:
+        declared = get_type_hints(network.func.__init__)
+    except NameError:
+        return  # Hints that only a type checker can read.
     for name, value in network.keywords.items():
         expected = declared.get(name)
         # In Python a truth value is a whole number, and a whole number is a number; only the latter is meant here.

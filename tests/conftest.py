@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from rethinking.cli import main
 from rethinking.data.batches import lay_out
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.digits import read_digits
@@ -70,12 +71,28 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def rethinking(tmp_path: Path, cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the real command line in an empty folder, as a user would."""
+def rethinking(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line as a user has it in an empty folder, but in this process: starting another takes seconds.
+
+    What another process is needed for (killing it, the console script) starts one itself.
+    """
 
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        settings = os.environ | {"RETHINKING_CACHE": str(cache), "COLUMNS": "200"} | environment
-        command = [sys.executable, "-m", "rethinking", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=200)
+        capfd.readouterr()
+        with monkeypatch.context() as patched:
+            patched.chdir(tmp_path)
+            patched.setattr(sys, "argv", ["rethinking", *arguments])
+            if "PYTHONPATH" in environment:
+                patched.syspath_prepend(tmp_path / environment["PYTHONPATH"])
+            for name, value in ({"RETHINKING_CACHE": str(cache), "COLUMNS": "200"} | environment).items():
+                patched.setenv(name, value)
+            try:
+                status = main(arguments)
+            except SystemExit as end:  # argparse
+                status = end.code if isinstance(end.code, int) else 1
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(list(arguments), status, out, err)
 
     return call

@@ -35,8 +35,10 @@ def main(arguments: Sequence[str]) -> int:
     # Errors come through to this function instead of being printed by Hydra.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     register_resolvers()
-    OmegaConf.register_new_resolver("pairs", lambda: pairs_table("simple"), replace=True)
     parsed = get_args_parser().parse_args(list(arguments))
+    # Hydra asks for every part of its own configuration in every job, the text of the help included.
+    pairs = pairs_table("simple") if parsed.help else ""
+    OmegaConf.register_new_resolver("pairs", lambda: pairs, replace=True)
     # Hydra composes a configuration even to show its help, so the help needs some choice.
     choice = [f"{group}={options(group)[0]}" for group in ("model", "pooling", "dataset")] if parsed.help else []
     sys.argv = ["rethinking", *arguments, *choice]

@@ -7,7 +7,6 @@ the whole pipeline can be tried without a download.
 from itertools import pairwise
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from rethinking.data.dataset import GraphDataset, build_dataset
 
@@ -19,6 +18,9 @@ def read_digits(path: None, name: str, neighbours: int) -> GraphDataset:
 
     Directed edges lead from each node to its `neighbours` nearest nodes. path: unused, nothing is read.
     """
+    # Late: importing it takes longer than reading any processed data set.
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     graph_of_node, row, column = np.nonzero(digits.images)
     intensity = digits.images[graph_of_node, row, column] / FULL_INK

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from rethinking.data.dataset import GraphDataset
 from rethinking.errors import UserError
@@ -56,6 +55,9 @@ class StratifiedSplit:
 
     def __call__(self, dataset: GraphDataset, seed: int) -> Split:
         """The split of the seed's `split` stream. Raises UserError if a class is too small to be in every part."""
+        # Late: importing it takes longer than all else that a command has to do before it answers.
+        from sklearn.model_selection import train_test_split
+
         graphs = np.arange(len(dataset))
         state = np.random.RandomState(stream(seed, "split").integers(2**32))
         sizes = {part: round(getattr(self, part) * len(graphs)) for part in ("val", "test")}

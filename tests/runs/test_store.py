@@ -1,12 +1,8 @@
 """Runs are written whole or not at all; what is damaged is named, never raised."""
 
+import itertools
 import json
 import multiprocessing
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,6 @@ import pytest
 from rethinking.errors import UserError
 from rethinking.runs.identity import SCHEMA
 from rethinking.runs.store import RunStore, is_stale
-from tests.conftest import ROOT
 
 HISTORY = pd.DataFrame({"epoch": [1, 2], "val_accuracy": [0.5, 0.75]})
 
@@ -103,33 +98,28 @@ def test_a_failed_run_with_a_damaged_record_is_still_a_failed_run(tmp_path: Path
     assert (entry.state, entry.record) == ("failed", {})
 
 
-LOOK_FOR_EVER = textwrap.dedent(
-    """
-    import sys
-    from pathlib import Path
-    from rethinking.runs.store import RunStore
-    store = RunStore(Path(sys.argv[1]))
-    print("ready", flush=True)
+def _look_for_ever(folder: Path, started: Any) -> None:
+    store = RunStore(folder)
+    started.set()
     while True:
         for number in range(20):
             store.entry(f"abc-s{number:02d}")
-    """
-)
 
 
 def test_looking_does_not_get_in_the_way_of_claiming(tmp_path: Path) -> None:
     """A reader that looks all the time must not make a sweep believe that a run is held."""
     store = RunStore(tmp_path)
     store.check_writable()
-    command = [sys.executable, "-c", LOOK_FOR_EVER, str(tmp_path)]
-    reader = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    assert reader.stdout is not None
-    reader.stdout.readline()
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
+    reader = context.Process(target=_look_for_ever, args=(tmp_path, started))
+    reader.start()
+    assert started.wait(timeout=60)
     for number in range(300):
         with store.claim(f"abc-s{number % 20:02d}", {}) as mine:
             assert mine
     reader.kill()
-    reader.wait()
+    reader.join()
 
 
 def test_a_finished_run_is_done_whoever_holds_it(tmp_path: Path) -> None:
@@ -173,7 +163,7 @@ def _hold(folder: Path, run_id: str, claimed: Any) -> None:
 def test_a_claim_excludes_others_and_dies_with_its_process(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     store.check_writable()
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     claimed = context.Queue()
     process = context.Process(target=_hold, args=(tmp_path, "abc-s01", claimed))
     process.start()
@@ -189,31 +179,26 @@ def test_a_claim_excludes_others_and_dies_with_its_process(tmp_path: Path) -> No
         assert mine
 
 
-WRITE_FOR_EVER = textwrap.dedent(
-    """
-    import sys, itertools
-    from pathlib import Path
-    from tests.runs.test_store import RunStore, write
-    store = RunStore(Path(sys.argv[1]))
-    print("ready", flush=True)
+def _write_for_ever(folder: Path, started: Any) -> None:
+    store = RunStore(folder)
+    started.set()
     for number in itertools.count():
         write(store, f"abc-s{number % 40:02d}")
-    """
-)
 
 
 def test_killing_a_writer_at_any_moment_leaves_no_half_run(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
+    # Forked, because loading everything anew takes seconds; what is written is the same.
+    context = multiprocessing.get_context("fork")
     seen = 0
     for moment in (0.0, 0.03, 0.11, 0.27, 0.5):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
-        )
-        assert writer.stdout is not None
-        writer.stdout.readline()
+        started = context.Event()
+        writer = context.Process(target=_write_for_ever, args=(tmp_path, started))
+        writer.start()
+        assert started.wait(timeout=60)
         time.sleep(moment)
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.wait()
+        writer.kill()
+        writer.join()
         entries = store.entries()
         # A run that was being replaced may be missing; none may be half there.
         assert {entry.state for entry in entries} <= {"done"}

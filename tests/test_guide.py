@@ -1,0 +1,299 @@
+"""What docs/extending.md says is true: its files work, its commands run, its Selects and families keep the laws."""
+
+import importlib
+import json
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.nn import TopKPooling
+
+from rethinking.composition import compose_job, expand_sweep
+from rethinking.config import Cell, identity
+from rethinking.data.batches import Batches, lay_out
+from rethinking.data.dataset import GraphDataset
+from rethinking.data.load import load
+from rethinking.data.sources import Places
+from rethinking.data.split import StratifiedSplit
+from rethinking.models.layers import initialise
+from rethinking.pooling import dense
+from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel
+from rethinking.pooling.topology import Topology, expand
+from rethinking.training.group import train_group
+from rethinking.training.replica import Replica
+from rethinking.training.task import Classification
+from tests.conftest import ROOT, random_dataset
+
+GUIDE = ROOT / "docs" / "extending.md"
+TEXT = GUIDE.read_text()
+# A file is a fence after a line with nothing but its name; a command is a fence without a language.
+FENCES = re.findall(r"(?:^`(my/\S+)`:\n\n)?^```(\w*)\n(.*?)^```$", TEXT, re.M | re.S)
+FILES = {name: text for name, _, text in FENCES if name}
+COMMANDS = [shlex.split(text.replace("\\\n", " ")) for _, language, text in FENCES if not language]
+TRIED = next(command for command in COMMANDS if "trainer.max_epochs=2" in command)
+CPU = torch.device("cpu")
+
+
+def write(folder: Path) -> None:
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the guide's files, from which they can be imported."""
+    folder = tmp_path_factory.mktemp("guide")
+    write(folder)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    yield folder
+    sys.path.remove(str(folder))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my"]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def module(folder: Path) -> Callable[[str], ModuleType]:
+    return importlib.import_module
+
+
+def cell(folder: Path, model: str, pooling: str, dataset: str = "communities", *overrides: str) -> Cell:
+    chosen = [f"model={model}", f"pooling={pooling}", f"dataset={dataset}", *overrides]
+    return compose_job(chosen, str(folder / "my")).cell
+
+
+def test_the_command_to_try_with_runs_and_names_what_is_new(
+    rethinking: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    write(tmp_path)
+    start = TRIED.index("rethinking")
+    result = rethinking(*TRIED[start + 1 :], **dict(word.split("=", 1) for word in TRIED[:start]))
+    assert result.returncode == 0, result.stderr
+    rows = [line for line in result.stdout.splitlines() if "Communities" in line]
+    assert len(rows) == 4 and all("2/2" in row for row in rows)
+    for family, variant in product(("mincut", "shallow"), ("learned", "topk")):
+        assert sum(family in row and variant in row for row in rows) == 1
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command is not TRIED], ids=" ".join)
+def test_every_other_command_composes(folder: Path, command: Sequence[str]) -> None:
+    assert command[:5] == ["PYTHONPATH=.", "rethinking", "run", "-m", "--config-dir"] and command[5] == "my"
+    jobs = expand_sweep(command[6:], str(folder / "my"))
+    own = {Path(path).stem for path in FILES}
+    # Pairs of the project's own are in tests/test_conf.py.
+    composed = [job for job in jobs if own & {word.partition("=")[2] for word in job}]
+    assert composed
+    for job in composed:
+        compose_job(job, str(folder / "my"))
+
+
+def test_one_file_may_serve_several_kinds(folder: Path) -> None:
+    text = FILES["my/pooling/topk.yaml"].replace("name: topk", "name: several")
+    (matching,) = re.findall(r"^  matching: .*\n", FILES["my/pooling/equal_degree.yaml"], re.M)
+    pyg = "  pyg: {_target_: torch_geometric.nn.TopKPooling, _partial_: true, ratio: 0.5}\n"
+    (folder / "my" / "pooling" / "several.yaml").write_text(text + matching + pyg)
+    chosen = {model: cell(folder, model, "several").select["_target_"] for model in ("shallow", "graclus", "plain")}
+    assert [target.rpartition(".")[2] for target in chosen.values()] == ["TopK", "EqualDegreeMatching", "TopKPooling"]
+
+
+def test_the_guide_is_whole() -> None:
+    linked = re.findall(r"\]\((\.\./[^)#]+)\)", TEXT)
+    assert linked and all((GUIDE.parent / path).is_file() for path in linked)
+    # Each class that a file names is in a file of the guide too.
+    for name in re.findall(r"_target_: my\.(\w+)\.", "".join(FILES.values())):
+        assert f"my/{name}.py" in FILES
+    for path, text in FILES.items():
+        assert path.endswith(".py") or f"name: {Path(path).stem}\n" in text
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.endswith(".py")])
+def test_the_code_is_formatted_as_the_projects(path: str) -> None:
+    for action in (["check", "--quiet"], ["format", "--diff", "--quiet"]):
+        command = [sys.executable, "-m", "ruff", *action, "--stdin-filename", path, "-"]
+        result = subprocess.run(command, cwd=ROOT, input=FILES[path], capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def top_k(module: Callable[[str], ModuleType], replicas: int, features: int, k: int, gate: str) -> Any:
+    select = module("my.topk").TopK(replicas, features, 12, k, gate)
+    initialise(select, range(replicas))
+    return select
+
+
+@pytest.mark.parametrize("k", [1, 4, 12, 20])
+def test_topk_chooses_the_highest_scores(
+    module: Callable[[str], ModuleType], topology: Topology, dataset: GraphDataset, k: int
+) -> None:
+    select = top_k(module, 3, dataset.in_features, k, "sigmoid")
+    x = torch.randn(3, topology.width, dataset.in_features, generator=torch.Generator().manual_seed(0))
+    assignment = select(x, SparseLevel(topology, CPU)).detach()
+    assert assignment.shape == (3, topology.width, k)
+    score = (x @ select.p.detach()).squeeze(-1) / select.p.detach().norm(dim=1)
+    assignment, score = assignment.flatten(0, 1), score.flatten()
+    for start, size in zip(topology.start, topology.size, strict=True):
+        rows = torch.arange(start, start + size)
+        best = rows[score[rows].argsort(descending=True)][:k]
+        expected = torch.zeros(len(rows), k)
+        expected[best - start, torch.arange(len(best))] = score[best].sigmoid()
+        assert torch.allclose(assignment[rows], expected, atol=1e-6)
+        assert (assignment[rows] != 0).any(dim=1).sum() == min(k, size)
+    padding = np.setdiff1d(np.arange(topology.rows), expand(topology.start, topology.size))
+    assert (assignment[padding] == 0).all()
+
+
+def test_topk_does_not_depend_on_how_nodes_are_numbered(
+    module: Callable[[str], ModuleType], topology: Topology, dataset: GraphDataset
+) -> None:
+    select = top_k(module, 3, dataset.in_features, 4, "tanh")
+    x = torch.randn(3, topology.width, dataset.in_features, generator=torch.Generator().manual_seed(0))
+    order = np.arange(topology.rows)
+    for start, size in zip(topology.start, topology.size, strict=True):
+        order[start : start + size] = start + np.random.default_rng(start).permutation(size)
+    level = SparseLevel(topology, CPU)
+    renumbered = x.flatten(0, 1)[order].view_as(x)
+    assert torch.equal(select(renumbered, level).flatten(0, 1), select(x, level).flatten(0, 1)[order])
+
+
+def test_topk_on_levels_whose_rows_are_all_nodes(module: Callable[[str], ModuleType]) -> None:
+    select = top_k(module, 2, 5, 3, "tanh")
+    x = torch.randn(2, 4 * 6, 5, generator=torch.Generator().manual_seed(0))
+    first = select(x, DenseLevel(torch.ones(2, 4, 6, 6)))
+    assert torch.equal(first, select(x, SetLevel(2, 4, 6, CPU)))
+    assert ((first.view(2, 4, 6, 3) != 0).sum(dim=2) == 1).all()
+
+
+def test_topk_pools_as_pygs(module: Callable[[str], ModuleType], topology: Topology, dataset: GraphDataset) -> None:
+    k = 4
+    select = top_k(module, 3, dataset.in_features, k, "tanh")
+    x = torch.randn(3, topology.width, dataset.in_features, generator=torch.Generator().manual_seed(0))
+    level = SparseLevel(topology, CPU)
+    pooled = dense.reduce(x, select(x, level), level).unflatten(1, (-1, k))
+    for replica, start, size, ours in zip(
+        np.repeat(np.arange(3), level.graphs), topology.start, topology.size, pooled.flatten(0, 1), strict=True
+    ):
+        peer = TopKPooling(dataset.in_features, ratio=k)
+        peer.select.weight.data = select.p.detach()[replica].T
+        first = int(start - replica * topology.width)
+        expected = peer(x[replica, first : first + size], torch.zeros(2, 0, dtype=torch.long))[0]
+        assert torch.allclose(ours[: len(expected)], expected, atol=1e-6)
+        assert (ours[len(expected) :] == 0).all()
+
+
+def test_equal_degrees_are_matched(
+    module: Callable[[str], ModuleType], topology: Topology, dataset: GraphDataset
+) -> None:
+    select = module("my.equal_degree").EqualDegreeMatching()
+    keys = np.random.default_rng(0).integers(2**63, size=len(topology.start)).astype(np.uint64)
+    partner = select.draw(topology, keys)
+    rows = expand(topology.start, topology.size)
+    degree = np.diff(topology.in_ptr)
+    assert (partner[np.setdiff1d(np.arange(topology.rows), rows)] == -1).all()
+    assert (partner[partner[rows]] == rows).all()
+    for of in (topology.graph, degree):
+        assert (of[partner[rows]] == of[rows]).all()
+    alone = rows[partner[rows] == rows]
+    assert 0 < len(alone) < len(rows)
+    assert len(set(zip(topology.graph[alone], degree[alone], strict=True))) == len(alone)
+    assert (select.draw(topology, keys) == partner).all()
+    assert (select.draw(topology, keys + np.uint64(1)) != partner).any()
+    # The same graph with the same key is matched alike wherever it lies.
+    graph = int(np.argmax(dataset.sizes))
+    alone, among = (lay_out(dataset, np.array(graphs))[0] for graphs in ([[graph]], [[3, graph]]))
+    key = np.array([99], np.uint64)
+    expected, found = select.draw(alone, key), select.draw(among, np.repeat(key, 2))
+    assert (found[among.start[1] : among.start[1] + among.size[1]] - among.start[1] == expected).all()
+
+
+def train(cell: Cell, dataset: GraphDataset, seeds: Sequence[int]) -> dict[int, Replica]:
+    group = train_group(
+        build=cell.build(dataset, Classification()),
+        dataset=dataset,
+        splits=[StratifiedSplit(0.2, 0.2)(dataset, seed) for seed in seeds],
+        seeds=seeds,
+        task=Classification(),
+        config=cell.trainer,
+        evaluation_batch_size=16,
+        device=CPU,
+        on_epoch=lambda replicas: None,
+    )
+    return {replica.seed: replica for replica in group}
+
+
+@pytest.mark.parametrize(
+    ("model", "pooling"),
+    [("shallow", "learned"), ("shallow", "uniform"), ("shallow", "complement"), ("shallow", "topk"),
+     ("diffpool", "topk"), ("gmn", "topk"), ("graclus", "equal_degree"), ("plain", "learned")],
+)  # fmt: skip
+def test_three_replicas_equal_three_single_runs(folder: Path, model: str, pooling: str) -> None:
+    dataset = random_dataset(7, directed=True)
+    chosen = cell(folder, model, pooling, "communities", "trainer.max_epochs=2", "trainer.batch_size=8")
+    together = train(chosen, dataset, [0, 1, 2])
+    for seed, replica in together.items():
+        assert replica.error is None and len(replica.history) == 2
+        for ours, expected in zip(replica.history, train(chosen, dataset, [seed])[seed].history, strict=True):
+            assert ours == pytest.approx(expected, abs=1e-4)
+
+
+def predict(chosen: Cell, dataset: GraphDataset, graphs: list[int]) -> Tensor:
+    network = chosen.build(random_dataset(7), Classification())(1)
+    initialise(network, [0])
+    batch = Batches(dataset, CPU).batch(np.array([graphs]), np.zeros(1, np.uint64))
+    return network.eval()(batch.x, network.prepare(batch.topology, batch.keys))[0][0].detach()
+
+
+@pytest.mark.parametrize("pooling", ["learned", "topk"])
+def test_the_other_graphs_of_a_batch_change_nothing(folder: Path, pooling: str) -> None:
+    dataset = random_dataset(7)
+    chosen = cell(folder, "shallow", pooling)
+    among = predict(chosen, dataset, [3, 9, 1, 4, 5, 6])
+    alone = torch.cat([predict(chosen, dataset, [graph]) for graph in (3, 9, 1)])
+    assert torch.allclose(among[:3], alone, atol=1e-5)
+
+
+def test_the_entropy_applies_to_selects_that_learn_by_it_only(folder: Path) -> None:
+    dataset = random_dataset(7)
+    build = cell(folder, "shallow", "topk").build(dataset, Classification())
+    batch = Batches(dataset, CPU).batch(np.arange(6)[None], np.zeros(1, np.uint64))
+    assert build(1)(batch.x, batch.topology)[1] == {}
+    learned = cell(folder, "shallow", "learned").build(dataset, Classification())(1)
+    initialise(learned, [0])
+    assert learned(batch.x, batch.topology)[1]["entropy"].shape == (1,)
+
+
+def test_communities(folder: Path) -> None:
+    dataset = load(cell(folder, "shallow", "learned").dataset, Places(None, None))
+    source, target = dataset.edge_index
+    of_edge = dataset.y[np.repeat(np.arange(len(dataset)), dataset.sizes)[source]]
+    within = dataset.x[source, 1] == dataset.x[target, 1]
+    assert not dataset.directed
+    assert np.bincount(dataset.y).tolist() == [200, 200]
+    assert np.bincount(of_edge)[1] == pytest.approx(np.bincount(of_edge)[0], rel=0.1)
+    assert within[of_edge == 1].mean() > 0.7 > 0.6 > within[of_edge == 0].mean()
+
+
+def test_a_zip_file_of_the_tu_collection_needs_no_code(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tu").mkdir()
+    with zipfile.ZipFile(tmp_path / "tu" / "MUTAG.zip", "w") as archive:
+        parts = {"A": "1, 2\n2, 1\n3, 4\n4, 3\n", "graph_indicator": "1\n1\n2\n2\n", "graph_labels": "1\n-1\n"}
+        for part, text in parts.items():
+            archive.writestr(f"MUTAG/MUTAG_{part}.txt", text)
+    dataset = load(cell(folder, "shallow", "topk", "mutag").dataset, Places(str(tmp_path), str(tmp_path / "cache")))
+    assert (len(dataset), dataset.classes) == (2, 2)
+
+
+def test_runs_keep_their_names_when_files_move_into_the_project(folder: Path) -> None:
+    chosen = cell(folder, "shallow", "topk")
+    assert "my." in json.dumps([chosen.network, chosen.select])
+    assert "my." not in json.dumps(identity(chosen, ""))
