@@ -1,0 +1,53 @@
+"""The families as one would write them with PyG alone: an oracle for the tests, a peer for the benchmark.
+
+One seed, a `DataLoader`, dense or sparse convolutions of PyG, its pooling operators; a file a family. They have each
+family's own, learned Select and two convolutions before the first pooling, and no molecules.
+"""
+
+from typing import Any
+
+from hydra.utils import instantiate
+
+from rethinking.config import Cell
+from rethinking.models.shape import DataShape
+from scripts.pyg_reference.data import to_pyg, topology_of
+from scripts.pyg_reference.diffpool import PyGDiffPool
+from scripts.pyg_reference.diffpool_v2 import PyGDiffPoolV2
+from scripts.pyg_reference.global_mean import PyGGlobalMean
+from scripts.pyg_reference.gmn import PyGGMN
+from scripts.pyg_reference.graclus import PyGGraclus
+from scripts.pyg_reference.mincut import PyGMinCut
+from scripts.pyg_reference.peer import Peer
+from scripts.pyg_reference.train import train_epochs
+
+__all__ = ["FAMILIES", "Peer", "PyGGraclus", "make_peer", "to_pyg", "topology_of", "train_epochs"]
+
+# Those that have a peer, by their names in `conf/model`.
+FAMILIES = ("graclus", "global_mean", "diffpool", "diffpool_v2", "gmn", "mincut")
+
+
+def make_peer(cell: Cell, shape: DataShape) -> Peer:
+    """The peer of a cell, with initial weights of its own. Raises ValueError for a family that has none."""
+
+    def given(*names: str) -> dict[str, Any]:
+        return {name: cell.network[name] for name in names}
+
+    width = (shape.in_features, shape.out_features)
+    diffpool = ("pools", "hidden", "mlp_hidden", "ratio", "link_weight", "entropy_weight")
+    match cell.family:
+        case "graclus":
+            return PyGGraclus(*width, instantiate(cell.select), **given("layers", "hidden"))
+        case "global_mean":
+            return PyGGlobalMean(*width, **given("layers", "hidden"))
+        case "diffpool":
+            sum_initially = cell.network["initial"]["_target_"].endswith(".DenseGraphConv")
+            return PyGDiffPool(*width, shape.max_nodes, sum_initially, **given(*diffpool))
+        case "diffpool_v2":
+            return PyGDiffPoolV2(*width, shape.max_nodes, **given(*diffpool, "sum_first"))
+        case "gmn":
+            memory = given("keys", "hidden", "memory_hidden", "mlp_hidden", "kl_weight")
+            return PyGGMN(*width, heads=cell.select["heads"], **memory)
+        case "mincut":
+            pooling = given("layers", "hidden", "ratio", "mincut_weight", "orthogonality_weight")
+            return PyGMinCut(*width, shape.max_nodes, **pooling)
+    raise ValueError(f"family={cell.family}; expected one of {', '.join(FAMILIES)}")
