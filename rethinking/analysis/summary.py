@@ -30,8 +30,9 @@ def print_summary(jobs: Sequence[Settings]) -> set[State]:
     letters |= {text: text for text in settings if text not in letters}
     console = Console()
     table = Table(title="Test scores", title_style="bold", title_justify="left")
-    for heading in ("data set", "family", "variant", "seeds", "mean ± std", f"minus {LOCAL} [95 %]"):
+    for heading in ("data set", "family", "variant", "seeds", "mean ± std"):
         table.add_column(heading, no_wrap=console.width >= 80)
+    table.add_column(f"minus {LOCAL} [95 %]")
     if any(settings):
         table.add_column("with")
     order = sorted(range(len(jobs)), key=lambda j: (jobs[j].cell.dataset.name, jobs[j].cell.family))

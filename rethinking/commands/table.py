@@ -1,5 +1,6 @@
 """`rethinking table`: a table of the paper from finished runs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import rich.table
@@ -21,17 +22,32 @@ def table(name: str, form: str, fidelity: str, runs: Path, results: Path) -> int
         print(long_frame(made).to_csv(index=False), end="")
     else:
         console = Console(highlight=False)
-        console.print(_on_screen(made, console.width))
+        for part in _on_screen(made, console.width):
+            console.print(part)
         console.print(caption(made))
         console.print(f"From {sources}.")
     return 0
 
 
-def _on_screen(made: Table, width: int) -> rich.table.Table:
-    table = rich.table.Table(title=made.title, title_style="bold", title_justify="left", show_lines=True)
-    table.add_column("", min_width=10 if width >= 80 else None)
-    for heading in made.columns:
-        table.add_column(heading, no_wrap=width >= 80)
-    for row in table_texts(made, "\n"):
-        table.add_row(*row)
-    return table
+def _on_screen(made: Table, width: int) -> Iterator[rich.table.Table]:
+    """As many columns side by side as fit, the others in tables below."""
+    texts = table_texts(made, "\n")
+    # Borders and margins take three characters a column.
+    widths = [3 + max(len(line) for text in column for line in text.split("\n")) for column in zip(*texts, strict=True)]
+    first = min(widths[0], max(16, width - 1 - sum(widths[1:])))
+    shown, groups = 1, []
+    while shown < len(widths):
+        last = shown + 1
+        while last < len(widths) and first + sum(widths[shown : last + 1]) < width:
+            last += 1
+        groups.append(range(shown, last))
+        shown = last
+    for number, columns in enumerate(groups):
+        title = made.title if number == 0 else None
+        table = rich.table.Table(title=title, title_style="bold", title_justify="left", show_lines=True)
+        table.add_column("", width=first - 3)
+        for column in columns:
+            table.add_column(made.columns[column - 1])
+        for row in texts:
+            table.add_row(row[0], *(row[column] for column in columns))
+        yield table
