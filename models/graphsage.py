@@ -32,7 +32,8 @@ class GraphSAGE(nn.Module):
 
     def forward(self, x: Tensor, topology: Topology) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
-        level = SparseLevel(topology, x.device)
+        # The mean over those that point to a node, as PyG's `SAGEConv` has it.
+        level = SparseLevel(topology.transposed, x.device)
         x = self.encoder(x, topology)
         maxima = []
         for conv in self.convs:

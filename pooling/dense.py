@@ -57,7 +57,7 @@ def orthogonality_loss(assignment: Tensor, level: Level) -> Tensor:
     gramian = reduce(assignment, assignment, level).unflatten(1, (level.graphs, -1))
     k = gramian.shape[-1]
     gramian = gramian / torch.linalg.matrix_norm(gramian, keepdim=True)
-    identity = torch.eye(k, device=gramian.device) / k**0.5
+    identity = torch.eye(k, device=gramian.device, dtype=gramian.dtype) / k**0.5
     return torch.linalg.matrix_norm(gramian - identity).mean(dim=1)
 
 

@@ -1,6 +1,8 @@
 """A level of coarsening as the dense families see it: sparse graphs first, small dense graphs after a pooling layer.
 
 Node features are `[R, N, F]` on all; N is the width of the topology on a sparse level, and B·k on a dense one.
+
+A_ij is the weight of the edge from i to j, as PyG's `to_dense_adj` has it, so A X sums over those a node points to.
 """
 
 from functools import cached_property
@@ -39,8 +41,8 @@ class SparseLevel:
 
     @cached_property
     def degree(self) -> Tensor:
-        """The number of in-neighbours of each node. Returns [R, N, 1]."""
-        pointer = torch.from_numpy(self.topology.in_ptr).to(self.device)
+        """The sum of each row of A: the number of edges that leave a node. Returns [R, N, 1]."""
+        pointer = torch.from_numpy(self.topology.out_ptr).to(self.device)
         return pointer.diff().view(self.topology.replicas, -1, 1).float()
 
     @cached_property
@@ -58,14 +60,14 @@ class SparseLevel:
 
     def neighbour_sum(self, x: Tensor) -> Tensor:
         """A X. x: [R, N, F]. Returns [R, N, F]."""
-        return neighbour_sum(x, self.topology)
+        return neighbour_sum(x, self.topology.transposed)
 
     def neighbour_mean(self, x: Tensor) -> Tensor:
-        """The mean over each node's in-neighbours, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
+        """The mean over those a node points to, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
         return self.neighbour_sum(x) / self.degree.clamp(min=1)
 
     def mean_with_self(self, x: Tensor) -> Tensor:
-        """The mean over each node and its in-neighbours. x: [R, N, F]. Returns [R, N, F]."""
+        """The mean over each node and those it points to. x: [R, N, F]. Returns [R, N, F]."""
         return (self.neighbour_sum(x) + x) / (self.degree + 1)
 
     @property
@@ -145,7 +147,7 @@ class SetLevel:
 
 
 class DenseLevel(SetLevel):
-    """B graphs of k nodes each, by their weighted adjacency [R, B, k, k]; row i holds what node i receives."""
+    """B graphs of k nodes each, by their weighted adjacency [R, B, k, k]."""
 
     def __init__(self, adjacency: Tensor) -> None:
         replicas, graphs, nodes, _ = adjacency.shape
@@ -184,7 +186,7 @@ class SparseComplement(SparseLevel):
 
     @cached_property
     def degree(self) -> Tensor:
-        """The number of other nodes that are no in-neighbours. Returns [R, N, 1]."""
+        """The number of other nodes that a node does not point to. Returns [R, N, 1]."""
         others = self.to_nodes((self.sizes - 1).float()[..., None])
         return (others - super().degree) * self.present
 

@@ -6,7 +6,7 @@ the width: the nodes of the largest batch among the replicas. Node i of replica 
 trained, so everything here is NumPy and compiled code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,16 @@ class Topology:
         graph = np.full(self.rows, len(self.start), dtype=np.int64)
         graph[expand(self.start, self.size)] = np.repeat(np.arange(len(self.start)), self.size)
         return graph
+
+    @cached_property
+    def transposed(self) -> "Topology":
+        """Every edge the other way round, without features of edges; the same object for undirected edges."""
+        if not self.directed:
+            return self
+        return replace(
+            self, in_ptr=self.out_ptr, in_rows=self.out_rows, out_ptr=self.in_ptr, out_rows=self.in_rows,
+            edge_fields=None,
+        )  # fmt: skip
 
     def edge_index_on(self, device: torch.device) -> torch.Tensor:
         """`edge_index` as a tensor on a device."""

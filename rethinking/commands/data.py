@@ -45,7 +45,7 @@ def _state(config: DatasetConfig, places: Places) -> tuple[str, str]:
         return "bundled", "comes with scikit-learn"
     copy = local_copy(config.raw, places)
     if copy is None:
-        return "to download", config.raw.url
+        return ("to download", config.raw.url) if config.raw.url else ("missing", f"expected as {config.raw.file}")
     return "downloaded" if copy == places.downloads(config.raw) else "in the mirror", str(copy)
 
 
@@ -66,6 +66,8 @@ def _check(configs: Sequence[DatasetConfig], places: Places) -> tuple[Table, lis
         for column in columns:
             published = config.published.get(column)
             text = f"{measured[column]:.2f}" if column in ("nodes", "edges") else f"{measured[column]:.0f}"
+            if column == "classes" and not measured[column]:
+                text = "regression"
             if published is not None:
                 text += f" ({published:g})"
                 if not isclose(measured[column], published, abs_tol=PRINTED_TO):

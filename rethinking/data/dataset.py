@@ -18,7 +18,7 @@ class GraphDataset:
     node_ptr: int64 [G+1]; the nodes of graph g are `node_ptr[g] … node_ptr[g+1]−1`.
     in_ptr, in_rows: int64 [nodes+1], [edges]; node i receives from `in_rows[in_ptr[i]:in_ptr[i+1]]`.
     out_ptr, out_rows: the transpose; the same objects as `in_*` if every edge has its reverse.
-    x: float32 [nodes, F], node features. y: int64 [G], class of each graph.
+    x: float32 [nodes, F], node features. y: int64 [G], class of each graph, or float32 [G], a number to predict.
     edge_fields: int64 [edges, fields], beside `in_rows`. fields: given if features are categorical, as of molecules.
     """
 
@@ -48,8 +48,8 @@ class GraphDataset:
 
     @property
     def classes(self) -> int:
-        """The number of classes."""
-        return int(self.y.max()) + 1
+        """The number of classes; 0 where the target is a number."""
+        return int(self.y.max()) + 1 if np.issubdtype(self.y.dtype, np.integer) else 0
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -96,7 +96,8 @@ def build_dataset(
     """Flat arrays from an edge list. Self-loops and repeated edges are dropped, as PyG does for TU data.
 
     graph_of_node: int64 [nodes], ascending. edge_index: int64 [2, edges], (source, target).
-    x: float32 [nodes, F]. y: int64 [G]. edge_fields: int64 [edges, fields]; of repeated edges the first counts.
+    x: float32 [nodes, F]. y: [G], whole numbers for classes.
+    edge_fields: int64 [edges, fields]; of repeated edges the first counts.
     Raises UserError when an edge leaves its graph, a graph has no nodes or a feature is not a number.
     """
     nodes = len(graph_of_node)
@@ -114,8 +115,9 @@ def build_dataset(
         raise UserError(f"{name}: an edge names node {edge_index.max() + 1} of {nodes}.")
     if np.any(graph_of_node[edge_index[0]] != graph_of_node[edge_index[1]]):
         raise UserError(f"{name}: an edge joins nodes of different graphs.")
-    if not np.isfinite(x).all():
-        raise UserError(f"{name}: some node features are not finite numbers.")
+    for values, what in ((x, "node features"), (y, "targets")):
+        if not np.isfinite(values).all():
+            raise UserError(f"{name}: some {what} are not finite numbers.")
     _check_fields(name, x, edge_index, edge_fields, fields)
     no_loop = np.flatnonzero(edge_index[0] != edge_index[1])
     source, target = edge_index[:, no_loop]
@@ -133,7 +135,7 @@ def build_dataset(
         out_ptr=out_ptr,
         out_rows=out_rows,
         x=np.ascontiguousarray(x, dtype=np.float32),
-        y=y.astype(np.int64),
+        y=y.astype(np.int64 if np.issubdtype(y.dtype, np.integer) else np.float32),
         edge_fields=None if edge_fields is None else np.ascontiguousarray(edge_fields[no_loop[first]], dtype=np.int64),
         fields=fields,
     )

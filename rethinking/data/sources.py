@@ -17,12 +17,13 @@ class RawFile:
     """The raw file of a data set.
 
     file: its place below the mirror folder. sha256: the checksum of that copy; null accepts any.
-    url: where upstream keeps it (that copy may be packed differently; its content is checked after reading).
+    url: where upstream keeps it (that copy may be packed differently; its content is checked after reading); null if
+    it cannot be downloaded.
     """
 
     file: str
     sha256: str | None
-    url: str
+    url: str | None
 
 
 @dataclass
@@ -83,7 +84,7 @@ def _check(path: Path, raw: RawFile) -> None:
     if raw.sha256 is not None and measured != raw.sha256:
         raise UserError(
             f"{path} is damaged or another version: its SHA-256 is {measured}, expected {raw.sha256}. "
-            f"Replace it, or delete it to download {raw.url} instead."
+            + (f"Replace it, or delete it to download {raw.url} instead." if raw.url else "Replace it.")
         )
 
 
@@ -92,6 +93,9 @@ def _download(raw: RawFile, places: Places) -> Path:
     from torch_geometric.data import download_url
 
     target, mirror = places.downloads(raw), places.mirror_folder
+    where = f"{mirror}/{raw.file}" if mirror else f"DIR/{raw.file} and set RETHINKING_DATA=DIR"
+    if raw.url is None:
+        raise UserError(f"{raw.file} is not here, and there is no place to download it from; put it at {where}.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as folder:
@@ -100,7 +104,6 @@ def _download(raw: RawFile, places: Places) -> Path:
                 raise OSError("what came is not a whole zip file")
             part.replace(target)
     except (URLError, HTTPException, OSError) as error:
-        where = f"{mirror}/{raw.file}" if mirror else f"DIR/{raw.file} and set RETHINKING_DATA=DIR"
         raise UserError(
             f"{raw.url} could not be downloaded ({error}). Download it by hand and put it at {where}."
         ) from error

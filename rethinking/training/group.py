@@ -69,7 +69,8 @@ def train_group(
         for r, replica in enumerate(group.replicas):
             record = {name: float(values[r]) for name, values in (losses | scores).items()}
             record = {"epoch": epoch, "learning_rate": replica.learning_rate} | record
-            replica.end_epoch(record, record[f"val_{task.metric}"], config)
+            score = record[f"val_{task.metric}"]
+            replica.end_epoch(record, score if task.higher_is_better else -score, config)
             if save_weights and (replica.best_epoch == epoch or config.saved_weights == "last"):
                 replica.weights = group.weights(r)
             replica.seconds += share

@@ -9,9 +9,10 @@ from rethinking.data.dataset import GraphDataset
 
 
 class Task(Protocol):
-    """metric: the name of the score that the schedule and early stopping watch; higher is better."""
+    """metric: the name of the score that the schedule and early stopping watch; higher_is_better: which way."""
 
     metric: str
+    higher_is_better: bool
 
     def out_features(self, dataset: GraphDataset) -> int:
         """The width of a prediction."""
@@ -30,6 +31,7 @@ class Classification:
     """Cross-entropy and accuracy (a fraction)."""
 
     metric = "accuracy"
+    higher_is_better = True
 
     def out_features(self, dataset: GraphDataset) -> int:
         """One number a class."""
@@ -43,3 +45,22 @@ class Classification:
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
         """See `Task.score`."""
         return (prediction.argmax(dim=-1) == y).double().mean(dim=1)
+
+
+class Regression:
+    """The mean absolute error of one number a graph, as loss (L1) and as score; the target is used as it is."""
+
+    metric = "mae"
+    higher_is_better = False
+
+    def out_features(self, dataset: GraphDataset) -> int:
+        """One."""
+        return 1
+
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """See `Task.loss`."""
+        return (prediction.squeeze(-1) - y).abs().mean(dim=1)
+
+    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """See `Task.score`."""
+        return self.loss(prediction, y).double()

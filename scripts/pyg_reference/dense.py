@@ -11,11 +11,8 @@ from scripts.pyg_reference.peer import copy_each, copy_linear, copy_norm
 
 
 def dense_adjacency(data: Batch, x: Tensor) -> Tensor:
-    """A [B, n, n] of a batch, in the precision of x; row i holds what node i receives.
-
-    PyG's `to_dense_adj` has the source of an edge in the row, and ours the target.
-    """
-    return to_dense_adj(data.edge_index.flip(0), data.batch).to(x.dtype)
+    """A [B, n, n] of a batch, in the precision of x."""
+    return to_dense_adj(data.edge_index, data.batch).to(x.dtype)
 
 
 class DenseSAGEConv(nn.Module):

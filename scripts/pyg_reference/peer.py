@@ -41,6 +41,7 @@ def copy_each(
 @torch.no_grad()
 def copy_linear(target: nn.Linear, source: layers.Linear, replica: int) -> None:
     """x W + b. PyG and torch keep W transposed."""
+    assert source.bias is not None, "no peer has a linear layer without one"
     target.weight.copy_(source.weight[replica].T)
     target.bias.copy_(source.bias[replica, 0])
 

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from rethinking.composition import dataset_config
 from rethinking.data.dataset import GraphDataset
-from rethinking.data.digits import nearest_by_similarity
+from rethinking.data.neighbours import nearest_by_similarity
 
 
 def test_nodes_are_the_pixels_with_ink(digits: GraphDataset) -> None:

@@ -9,10 +9,10 @@ from torch_geometric.nn import DenseGraphConv as PyGDenseGraphConv
 from torch_geometric.nn import dense_diff_pool, dense_mincut_pool
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
-from rethinking.models.layers import BatchNorm, DenseGraphConv, InitialDraw, SageConv, initialise
+from rethinking.models.layers import BatchNorm, DenseGraphConv, InitialDraw, SageConv, SageStack, initialise
 from rethinking.pooling import dense, levels
-from rethinking.pooling.assignment import LinearAssignment
-from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel
+from rethinking.pooling.assignment import LinearAssignment, OnComplement, SageAssignment
+from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel, complement
 from rethinking.pooling.random_assignment import Bernoulli, Categorical, Normal, RandomAssignment, Uniform
 from rethinking.pooling.topology import Topology, expand
 
@@ -41,7 +41,7 @@ def test_levels_agree_with_pyg(topology: Topology) -> None:
         n = expected.shape[1]
         assert torch.equal(level.per_graph(x)[replica, :, :n], expected)
         assert torch.equal(level.sizes[replica], mask.sum(dim=1))
-        adjacency = to_dense_adj(edges, batch, max_num_nodes=n).transpose(-1, -2)
+        adjacency = to_dense_adj(edges, batch, max_num_nodes=n)
         assert torch.allclose(level.per_graph(level.degree)[replica, :, :n, 0], adjacency.sum(-1))
         assert torch.allclose(level.per_graph(level.neighbour_sum(x))[replica, :, :n], adjacency @ expected, atol=1e-6)
         places = torch.arange(n).expand(len(mask), n)[mask]
@@ -76,8 +76,7 @@ def test_equals_pygs_mincut_pool(topology: Topology) -> None:
         rows, edges, batch = replica_batch(topology, replica)
         features, mask = to_dense_batch(x[replica, rows], batch)
         logits, _ = to_dense_batch(scores[replica, rows], batch)
-        # PyG's degree is the row sum; a row of ours holds what a node receives.
-        adjacency = to_dense_adj(edges, batch).transpose(-1, -2).double()
+        adjacency = to_dense_adj(edges, batch).double()
         out, out_adjacency, _, orthogonality = dense_mincut_pool(features, adjacency, logits, mask)
         assert torch.allclose(pooled[replica], out)
         assert torch.allclose(dense.normalise(coarse)[replica], out_adjacency)
@@ -120,7 +119,7 @@ def test_equals_pygs_diff_pool(topology: Topology) -> None:
         rows, edges, batch = replica_batch(topology, replica)
         features, mask = to_dense_batch(x[replica, rows], batch)
         logits, _ = to_dense_batch(scores[replica, rows], batch)
-        adjacency = to_dense_adj(edges, batch).transpose(-1, -2).double()
+        adjacency = to_dense_adj(edges, batch).double()
         out, out_adjacency, *expected = dense_diff_pool(features, adjacency, logits, mask)
         assert torch.allclose(pooled[replica], out)
         assert torch.allclose(coarse[replica], out_adjacency)
@@ -147,7 +146,7 @@ def test_the_sage_convolution_equals_its_formula(topology: Topology) -> None:
     initialise(conv, [0, 1, 2])
     ours = conv(x, SparseLevel(topology, CPU))
     adjacency = torch.zeros(topology.rows, topology.rows)
-    adjacency[topology.edge_index[1], topology.edge_index[0]] = 1
+    adjacency[topology.edge_index[0], topology.edge_index[1]] = 1
     for replica in range(3):
         mine = slice(replica * topology.width, (replica + 1) * topology.width)
         expected = sage_formula(adjacency[mine, mine], x[replica], conv, replica)
@@ -182,6 +181,77 @@ def test_batch_normalisation_equals_torchs() -> None:
     x = torch.randn(2, 20, 4)
     for replica, peer in enumerate(peers):
         assert torch.allclose(ours(x, EVERY_ROW)[replica], peer.eval()(x[replica]), atol=1e-5)
+
+
+@pytest.mark.parametrize("counts_padding", [False, True])
+def test_batch_normalisation_sees_valid_nodes_or_as_released_zeros_too(
+    topology: Topology, counts_padding: bool
+) -> None:
+    level = SparseLevel(topology, CPU)
+    norm = BatchNorm(3, 4, counts_padding)
+    initialise(norm, [0, 1, 2])
+    x = 3 * torch.randn(3, topology.width, 4) + 1
+    normalised = norm(x, level)
+    for replica in range(3):
+        rows, _, batch = replica_batch(topology, replica)
+        padded, mask = to_dense_batch(x[replica, rows], batch)
+        peer = torch.nn.BatchNorm1d(4)
+        expected = peer(padded.flatten(0, 1))[mask.flatten()] if counts_padding else peer(x[replica, rows])
+        assert torch.allclose(normalised[replica, rows], expected, atol=1e-5)
+        assert torch.allclose(norm.running_mean[replica, 0], peer.running_mean, atol=1e-6)
+        assert torch.allclose(norm.running_var[replica, 0], peer.running_var, atol=1e-5)
+
+
+def test_the_complement_of_a_level_is_the_complement_graph(topology: Topology) -> None:
+    """Everything a level offers, against J − I − A made dense."""
+    level = SparseLevel(topology, CPU)
+    other = complement(level)
+    x = torch.randn(3, topology.width, 4)
+    for replica in range(3):
+        rows, edges, batch = replica_batch(topology, replica)
+        features, mask = to_dense_batch(x[replica, rows], batch)
+        pairs = mask[:, :, None] & mask[:, None, :] & ~torch.eye(mask.shape[1], dtype=torch.bool)
+        expected = DenseLevel((pairs.float() - to_dense_adj(edges, batch))[None])
+        flat, chosen = features.flatten(0, 1)[None], mask.flatten()
+        for name in ("neighbour_sum", "neighbour_mean", "mean_with_self"):
+            ours = getattr(other, name)(x)[replica, rows]
+            assert torch.allclose(ours, getattr(expected, name)(flat)[0, chosen], atol=1e-5)
+        assert torch.allclose(other.degree[replica, rows], expected.degree[0, chosen])
+        assert torch.allclose(other.squared_norm[replica], expected.squared_norm[0])
+    assert not other.neighbour_sum(x)[~level.present.expand_as(x)].any()
+    binary = (torch.rand(1, 2, 5, 5) < 0.5).float() * (1 - torch.eye(5))
+    assert torch.equal(complement(complement(DenseLevel(binary))).adjacency, binary)
+
+
+def test_a_select_on_the_complement_is_that_select_on_that_graph(topology: Topology) -> None:
+    level = SparseLevel(topology, CPU)
+    select = OnComplement(3, 4, 12, 5, select=SageAssignment)
+    initialise(select, [0, 1, 2])
+    x = torch.randn(3, topology.width, 4)
+    assert torch.equal(select(x, level), select.select(x, complement(level)))
+    assert not torch.allclose(select(x, level), select.select(x, level))
+    assert isinstance(select.view(level), type(complement(level)))
+
+
+def test_the_sage_stack_equals_its_formula(topology: Topology) -> None:
+    """No self-loop, no scaling to length one; outputs beside each other."""
+    stack = SageStack(3, 4, 6, 2, norm_counts_padding=False)
+    initialise(stack, [0, 1, 2])
+    x = torch.randn(3, topology.width, 4)
+    ours = stack(x, SparseLevel(topology, CPU))
+    assert ours.shape[-1] == stack.out_features == 14
+    for replica in range(3):
+        rows, edges, _ = replica_batch(topology, replica)
+        adjacency = torch.zeros(topology.width, topology.width)
+        adjacency[edges[0], edges[1]] = 1
+        mean = (adjacency / adjacency.sum(dim=1, keepdim=True).clamp(min=1))[rows][:, rows]
+        hidden, outputs = x[replica, rows], []
+        for number, conv in enumerate(stack.convs):
+            hidden = mean @ hidden @ conv.linear.weight[replica] + conv.linear.bias[replica]
+            if number < 2:
+                hidden = torch.nn.BatchNorm1d(6)(hidden.relu())
+            outputs.append(hidden)
+        assert torch.allclose(ours[replica, rows], torch.cat(outputs, dim=1), atol=1e-4)
 
 
 def test_dense_convolution_equals_pyg() -> None:

@@ -7,7 +7,10 @@ import pytest
 from rethinking.runs.interrupts import Interrupts
 
 
-def test_a_swallowed_interrupt_is_raised_again() -> None:
+def test_a_swallowed_interrupt_is_raised_again(request: pytest.FixtureRequest) -> None:
+    # A background job is born with Ctrl-C ignored.
+    original = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, original))
     before = signal.getsignal(signal.SIGINT)
     with Interrupts() as interrupts:
         interrupts.check()

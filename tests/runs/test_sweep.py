@@ -27,6 +27,8 @@ def start(folder: Path, cache: Path, *arguments: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", "rethinking", "run", *CELL, *arguments],
         cwd=folder, env=os.environ | {"RETHINKING_CACHE": str(cache)}, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        # Tests may run in the background, where Ctrl-C is ignored, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 

@@ -1,0 +1,126 @@
+"""Superpixels and ZINC from NumPy archives: small ones made here, and the real ones where they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rethinking.composition import compose_cell, dataset_config
+from rethinking.data.load import load
+from rethinking.data.neighbours import nearest_by_similarity
+from rethinking.data.sources import Places
+from rethinking.data.superpixels import read_superpixels
+from rethinking.data.zinc import read_zinc
+from rethinking.errors import UserError
+from rethinking.training.task import Regression
+
+SUPERPIXELS = {"train": 3, "test": 2}
+MOLECULES = {"train": 4, "val": 2, "test": 3}
+
+
+def superpixels(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part, graphs in SUPERPIXELS.items():
+        sizes = rng.integers(10, 20, graphs)
+        arrays |= {
+            f"{part}_mean": rng.random(sizes.sum(), dtype=np.float32),
+            f"{part}_pos": 27 * rng.random((sizes.sum(), 2), dtype=np.float32),
+            f"{part}_num_nodes": sizes.astype(np.uint8),
+            f"{part}_label": np.arange(graphs).astype(np.uint8),
+        }
+    np.savez(folder / "superpixels.npz", **arrays)
+    return folder / "superpixels.npz"
+
+
+def molecules(folder: Path, **changed: np.ndarray) -> Path:
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part, graphs in MOLECULES.items():
+        # Paths of four atoms, every bond in both directions.
+        path = np.array([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]], dtype=np.uint8)
+        arrays |= {
+            f"{part}_num_nodes": np.full(graphs, 4, np.uint8),
+            f"{part}_num_edges": np.full(graphs, 6, np.uint8),
+            f"{part}_atom_type": rng.integers(0, 28, 4 * graphs).astype(np.uint8),
+            f"{part}_edge_index": np.tile(path, graphs),
+            f"{part}_y": rng.normal(size=graphs).astype(np.float32),
+        }
+    np.savez(folder / "zinc.npz", **(arrays | changed))
+    return folder / "zinc.npz"
+
+
+def test_superpixels_point_to_their_eight_most_similar(tmp_path: Path) -> None:
+    """The recipe of the specification, written out for one graph."""
+    path = superpixels(tmp_path)
+    dataset = read_superpixels(path, "smnist", neighbours=8)
+    arrays = np.load(path)
+    assert len(dataset) == 5 and dataset.directed
+    assert np.array_equal(dataset.y, [0, 1, 2, 0, 1])
+    n = dataset.sizes[0]
+    centre = arrays["train_pos"][:n].astype(float) / 28
+    assert np.allclose(dataset.x[:n], np.column_stack([arrays["train_mean"][:n], centre]))
+    d = np.linalg.norm(centre[:, None] - centre, axis=-1)
+    sigma = np.array([np.sort(row)[1:9].mean() for row in d])
+    m = np.exp(-((d / sigma[:, None]) ** 2))
+    w = (m + m.T) / 2
+    expected = {(i, j) for i in range(n) for j in sorted(set(range(n)) - {i}, key=lambda j: -w[i, j])[:8]}
+    edges = {(i, j) for i, j in dataset.edge_index.T if i < n}
+    assert edges == expected
+    assert {(i, j) for i, j in nearest_by_similarity(centre, 8).T} == expected
+
+
+def test_zincs_atoms_are_one_hot_and_its_targets_as_they_are(tmp_path: Path) -> None:
+    path = molecules(tmp_path)
+    dataset = read_zinc(path, "zinc", atom_types=28)
+    arrays = np.load(path)
+    assert len(dataset) == 9 and not dataset.directed
+    assert dataset.x.shape == (36, 28)
+    assert np.array_equal(dataset.x.argmax(axis=1)[:16], arrays["train_atom_type"])
+    assert dataset.y.dtype == np.float32
+    assert np.array_equal(dataset.y[4:6], arrays["val_y"])
+    assert dataset.statistics()["edges"] == 3
+    assert dataset.classes == 0
+
+
+def test_damage_is_one_sentence(tmp_path: Path) -> None:
+    path = molecules(tmp_path, val_y=np.array([1.0, np.nan], np.float32))
+    with pytest.raises(UserError, match="some targets are not finite"):
+        read_zinc(path, "zinc", atom_types=28)
+    with pytest.raises(UserError, match=r"has no train_mean, train_pos"):
+        read_superpixels(path, "smnist", neighbours=8)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(UserError, match="damaged"):
+        read_zinc(path, "zinc", atom_types=28)
+    objects = tmp_path / "objects.npz"
+    np.savez(objects, train_num_nodes=np.array([{}], dtype=object))
+    with pytest.raises(UserError, match="has no"):
+        read_zinc(objects, "zinc", atom_types=28)
+
+
+def test_what_cannot_be_downloaded_says_where_to_put_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"zinc_12k\.npz is not here.* put it at .*zinc/zinc_12k\.npz"):
+        load(dataset_config("zinc"), Places(str(tmp_path), str(tmp_path)))
+
+
+def test_the_absolute_error() -> None:
+    task = Regression()
+    prediction, y = torch.tensor([[[1.0], [2.0]], [[0.0], [0.0]]]), torch.tensor([[0.0, 4.0], [1.0, -1.0]])
+    assert task.loss(prediction, y).tolist() == [1.5, 1.0]
+    assert task.score(prediction, y).tolist() == [1.5, 1.0]
+    assert not task.higher_is_better
+
+
+@pytest.mark.parametrize("name", ["zinc", pytest.param("smnist", marks=pytest.mark.slow)])
+def test_the_real_files_are_what_the_paper_used(name: str, mirror: Path, tmp_path: Path) -> None:
+    config = dataset_config(name)
+    dataset = load(config, Places(str(mirror), str(tmp_path)))
+    measured = dataset.statistics()
+    for column, published in config.published.items():
+        if published is not None:
+            assert measured[column] == pytest.approx(published, abs=0.006)
+    cell = compose_cell(["model=graclus", "pooling=learned", f"dataset={name}"])
+    split = cell.splitter()(dataset, 0)
+    sizes = {"zinc": (10000, 1000, 1000), "smnist": (55000, 5000, 10000)}
+    assert (len(split.train), len(split.val), len(split.test)) == sizes[name]
