@@ -61,9 +61,10 @@ class GMN(Alternating):
         self.selects = nn.ModuleList(selects)
         self.head = Linear(replicas, memory_hidden, mlp_hidden)
         self.out = Linear(replicas, mlp_hidden, shape.out_features)
-        self.period = kl_period if any(select.has_loss for select in selects) else 0
         self.own_parameters = [parameter for select in selects for parameter in select.taught]
         self.trains_own = keys_learn
+        learns = any(select.has_loss for select in selects) and (self.own_parameters or not keys_learn)
+        self.period = kl_period if learns else 0
 
     def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
         """Nothing is drawn."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rethinking.analysis.tables import Table, long_frame, make_table, markdown
+from rethinking.analysis.tables import Table, long_frame, make_table, markdown, missing_cells, table_names
 from rethinking.analysis.tidy import COLUMNS, Results, collect, read_results
 from rethinking.composition import compose_job
 from rethinking.errors import UserError
@@ -108,6 +108,29 @@ def test_lost_provenance_leaves_an_empty_row(store: RunStore, tmp_path: Path) ->
     path = tmp_path / "results" / "provenance.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     assert collect(RunStore(tmp_path / "none"), tmp_path / "results") == 47
+
+
+def test_a_table_shows_one_fidelity_only(store: RunStore) -> None:
+    fill(store, cell("learned", "fidelity=released_code"), "learned", [0.6] * 20)
+    results = read_results(store, Path("none"))
+    for fidelity, mean in (("paper", 100 * np.mean(LEARNED)), ("released_code", 60.0)):
+        made = make_table("1", results, fidelity)
+        graclus = made.cells["Graclus", "NCI1"]
+        assert graclus.ours is not None
+        assert graclus.ours.mean == pytest.approx(mean)
+        assert ("follow fidelity=released_code" in markdown(made)) == (fidelity == "released_code")
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_every_table_has_its_published_values_and_its_cells(name: str, store: RunStore) -> None:
+    made = make_table(name, read_results(store, Path("none")))
+    assert all(np.isfinite(cell.published.mean) for cell in made.cells.values())
+    assert len(made.cells) == len(made.rows) * len(made.columns)
+    # The store has one cell of the paper's whole, Graclus on NCI1.
+    whole = {(cell.row, cell.dataset) for cell in made.cells.values() if not cell.cited} - {
+        (cell.row, cell.dataset) for cell in missing_cells(made)
+    }
+    assert whole == {"1": {("Graclus", "NCI1")}, "2": {("Graclus (>1 conv)", "NCI1")}}.get(name, set())
 
 
 def test_no_runs_at_all(tmp_path: Path) -> None:
