@@ -11,9 +11,6 @@ from rethinking.data.load import DatasetConfig, cache_folder, load
 from rethinking.data.sources import Places, local_copy
 from rethinking.errors import UserError
 
-# Table S1 is printed with two digits.
-PRINTED_TO = 0.006
-
 
 def data(action: str, names: Sequence[str], mirror: str | None, cache: str | None) -> int:
     """List or check data sets. Returns the exit status: 1 if one is missing or not as published."""
@@ -70,8 +67,14 @@ def _check(configs: Sequence[DatasetConfig], places: Places) -> tuple[Table, lis
                 text = "regression"
             if published is not None:
                 text += f" ({published:g})"
-                if not isclose(measured[column], published, abs_tol=PRINTED_TO):
+                if not isclose(measured[column], published, abs_tol=_printed_to(published)):
                     complaints.append(f"{config.name}: {column} is {measured[column]:g}, published is {published:g}")
             texts.append(text)
         table.add_row(config.title, *texts, dataset.fingerprint)
     return table, complaints
+
+
+def _printed_to(published: float) -> float:
+    """How far from a printed number one may be that rounds to it."""
+    decimals = len(f"{published:g}".partition(".")[2])
+    return 0.6 * 10**-decimals if decimals else 0.0

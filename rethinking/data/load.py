@@ -69,7 +69,9 @@ def load(config: DatasetConfig, places: Places) -> GraphDataset:
 def cache_folder(config: DatasetConfig, places: Places) -> Path:
     """Where the processed data set lies; another folder for every change of the reading rules or the raw file."""
     rules: dict[str, Any] = {"version": CACHE_VERSION, "read": config.read, "sha256": config.raw and config.raw.sha256}
-    if config.raw and config.raw.sha256 is None:
+    if config.raw and config.raw.parts:
+        rules["parts"] = config.raw.parts
+    elif config.raw and config.raw.sha256 is None:
         # Nothing says which file is meant, so the one that is there now.
         copy = local_copy(config.raw, places)
         rules["file"] = [copy.stat().st_size, copy.stat().st_mtime_ns] if copy else None

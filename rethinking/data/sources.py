@@ -18,12 +18,13 @@ class RawFile:
 
     file: its place below the mirror folder. sha256: the checksum of that copy; null accepts any.
     url: where upstream keeps it (that copy may be packed differently; its content is checked after reading); null if
-    it cannot be downloaded.
+    it cannot be downloaded. parts: given if `file` is a folder; the checksums of the files in it that are read.
     """
 
     file: str
     sha256: str | None
     url: str | None
+    parts: dict[str, str] | None = None
 
 
 @dataclass
@@ -68,23 +69,32 @@ def local_copy(raw: RawFile, places: Places) -> Path | None:
     """The mirror's copy, else an earlier download, else None. Raises UserError where it cannot be looked for."""
     mirror = places.mirror_folder
     try:
-        if mirror is not None and (mirror / raw.file).is_file():
-            return mirror / raw.file
-        return places.downloads(raw) if places.downloads(raw).is_file() else None
+        for path in (mirror / raw.file if mirror else None, places.downloads(raw)):
+            if path is not None and (path.is_dir() if raw.parts else path.is_file()):
+                return path
+        return None
     except OSError as error:
         raise UserError(f"{raw.file} cannot be looked for: {error}. Make the folder readable.") from error
 
 
 def _check(path: Path, raw: RawFile) -> None:
+    if raw.parts:
+        for part, sha256 in raw.parts.items():
+            _check_file(path / part, sha256, raw.url)
+    else:
+        _check_file(path, raw.sha256, raw.url)
+
+
+def _check_file(path: Path, sha256: str | None, url: str | None) -> None:
     try:
         with path.open("rb") as file:
             measured = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); make it readable.") from error
-    if raw.sha256 is not None and measured != raw.sha256:
+    if sha256 is not None and measured != sha256:
         raise UserError(
-            f"{path} is damaged or another version: its SHA-256 is {measured}, expected {raw.sha256}. "
-            + (f"Replace it, or delete it to download {raw.url} instead." if raw.url else "Replace it.")
+            f"{path} is damaged or another version: its SHA-256 is {measured}, expected {sha256}. "
+            + (f"Replace it, or delete it to download {url} instead." if url else "Replace it.")
         )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -45,6 +46,23 @@ class Classification:
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
         """See `Task.score`."""
         return (prediction.argmax(dim=-1) == y).double().mean(dim=1)
+
+
+class Ranking(Classification):
+    """Two classes: cross-entropy, and the area under the ROC curve over a whole part of the split (as OGB's)."""
+
+    metric = "rocauc"
+
+    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """See `Task.score`; not a number where a part has one class only."""
+        # Late: it takes longer to import than most commands need.
+        from sklearn.metrics import roc_auc_score
+
+        margin = (prediction[..., 1] - prediction[..., 0]).double().cpu().numpy()
+        truth = y.cpu().numpy()
+        both = (truth.min(axis=1) == 0) & (truth.max(axis=1) == 1)
+        areas = [roc_auc_score(t, m) if b else float("nan") for t, m, b in zip(truth, margin, both, strict=True)]
+        return torch.tensor(areas, dtype=torch.float64)
 
 
 class Regression:
