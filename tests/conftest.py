@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,19 @@ def random_dataset(seed: int, graphs: int = 30, directed: bool = False, features
     x = rng.standard_normal((len(graph_of_node), features)).astype(np.float32)
     y = np.arange(graphs) % 2
     return build_dataset("random", graph_of_node, np.concatenate(pairs, axis=1), x, y)
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Double precision, where rounding is far below what Adam makes of it: it scales up even the smallest gradient."""
+    torch.set_default_dtype(torch.double)
+    yield
+    torch.set_default_dtype(torch.float)
+
+
+def in_double(dataset: GraphDataset) -> GraphDataset:
+    """The same data set for networks in double precision."""
+    return replace(dataset, x=dataset.x.astype(np.float64))
 
 
 @pytest.fixture(params=[False, True], ids=["undirected", "directed"])

@@ -33,7 +33,7 @@ from rethinking.pooling.topology import Topology, expand
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica
 from rethinking.training.task import Classification
-from tests.conftest import ROOT, random_dataset
+from tests.conftest import ROOT, in_double, random_dataset
 
 GUIDE = ROOT / "docs" / "extending.md"
 TEXT = GUIDE.read_text()
@@ -231,19 +231,20 @@ def train(cell: Cell, dataset: GraphDataset, seeds: Sequence[int]) -> dict[int, 
     return {replica.seed: replica for replica in group}
 
 
+@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(
     ("model", "pooling"),
     [("shallow", "learned"), ("shallow", "uniform"), ("shallow", "complement"), ("shallow", "topk"),
      ("diffpool", "topk"), ("gmn", "topk"), ("graclus", "equal_degree"), ("plain", "learned")],
 )  # fmt: skip
 def test_three_replicas_equal_three_single_runs(folder: Path, model: str, pooling: str) -> None:
-    dataset = random_dataset(7, directed=True)
+    dataset = in_double(random_dataset(7, directed=True))
     chosen = cell(folder, model, pooling, "communities", "trainer.max_epochs=2", "trainer.batch_size=8")
     together = train(chosen, dataset, [0, 1, 2])
     for seed, replica in together.items():
         assert replica.error is None and len(replica.history) == 2
         for ours, expected in zip(replica.history, train(chosen, dataset, [seed])[seed].history, strict=True):
-            assert ours == pytest.approx(expected, abs=1e-4)
+            assert ours == pytest.approx(expected, abs=1e-6)
 
 
 def predict(chosen: Cell, dataset: GraphDataset, graphs: list[int]) -> Tensor:

@@ -1,7 +1,6 @@
 """What every pair of family and variant must keep, whichever files there are in `conf/`."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -18,7 +17,7 @@ from rethinking.models.layers import initialise
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica
 from rethinking.training.task import Classification
-from tests.conftest import random_dataset
+from tests.conftest import in_double, random_dataset
 
 PAIRS = [
     (model, pooling)
@@ -52,21 +51,13 @@ def some_digits(digits: GraphDataset) -> GraphDataset:
     return build_dataset("digits", graph, digits.edge_index[:, :edges], digits.x[:nodes], digits.y[:50])
 
 
-@pytest.fixture
-def double() -> Iterator[None]:
-    """Double precision, where rounding is far below what Adam makes of it: it scales up even the smallest gradient."""
-    torch.set_default_dtype(torch.double)
-    yield
-    torch.set_default_dtype(torch.float)
-
-
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("data", ["digits", "random"])
 @pytest.mark.parametrize(("model", "pooling"), PAIRS)
 def test_three_replicas_equal_three_single_runs(model: str, pooling: str, data: str, some_digits: GraphDataset) -> None:
     """Two epochs on real graphs, which are directed, and on random ones, some of a single node or without edges."""
     dataset = some_digits if data == "digits" else random_dataset(7, directed=True)
-    dataset = replace(dataset, x=dataset.x.astype(np.float64))
+    dataset = in_double(dataset)
     chosen = cell(model, pooling)
     together = train(chosen, dataset, [0, 1, 2])
     for seed, replica in together.items():
