@@ -22,8 +22,8 @@ class DiffPool(nn.Module):
 
     Pooling: Z = SAGE(A, X), X' = Sᵀ Z (Eq. 5), A' = Sᵀ A S. Layer l has ceil(ratio · nodes before it) clusters.
     The losses `link` and `entropy` apply to a Select that learns (`has_loss`) only. On molecules a convolution that
-    sees bonds comes before all this. With `convs_before_pool=1` the initial
-    convolution is left out and its kind embeds the nodes of the first pooling layer (Table 2, "1 convolution").
+    sees bonds comes before all this. With `convs_before_pool=1` the initial convolution is left out and its kind
+    embeds the nodes of the first pooling layer (Table 2, "1 convolution").
     """
 
     def __init__(
@@ -74,34 +74,32 @@ class DiffPool(nn.Module):
     def forward(self, x: Tensor, topology: Topology) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out] and the losses `link` and `entropy`."""
         level: Level = SparseLevel(topology, x.device)
-        link, entropy = x.new_zeros(len(x)), x.new_zeros(len(x))
+        losses = x.new_zeros(2, len(x))
         x = self.encoder(x, topology)
         for conv in self.initial:
             x = conv(x, level)
         for select, embed, block in zip(self.selects, self.embeds, self.blocks, strict=True):
             x, level, added = pool(x, level, cast(Assignment, select), embed)
-            link, entropy = link + added[0], entropy + added[1]
+            losses = losses + added
             x = block(x, level)
         x = level.per_graph(x).amax(dim=2)
-        losses = {"link": self.link_weight * link, "entropy": self.entropy_weight * entropy}
-        return self.out(torch.relu_(self.head(x))), losses
+        weighted = {"link": self.link_weight * losses[0], "entropy": self.entropy_weight * losses[1]}
+        return self.out(torch.relu_(self.head(x))), weighted
 
 
-def pool(
-    x: Tensor, level: Level, select: Assignment, embed: nn.Module
-) -> tuple[Tensor, DenseLevel, tuple[Tensor, Tensor]]:
+def pool(x: Tensor, level: Level, select: Assignment, embed: nn.Module) -> tuple[Tensor, DenseLevel, Tensor]:
     """One pooling layer: X' = Sᵀ embed(A, X) (Eq. 5), A' = Sᵀ A S.
 
-    x: [R, N, F]. Returns X' [R, B·k, F'], its level, and the losses link and entropy, [R] each; zero where the
-    Select has none.
+    x: [R, N, F]. Returns X' [R, B·k, F'], its level, and the losses link and entropy, [2, R]; zero where the Select
+    has none.
     """
     assignment = select(x, level)
     coarse = dense.connect(assignment, level)
-    losses = x.new_zeros(len(x)), x.new_zeros(len(x))
+    losses = x.new_zeros(2, len(x))
     if select.has_loss:
         view = select.view(level)
         seen = coarse if view is level else dense.connect(assignment, view)
-        losses = dense.link_loss(assignment, seen, view), dense.entropy_loss(assignment, level)
+        losses = torch.stack([dense.link_loss(assignment, seen, view), dense.entropy_loss(assignment, level)])
     return dense.reduce(embed(x, level), assignment, level), DenseLevel(coarse), losses
 
 

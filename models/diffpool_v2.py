@@ -67,15 +67,15 @@ class DiffPoolV2(nn.Module):
     def forward(self, x: Tensor, topology: Topology) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out] and the losses `link` and `entropy`."""
         level: Level = SparseLevel(topology, x.device)
-        link, entropy = x.new_zeros(len(x)), x.new_zeros(len(x))
+        losses = x.new_zeros(2, len(x))
         x = self.encoder(x, topology)
         if self.first is not None:
             x = self.first(x, topology)
         maxima = []
         for select, embed in zip(self.selects, self.embeds, strict=True):
             x, level, added = pool(x, level, cast(Assignment, select), embed)
-            link, entropy = link + added[0], entropy + added[1]
+            losses = losses + added
             maxima.append(level.per_graph(x).amax(dim=2))
         maxima.append(level.per_graph(self.last(x, level)).amax(dim=2))
         x = torch.relu_(self.head(torch.cat(maxima, dim=-1)))
-        return self.out(x), {"link": self.link_weight * link, "entropy": self.entropy_weight * entropy}
+        return self.out(x), {"link": self.link_weight * losses[0], "entropy": self.entropy_weight * losses[1]}

@@ -20,8 +20,8 @@ class MinCutPool(nn.Module):
     """(conv → ReLU → pool) × (L−1) → conv → mean over nodes → Linear(h, h) → ReLU → Linear(h, out).
 
     Pooling layer l has ceil(ratio · nodes of the largest graph) clusters, then ratio of that again, and so on.
-    Reduce: SᵀX. Connect: SᵀAS without its diagonal, symmetrically normalised. The losses apply to a trainable
-    Select only.
+    Reduce: SᵀX. Connect: SᵀAS without its diagonal, symmetrically normalised. The losses apply to a Select
+    that learns (`has_loss`) only.
     """
 
     def __init__(

@@ -32,13 +32,17 @@ class Embedding(ReplicaLayer):
             draw.uniform(rows, f"table.{number}", math.sqrt(6 / (size + self.table.shape[2])))
             first += size
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [R, N, fields], whole numbers. Returns [R, N, features]."""
-        first = np.cumsum(self.fields) - self.fields
-        rows = x.long() + torch.from_numpy(first).to(x.device)
+    def forward(self, x: Tensor, replica: Tensor | None = None) -> Tensor:
+        """x: [R, N, fields], whole numbers. Returns [R, N, features].
+
+        replica: int64 [E], whose each row is, where x is [E, fields] instead; then returns [E, features].
+        """
         replicas, size, features = self.table.shape
-        rows = rows + size * torch.arange(replicas, device=x.device)[:, None, None]
-        return self.table.reshape(-1, features)[rows].sum(dim=2)
+        if replica is None:
+            replica = torch.arange(replicas, device=x.device)[:, None]
+        first = torch.from_numpy(np.cumsum(self.fields) - self.fields).to(x.device)
+        rows = x.long() + first + size * replica[..., None]
+        return self.table.reshape(-1, features)[rows].sum(dim=-2)
 
 
 class MoleculeConv(ReplicaLayer):
@@ -66,16 +70,9 @@ class MoleculeConv(ReplicaLayer):
         source, target = topology.edge_index_on(x.device)
         fields = torch.from_numpy(topology.edge_fields).to(x.device)
         flat = h.flatten(0, 1)
-        messages = torch.relu(flat.index_select(0, source) + self._bond(fields, target // topology.width))
+        messages = torch.relu(flat.index_select(0, source) + self.bonds(fields, target // topology.width))
         sums = torch.zeros_like(flat).index_add(0, target, messages)
         return sums.view_as(h) + torch.relu(h + self.root)
-
-    def _bond(self, fields: Tensor, replica: Tensor) -> Tensor:
-        """The embedding of each edge. fields: int64 [E, fields]. replica: int64 [E]. Returns [E, features]."""
-        size, features = self.bonds.table.shape[1:]
-        first = np.cumsum(self.bonds.fields) - self.bonds.fields
-        rows = fields + torch.from_numpy(first).to(fields.device) + size * replica[:, None]
-        return self.bonds.table.reshape(-1, features)[rows].sum(dim=1)
 
 
 def first_conv(

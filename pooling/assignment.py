@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from rethinking.models.layers import InitialDraw, Linear, ReplicaLayer, SageConv, SageStack
-from rethinking.pooling.levels import Level, complement
+from rethinking.pooling.levels import Level
 
 
 class Assignment(ReplicaLayer):
@@ -108,7 +108,7 @@ class OnComplement(Assignment):
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """See `Assignment`."""
-        return self.select(x, complement(level))
+        return self.select(x, level.complement)
 
     @property
     def taught(self) -> list[nn.Parameter]:
@@ -117,4 +117,4 @@ class OnComplement(Assignment):
 
     def view(self, level: Level) -> Level:
         """The complement graphs."""
-        return complement(level)
+        return level.complement

@@ -81,6 +81,11 @@ class SparseLevel:
         rows = rows * self._is_node.flatten()[:, None]
         return rows.view(self.topology.replicas, self.graphs, -1, x.shape[-1])
 
+    @cached_property
+    def complement(self) -> "SparseLevel":
+        """The complement graphs: an edge between any two nodes that have none."""
+        return SparseComplement(self.topology, self.device)
+
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """aᵀ b for every graph. a: [R, N, F], b: [R, N, G]. Returns [R, B, F, G]."""
         buckets = self._buckets
@@ -159,6 +164,16 @@ class DenseLevel(SetLevel):
         """The sum of each row of the adjacency. Returns [R, B·k, 1]."""
         return self.adjacency.sum(dim=-1).view(self.replicas, -1, 1)
 
+    @cached_property
+    def complement(self) -> "DenseLevel":
+        """The complement graphs.
+
+        Weighted graphs of clusters have none in the strict sense; two clusters are joined by as much as the weight
+        of their edge falls short of one, which for weights of zero and one is the complement.
+        """
+        others = 1 - torch.eye(self.nodes, device=self.device)
+        return DenseLevel((1 - self.adjacency).clamp(min=0) * others)
+
     @property
     def squared_norm(self) -> Tensor:
         """‖A‖² over all graphs of a replica. Returns [R]."""
@@ -185,6 +200,11 @@ class SparseComplement(SparseLevel):
     """
 
     @cached_property
+    def complement(self) -> SparseLevel:
+        """The graphs themselves."""
+        return SparseLevel(self.topology, self.device)
+
+    @cached_property
     def degree(self) -> Tensor:
         """The number of other nodes that a node does not point to. Returns [R, N, 1]."""
         others = self.to_nodes((self.sizes - 1).float()[..., None])
@@ -198,15 +218,3 @@ class SparseComplement(SparseLevel):
 
 Level = SparseLevel | DenseLevel
 NodeSets = Level | SetLevel
-
-
-def complement(level: Level) -> Level:
-    """The complement graphs of a level.
-
-    Weighted graphs of clusters have no complement in the strict sense; two clusters are joined by as much as the
-    weight of their edge falls short of one, which for weights of zero and one is the complement.
-    """
-    if isinstance(level, SparseLevel):
-        return SparseComplement(level.topology, level.device)
-    others = 1 - torch.eye(level.nodes, device=level.device)
-    return DenseLevel((1 - level.adjacency).clamp(min=0) * others)

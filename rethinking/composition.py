@@ -104,12 +104,12 @@ def _search_path(config_dir: str | None) -> list[str]:
 
 def possible_variants(model: str) -> list[str]:
     """The variants of `conf/pooling` that a model of `conf/model` can be combined with."""
-    return _possible_variants(OmegaConf.load(paths.CONF / "model" / f"{model}.yaml"))
+    return _possible_variants(_file("model", model))
 
 
 def _possible_variants(model: DictConfig | ListConfig) -> list[str]:
-    files = {name: OmegaConf.load(paths.CONF / "pooling" / f"{name}.yaml") for name in options("pooling")}
-    pairs = {name: OmegaConf.create({"model": model, "pooling": pooling}) for name, pooling in files.items()}
+    variants = options("pooling")
+    pairs = {name: OmegaConf.create({"model": model, "pooling": _file("pooling", name)}) for name in variants}
     return [name for name, pair in pairs.items() if model.select_kind in pair.pooling.select]
 
 

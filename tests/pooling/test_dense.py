@@ -12,7 +12,7 @@ from torch_geometric.utils import to_dense_adj, to_dense_batch
 from rethinking.models.layers import BatchNorm, DenseGraphConv, InitialDraw, SageConv, SageStack, initialise
 from rethinking.pooling import dense, levels
 from rethinking.pooling.assignment import LinearAssignment, OnComplement, SageAssignment
-from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel, complement
+from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel
 from rethinking.pooling.random_assignment import Bernoulli, Categorical, Normal, RandomAssignment, Uniform
 from rethinking.pooling.topology import Topology, expand
 
@@ -205,7 +205,7 @@ def test_batch_normalisation_sees_valid_nodes_or_as_released_zeros_too(
 def test_the_complement_of_a_level_is_the_complement_graph(topology: Topology) -> None:
     """Everything a level offers, against J − I − A made dense."""
     level = SparseLevel(topology, CPU)
-    other = complement(level)
+    other = level.complement
     x = torch.randn(3, topology.width, 4)
     for replica in range(3):
         rows, edges, batch = replica_batch(topology, replica)
@@ -220,7 +220,7 @@ def test_the_complement_of_a_level_is_the_complement_graph(topology: Topology) -
         assert torch.allclose(other.squared_norm[replica], expected.squared_norm[0])
     assert not other.neighbour_sum(x)[~level.present.expand_as(x)].any()
     binary = (torch.rand(1, 2, 5, 5) < 0.5).float() * (1 - torch.eye(5))
-    assert torch.equal(complement(complement(DenseLevel(binary))).adjacency, binary)
+    assert torch.equal(DenseLevel(binary).complement.complement.adjacency, binary)
 
 
 def test_a_select_on_the_complement_is_that_select_on_that_graph(topology: Topology) -> None:
@@ -228,9 +228,9 @@ def test_a_select_on_the_complement_is_that_select_on_that_graph(topology: Topol
     select = OnComplement(3, 4, 12, 5, select=SageAssignment)
     initialise(select, [0, 1, 2])
     x = torch.randn(3, topology.width, 4)
-    assert torch.equal(select(x, level), select.select(x, complement(level)))
+    assert torch.equal(select(x, level), select.select(x, level.complement))
     assert not torch.allclose(select(x, level), select.select(x, level))
-    assert isinstance(select.view(level), type(complement(level)))
+    assert isinstance(select.view(level), type(level.complement))
 
 
 def test_the_sage_stack_equals_its_formula(topology: Topology) -> None:
