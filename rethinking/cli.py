@@ -4,9 +4,13 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rethinking import __version__, paths
 from rethinking.errors import UserError
+
+if TYPE_CHECKING:
+    from rethinking.data.sources import Places
 
 DESCRIPTION = "Does my graph pooling really matter? Train pooling variants, and compare local with non-local pooling."
 
@@ -63,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_places(status)
 
     table = _add(commands, "table", _table, "render a table of the paper from finished runs")
-    table.add_argument("name", help="which table, as in the paper: 1, 2, 3 or S5")
+    table.add_argument("name", help="which table, as in the paper: 1, 2, 3, S1 or S5")
     table.add_argument("--format", choices=["screen", "markdown", "csv"], default="screen", help="default: screen")
     table.add_argument(
         "--fidelity",
@@ -78,11 +82,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_places(collect)
 
-    data = _add(commands, "data", _data, "what data sets there are, and whether they are what the paper used")
-    data.add_argument("action", choices=["list", "check"], help="list them, or measure them against Table S1")
-    data.add_argument("datasets", nargs="*", metavar="DATASET", help="default: all")
-    data.add_argument("--mirror", help="folder with raw files (default: the environment's RETHINKING_DATA)")
-    data.add_argument("--cache", help="folder for processed data (default: RETHINKING_CACHE, else the user's cache)")
+    text = "what data sets there are, whether they are what the paper used, and how they are split"
+    data = commands.add_parser("data", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _add_sources(_add(actions, "list", _data_list, "what is here, from where, with checksums"))
+    get = _add(actions, "get", _data_get, "download and process data sets, as far as they are not here")
+    get.add_argument(
+        "--trust", metavar="SHA256", help="open a file that can run code, whose checksum the project does not know"
+    )
+    _add_sources(get)
+    _add_sources(_add(actions, "check", _data_check, "measure data sets against Table S1"))
+    splits = _add(actions, "splits", _data_splits, "write the splits of each seed as CSV files")
+    splits.add_argument("--seeds", type=_count, default=20, metavar="N", help="of the first N seeds (default: 20)")
+    splits.add_argument("--to", type=Path, default=Path("splits"), metavar="DIR", help="folder (default: splits)")
+    _add_sources(splits)
     return parser
 
 
@@ -95,6 +108,18 @@ def _add(
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(command=command)
     return parser
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("datasets", nargs="*", metavar="DATASET", help="default: all")
+    parser.add_argument("--mirror", help="folder with raw files (default: the environment's RETHINKING_DATA)")
+    parser.add_argument("--cache", help="folder for processed data (default: RETHINKING_CACHE, else the user's cache)")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 1")
+    return int(text)
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +153,31 @@ def _collect(parsed: argparse.Namespace) -> int:
     return collect_runs(parsed.runs, parsed.results)
 
 
-def _data(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.data import data
+def _data_list(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.data import list_datasets
 
-    return data(parsed.action, parsed.datasets, parsed.mirror, parsed.cache)
+    return list_datasets(parsed.datasets, _sources(parsed))
+
+
+def _data_get(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.data import get_datasets
+
+    return get_datasets(parsed.datasets, parsed.trust, _sources(parsed))
+
+
+def _data_check(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.data import check_datasets
+
+    return check_datasets(parsed.datasets, _sources(parsed))
+
+
+def _data_splits(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.data import write_splits
+
+    return write_splits(parsed.datasets, parsed.seeds, parsed.to, _sources(parsed))
+
+
+def _sources(parsed: argparse.Namespace) -> "Places":
+    from rethinking.data.sources import Places
+
+    return Places(parsed.mirror, parsed.cache)

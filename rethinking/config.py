@@ -1,7 +1,7 @@
 """The door between Hydra and the harness: configuration in, plain typed objects out."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_type_hints
@@ -17,7 +17,7 @@ from torch import nn
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import DatasetConfig
 from rethinking.data.sources import Places
-from rethinking.data.split import Splitter
+from rethinking.data.split import Splitter, file_checksum
 from rethinking.errors import UserError
 from rethinking.models.layers import initialise
 from rethinking.models.shape import DataShape
@@ -113,7 +113,7 @@ KEYS = frozenset(
     {
         *("model", "pooling", "dataset", "trainer", "fidelity", "ledger"),
         *("seeds", "device", "replicas", "threads", "evaluation_batch_size"),
-        *("runs", "retry_failed", "save_model", "data"),
+        *("splits", "runs", "retry_failed", "save_model", "data"),
     }
 )
 
@@ -125,6 +125,9 @@ NEEDED = {
 
 # What a data set is trained for unless its file says otherwise; the ids of such runs do not name it.
 USUAL_TASK = {"_target_": "rethinking.training.task.Classification"}
+
+# What splits by a file, in place of what the data set's own file says.
+FILE_SPLIT = "rethinking.data.split.FileSplit"
 
 # What a row of the fidelity ledger can follow.
 PAPER, RELEASED_CODE = "paper", "released_code"
@@ -178,7 +181,7 @@ def settings(config: DictConfig) -> Settings:
         family=config.model.name,
         variant=config.pooling.name,
         fidelity=_fidelity(config.fidelity),
-        dataset=_typed(config, "dataset"),
+        dataset=_with_splits(_typed(config, "dataset"), config.splits),
         network=_plain(config.model.network),
         select=_plain(select),
         trainer=_typed(config, "trainer"),
@@ -217,7 +220,7 @@ def identity(cell: Cell, fingerprint: str) -> dict[str, Any]:
         "dataset": {
             "name": cell.dataset.name,
             "fingerprint": fingerprint,
-            "split": cell.dataset.split,
+            "split": {key: value for key, value in cell.dataset.split.items() if key != "file"},
             "task": None if cell.dataset.task == USUAL_TASK else cell.dataset.task,
         },
         "network": cell.network,
@@ -309,6 +312,14 @@ def _seeds(value: Any) -> list[int]:
             "different numbers from 0 on (seeds=[0,3,7])."
         )
     return seeds
+
+
+def _with_splits(dataset: DatasetConfig, folder: Any) -> DatasetConfig:
+    """The data set with the splits of a folder, if one is named, in place of its own."""
+    if folder is None:
+        return dataset
+    file = str(_folder("splits", folder) / f"{dataset.name}.csv")
+    return replace(dataset, split={"_target_": FILE_SPLIT, "file": file, "sha256": file_checksum(file)})
 
 
 def _fidelity(config: DictConfig) -> str:

@@ -2,18 +2,34 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rethinking.runs.execute import Outcome
-from rethinking.training.replica import Replica
+if TYPE_CHECKING:
+    from rethinking.runs.execute import Outcome
+    from rethinking.training.replica import Replica
 
 LOG_EVERY_SECONDS = 30.0
+Item = TypeVar("Item")
+
+
+def track(items: Sequence[Item], title: str) -> Iterator[Item]:
+    """The items one after another, with a bar on a terminal and now and then a line in a log."""
+    console = Console(stderr=True)
+    logged = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=10), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        for done, item in enumerate(progress.track(items, description=title)):
+            if not console.is_terminal and time.monotonic() - logged > LOG_EVERY_SECONDS:
+                logged = time.monotonic()
+                print(f"{title}: {done / len(items):.0%}", file=sys.stderr, flush=True)
+            yield item
 
 
 class JobProgress(AbstractContextManager["JobProgress"]):
@@ -49,7 +65,7 @@ class JobProgress(AbstractContextManager["JobProgress"]):
     ) -> None:
         self._progress.stop()
 
-    def __call__(self, group: Sequence[Replica], outcome: Outcome) -> None:
+    def __call__(self, group: "Sequence[Replica]", outcome: "Outcome") -> None:
         """Show the replicas that still train, and how many seeds are done."""
         done = len(outcome.kept) + len(outcome.trained) + len(outcome.failed) + len(outcome.elsewhere)
         epoch = len(group[0].history)
@@ -61,7 +77,7 @@ class JobProgress(AbstractContextManager["JobProgress"]):
             print(f"{self.title}: {note}", file=sys.stderr, flush=True)
 
 
-def closing_line(outcome: Outcome, seeds: int) -> str:
+def closing_line(outcome: "Outcome", seeds: int) -> str:
     """What became of a job."""
     done = len(outcome.trained) + len(outcome.kept)
     parts = [f"{len(outcome.trained)} trained", f"{len(outcome.kept)} done before"]
@@ -70,7 +86,7 @@ def closing_line(outcome: Outcome, seeds: int) -> str:
     return f"{outcome.title}: {done}/{seeds} seeds done ({', '.join(parts)})"
 
 
-def metric_of(replica: Replica) -> str:
+def metric_of(replica: "Replica") -> str:
     """The name of the validation metric in a replica's history."""
     names = [name[4:] for name in replica.history[-1] if name.startswith("val_") and name != "val_loss"]
     return names[0]

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.nn import TopKPooling
 
 from rethinking.composition import compose_job, expand_sweep
@@ -286,12 +287,32 @@ def test_communities(folder: Path) -> None:
 
 def test_a_zip_file_of_the_tu_collection_needs_no_code(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "tu").mkdir()
-    with zipfile.ZipFile(tmp_path / "tu" / "MUTAG.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "tu" / "PTC_MR.zip", "w") as archive:
         parts = {"A": "1, 2\n2, 1\n3, 4\n4, 3\n", "graph_indicator": "1\n1\n2\n2\n", "graph_labels": "1\n-1\n"}
         for part, text in parts.items():
-            archive.writestr(f"MUTAG/MUTAG_{part}.txt", text)
-    dataset = load(cell(folder, "shallow", "topk", "mutag").dataset, Places(str(tmp_path), str(tmp_path / "cache")))
+            archive.writestr(f"PTC_MR/PTC_MR_{part}.txt", text)
+    dataset = load(cell(folder, "shallow", "topk", "ptc_mr").dataset, Places(str(tmp_path), str(tmp_path / "cache")))
     assert (len(dataset), dataset.classes) == (2, 2)
+
+
+def test_a_data_set_of_pygs(folder: Path, module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a small one in the place of Peptides-struct, which would have to be downloaded."""
+
+    class Small(InMemoryDataset):
+        def __init__(self, root: str, name: str, split: str, transform: Callable[[Data], Data]) -> None:
+            super().__init__(None, transform)
+            assert (root, name) == ("data/lrgb", "Peptides-struct") and split in ("train", "val", "test")
+            edge_index = torch.tensor([[0, 1], [1, 0]])
+            self.data, self.slices = self.collate(
+                [Data(x=torch.full((2, 9), i), edge_index=edge_index, y=torch.full((1, 11), i + 0.5)) for i in range(3)]
+            )
+
+    monkeypatch.setattr(module("my.peptides"), "LRGBDataset", Small)
+    chosen = cell(folder, "shallow", "topk", "peptides")
+    dataset = load(chosen.dataset, Places(None, None))
+    assert dataset.y.tolist() == [0.5, 1.5, 2.5] * 3
+    assert dataset.x[:, 0].tolist() == [0, 0, 1, 1, 2, 2] * 3
+    assert chosen.task().metric == "mae"
 
 
 def test_runs_keep_their_names_when_files_move_into_the_project(folder: Path) -> None:

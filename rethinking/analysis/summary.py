@@ -81,7 +81,7 @@ def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tu
 
 
 def _entries(job: Settings) -> list[Entry]:
-    cell = cell_id(job.cell, job.cell.dataset.fingerprint or load(job.cell.dataset, job.places).fingerprint)
+    cell = cell_id(job.cell, load(job.cell.dataset, job.places).fingerprint)
     return [RunStore(job.runs).entry(run_id(cell, seed)) for seed in job.seeds]
 
 

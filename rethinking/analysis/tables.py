@@ -179,9 +179,11 @@ def caption(table: Table) -> str:
 
 
 def _scores(cell: Cell, results: Results, unit: Unit) -> pd.Series:
-    fingerprint = cell.dataset.fingerprint
-    assert fingerprint is not None, "the paper's data sets have their fingerprint in conf/dataset"
-    return unit.scale * results.scores(cell_id(cell, fingerprint), unit.metric)
+    """The scores of a cell on one content of its data set: the mirror's, else the one with the most seeds."""
+    known = results.fingerprints(cell.dataset.name)
+    candidates = [source.fingerprint for source in cell.dataset.sources if source.fingerprint] + known
+    found = [results.scores(cell_id(cell, fingerprint), unit.metric) for fingerprint in dict.fromkeys(candidates)]
+    return unit.scale * max(found, key=len, default=pd.Series(dtype=float))
 
 
 def _cell_text(cell: TableCell, line_break: str) -> str:

@@ -36,6 +36,13 @@ class Results:
         chosen = runs[(runs.cell_id == cell_id) & (runs.metric == metric) & (runs.split == split)]
         return chosen.set_index("seed")["value"].sort_index()
 
+    def fingerprints(self, dataset: str) -> list[str]:
+        """The contents of a data set that runs were made on, the most frequent first."""
+        if "fingerprint" not in self.provenance:
+            return []
+        runs = self.runs.loc[self.runs.dataset == dataset, "run_id"].unique()
+        return list(self.provenance[self.provenance.run_id.isin(runs)].fingerprint.dropna().value_counts().index)
+
 
 def read_results(store: RunStore, folder: Path) -> Results:
     """All finished runs of a store and of a results folder; a run in both counts once."""

@@ -1,77 +1,165 @@
-"""`rethinking data`: what data sets there are, and whether they are what the paper used."""
+"""`rethinking data`: what data sets there are, whether they are what the paper used, and how they are split."""
 
 from collections.abc import Sequence
 from math import isclose
+from pathlib import Path
 
+import pandas as pd
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from rethinking.composition import dataset_config, options
-from rethinking.data.load import DatasetConfig, cache_folder, load
+from rethinking.data.load import DatasetConfig, Source, cache_folder, choose_source, load
 from rethinking.data.sources import Places, local_copy
+from rethinking.data.split import export_splits
 from rethinking.errors import UserError
 
-
-def data(action: str, names: Sequence[str], mirror: str | None, cache: str | None) -> int:
-    """List or check data sets. Returns the exit status: 1 if one is missing or not as published."""
-    configs = [dataset_config(name) for name in names or options("dataset")]
-    places = Places(mirror, cache)
-    console = Console(highlight=False)
-    if action == "list":
-        console.print(_listing(configs, places))
-        return 0
-    table, complaints = _check(configs, places)
-    console.print(table)
-    for complaint in complaints:
-        console.print(complaint, soft_wrap=True)
-    return 1 if complaints else 0
+# The columns of Table S1, and how many digits are shown of what is measured.
+COLUMNS = {"graphs": 0, "classes": 0, "features": 0, "nodes": 2, "edges": 2}
 
 
-def _listing(configs: Sequence[DatasetConfig], places: Places) -> Table:
+def list_datasets(names: Sequence[str], places: Places) -> int:
+    """Print what is here and from where. Returns the exit status."""
     table = Table("dataset=", "title", "state")
     table.add_column("where", overflow="fold")
-    for config in configs:
-        table.add_row(config.name, config.title, *_state(config, places))
-    return table
+    table.add_column("SHA-256", no_wrap=True)
+    for config in _configs(names):
+        source = choose_source(config, places)
+        table.add_row(config.name, config.title, *_state(config, source, places), _checksum(source))
+    Console(highlight=False).print(table)
+    return 0
 
 
-def _state(config: DatasetConfig, places: Places) -> tuple[str, str]:
-    if cache_folder(config, places).is_dir():
-        return "ready", str(cache_folder(config, places))
-    if config.raw is None:
-        return "bundled", "comes with scikit-learn"
-    copy = local_copy(config.raw, places)
-    if copy is None:
-        return ("to download", config.raw.url) if config.raw.url else ("missing", f"expected as {config.raw.file}")
-    return "downloaded" if copy == places.downloads(config.raw) else "in the mirror", str(copy)
+def get_datasets(names: Sequence[str], trusted: str | None, places: Places) -> int:
+    """Download and process data sets, as far as they are not here. Returns the exit status: 1 if one cannot be had."""
+    if trusted and len(names) != 1:
+        raise UserError("--trust is a checksum of one file; name the one data set it belongs to.")
+    missing = 0
+    for config in _configs(names):
+        try:
+            dataset = load(config, places, trusted)
+        except UserError as error:
+            missing += 1
+            print(f"{config.name}: {error}".replace("get DATASET", f"get {config.name}"))
+        else:
+            print(
+                f"{config.name}: {len(dataset)} graphs, in {_state(config, choose_source(config, places), places)[1]}"
+            )
+    return 1 if missing else 0
 
 
-def _check(configs: Sequence[DatasetConfig], places: Places) -> tuple[Table, list[str]]:
-    """Measured statistics, the published ones in brackets, and a complaint for each that differs."""
-    columns = ("graphs", "classes", "features", "nodes", "edges")
-    table = Table("data set", *columns, title="Measured (published in Table S1)", title_justify="left")
+def check_datasets(names: Sequence[str], places: Places) -> int:
+    """Measure data sets beside Table S1. Returns the exit status: 1 if one is missing, or differs without a reason."""
+    console = Console(highlight=False)
+    title = "Measured (published in Table S1)"
+    table = Table("data set", *COLUMNS, title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("fingerprint", no_wrap=True)
-    complaints = []
-    for config in configs:
+    complaints: list[str] = []
+    remarks: list[str] = []
+    for config in _configs(names):
         try:
             dataset = load(config, places)
         except UserError as error:
             complaints.append(f"{config.name}: {error}")
             continue
         measured = dataset.statistics()
-        texts = []
-        for column in columns:
-            published = config.published.get(column)
-            text = f"{measured[column]:.2f}" if column in ("nodes", "edges") else f"{measured[column]:.0f}"
-            if column == "classes" and not measured[column]:
-                text = "regression"
-            if published is not None:
-                text += f" ({published:g})"
-                if not isclose(measured[column], published, abs_tol=_printed_to(published)):
-                    complaints.append(f"{config.name}: {column} is {measured[column]:g}, published is {published:g}")
-            texts.append(text)
-        table.add_row(config.title, *texts, dataset.fingerprint)
-    return table, complaints
+        table.add_row(config.title, *(_text(config, measured, column, "\n") for column in COLUMNS), dataset.fingerprint)
+        for column in differing(config, measured):
+            text = f"{config.name}: {column} is {measured[column]:g}, published is {config.published[column]:g}"
+            reason = config.differs.get(column)
+            (remarks if reason else complaints).append(f"{text}: {reason}." if reason else f"{text}.")
+        if dataset.without_edges():
+            remarks.append(f"{config.name}: {dataset.without_edges()} graphs have no edges; they are kept.")
+    console.print(table)
+    for line in remarks + complaints:
+        console.print(line, soft_wrap=True)
+    return 1 if complaints else 0
+
+
+def write_splits(names: Sequence[str], seeds: int, folder: Path, places: Places) -> int:
+    """Write the splits of the first seeds to `folder`, a file a data set. Returns the exit status."""
+    for config in _configs(names):
+        dataset = load(config, places)
+        splits = export_splits(_splitter(config), dataset, range(seeds))
+        path = folder / f"{config.name}.csv"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            splits.to_csv(path, index=False)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written ({error.strerror}); name another folder with --to.") from error
+        sizes = splits[splits.seed == splits.seed.min()] if "seed" in splits else splits
+        counts = ", ".join(f"{count} {part}" for part, count in sizes.part.value_counts(sort=False).items())
+        print(f"{path}: {f'{seeds} seeds' if 'seed' in splits else 'one split for all seeds'}, {counts}")
+    print(f"To train on them, or on your own in this form: rethinking run … splits={folder}")
+    return 0
+
+
+def statistics(names: Sequence[str], places: Places) -> tuple[pd.DataFrame, list[str]]:
+    """Table S1: a row a data set, measured and published. Also returns what to say about it."""
+    rows, notes = [], []
+    for config in _configs(names):
+        if not config.published:
+            continue
+        try:
+            measured = load(config, places).statistics()
+        except UserError as error:
+            notes.append(f"{config.title} is missing: {error}")
+            continue
+        row: dict[str, object] = {"data set": config.title}
+        for column in COLUMNS:
+            row[column] = _text(config, measured, column)
+        rows.append(row)
+        for column in differing(config, measured):
+            notes.append(f"{config.title}, {column}: {config.differs.get(column, 'differs from the published value')}.")
+    return pd.DataFrame(rows, columns=["data set", *COLUMNS]), notes
+
+
+def differing(config: DatasetConfig, measured: dict[str, float]) -> list[str]:
+    """The columns of Table S1 in which a data set is not as published."""
+    published = {column: value for column, value in config.published.items() if value is not None}
+    return [
+        column
+        for column, value in published.items()
+        if not isclose(measured[column], value, abs_tol=_printed_to(value))
+    ]
+
+
+def _configs(names: Sequence[str]) -> list[DatasetConfig]:
+    return [dataset_config(name) for name in names or options("dataset")]
+
+
+def _splitter(config: DatasetConfig):
+    from hydra.utils import instantiate
+
+    return instantiate(config.split)
+
+
+def _checksum(source: Source) -> str:
+    """How a checksum begins; in full it stands in `conf/dataset`."""
+    if source.raw is None:
+        return ""
+    return f"of {len(source.raw.parts)} files" if source.raw.parts else (source.raw.sha256 or "")[:12]
+
+
+def _state(config: DatasetConfig, source: Source, places: Places) -> tuple[str, str]:
+    if cache_folder(config.name, source, places).is_dir():
+        return "ready", str(cache_folder(config.name, source, places))
+    if source.raw is None:
+        return "bundled", "comes with scikit-learn"
+    copy = local_copy(source.raw, places)
+    if copy is None:
+        return ("to download", source.raw.url) if source.raw.url else ("missing", f"expected as {source.raw.file}")
+    return "downloaded" if copy == places.downloads(source.raw) else "in the mirror", str(copy)
+
+
+def _text(config: DatasetConfig, measured: dict[str, float], column: str, line_break: str = " ") -> str:
+    """A measured value with the published one in brackets."""
+    if column == "classes" and not measured[column]:
+        return "regression"
+    text = f"{measured[column]:.{COLUMNS[column]}f}"
+    published = config.published.get(column)
+    return text if published is None else f"{text}{line_break}({published:g})"
 
 
 def _printed_to(published: float) -> float:

@@ -66,7 +66,9 @@ def _check(parsed: argparse.Namespace) -> list[Settings]:
         RunStore(job.runs).check_writable()
     for job in {job.cell.dataset.name: job for job in jobs}.values():
         dataset = load(job.cell.dataset, job.places)
-        job.cell.splitter()(dataset, job.seeds[0])
+        splitter = job.cell.splitter()
+        for seed in job.seeds:
+            splitter(dataset, seed)
     return jobs
 
 

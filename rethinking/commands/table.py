@@ -8,11 +8,18 @@ from rich.console import Console
 
 from rethinking.analysis.tables import Table, caption, long_frame, make_table, markdown, table_texts
 from rethinking.analysis.tidy import read_results
+from rethinking.commands.data import statistics
+from rethinking.data.sources import Places
 from rethinking.runs.store import RunStore
+
+STATISTICS = "S1"
+STATISTICS_TITLE = "Table S1: statistics of the data sets"
 
 
 def table(name: str, form: str, fidelity: str, runs: Path, results: Path) -> int:
     """Print table `name` in one of the forms screen, markdown, csv. Returns the exit status."""
+    if name == STATISTICS:
+        return _print_statistics(form)
     everything = read_results(RunStore(runs), results)
     made = make_table(name, everything, fidelity)
     sources = "; ".join(everything.sources) or f"no runs found in {runs}/ or {results}/"
@@ -26,6 +33,23 @@ def table(name: str, form: str, fidelity: str, runs: Path, results: Path) -> int
             console.print(part)
         console.print(caption(made))
         console.print(f"From {sources}.")
+    return 0
+
+
+def _print_statistics(form: str) -> int:
+    """Table S1, of the data sets themselves."""
+    frame, notes = statistics([], Places(None, None))
+    if form == "csv":
+        print(frame.to_csv(index=False), end="")
+        return 0
+    if form == "markdown":
+        print(f"### {STATISTICS_TITLE}\n\n{frame.to_markdown(index=False)}\n")
+    else:
+        shown = rich.table.Table(*frame.columns, title=STATISTICS_TITLE, title_style="bold", title_justify="left")
+        for row in frame.itertuples(index=False):
+            shown.add_row(*row)
+        Console(highlight=False).print(shown)
+    print("Measured, in brackets the published value. Undirected edges count once, directed ones each.", *notes)
     return 0
 
 

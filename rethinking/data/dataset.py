@@ -83,6 +83,10 @@ class GraphDataset:
             "edges": edges / len(self),
         }
 
+    def without_edges(self) -> int:
+        """How many graphs have no edges."""
+        return int(np.count_nonzero(self.in_ptr[self.node_ptr[1:]] == self.in_ptr[self.node_ptr[:-1]]))
+
 
 def build_dataset(
     name: str,
@@ -95,10 +99,11 @@ def build_dataset(
 ) -> GraphDataset:
     """Flat arrays from an edge list. Self-loops and repeated edges are dropped, as PyG does for TU data.
 
-    graph_of_node: int64 [nodes], ascending. edge_index: int64 [2, edges], (source, target).
+    graph_of_node: int64 [nodes], ascending. edge_index: whole numbers [2, edges], (source, target).
     x: float32 [nodes, F]. y: [G], whole numbers for classes.
     edge_fields: int64 [edges, fields]; of repeated edges the first counts.
-    Raises UserError when an edge leaves its graph, a graph has no nodes or a feature is not a number.
+    Raises UserError when an edge leaves its graph, a graph has no nodes, a class is negative or a feature is not a
+    number. Graphs without edges are fine.
     """
     nodes = len(graph_of_node)
     if nodes == 0 or len(x) != nodes:
@@ -106,23 +111,42 @@ def build_dataset(
     if np.any(np.diff(graph_of_node) < 0):
         raise UserError(f"{name}: the nodes of a graph do not lie together; expected an ascending indicator.")
     sizes = np.bincount(graph_of_node, minlength=len(y))
-    if len(sizes) != len(y) or sizes.min() == 0:
+    if len(sizes) > len(y):
+        raise UserError(f"{name}: the nodes are of {len(sizes)} graphs but there are {len(y)} graph labels.")
+    if sizes.min() == 0:
+        empty = np.flatnonzero(sizes == 0)
         raise UserError(
-            f"{name}: {np.count_nonzero(sizes)} graphs have nodes but there are {len(y)} graph labels; "
-            "expected at least one node in each graph."
+            f"{name}: graph {empty[0] + 1} has no nodes ({len(empty)} of {len(y)} graphs); leave such graphs out."
         )
     if edge_index.size and (edge_index.min() < 0 or edge_index.max() >= nodes):
-        raise UserError(f"{name}: an edge names node {edge_index.max() + 1} of {nodes}.")
+        wrong = edge_index.max() if edge_index.max() >= nodes else edge_index.min()
+        raise UserError(f"{name}: an edge names node {wrong + 1} of {nodes}.")
     if np.any(graph_of_node[edge_index[0]] != graph_of_node[edge_index[1]]):
         raise UserError(f"{name}: an edge joins nodes of different graphs.")
     for values, what in ((x, "node features"), (y, "targets")):
         if not np.isfinite(values).all():
-            raise UserError(f"{name}: some {what} are not finite numbers.")
+            raise UserError(f"{name}: some {what} are not finite numbers; correct or leave out those graphs.")
+    if np.issubdtype(y.dtype, np.integer) and y.min() < 0:
+        raise UserError(f"{name}: a graph has the class {y.min()}; expected 0, 1, … up to the number of classes.")
     _check_fields(name, x, edge_index, edge_fields, fields)
-    no_loop = np.flatnonzero(edge_index[0] != edge_index[1])
-    source, target = edge_index[:, no_loop]
-    edge, first = np.unique(target * nodes + source, return_index=True)
-    transposed = np.unique((edge % nodes) * nodes + edge // nodes)
+    proper = edge_index[0] != edge_index[1]
+    if not proper.all():
+        edge_index = edge_index[:, proper]
+        edge_fields = None if edge_fields is None else edge_fields[proper]
+    # One number an edge, row · nodes + column, to be sorted; in place, as large data sets have many.
+    edge = edge_index[1].astype(np.int64)
+    edge *= nodes
+    edge += edge_index[0]
+    if edge_fields is None:
+        edge.sort()
+        repeated = edge[1:] == edge[:-1]
+        if repeated.any():
+            edge = np.delete(edge, np.flatnonzero(repeated))
+    else:
+        edge, first = np.unique(edge, return_index=True)
+        edge_fields = np.ascontiguousarray(edge_fields[first], dtype=np.int64)
+    transposed = (edge % nodes) * nodes + edge // nodes
+    transposed.sort()
     in_ptr, in_rows = _compress(edge, nodes)
     out_ptr, out_rows = in_ptr, in_rows
     if not np.array_equal(edge, transposed):
@@ -136,7 +160,7 @@ def build_dataset(
         out_rows=out_rows,
         x=np.ascontiguousarray(x, dtype=np.float32),
         y=y.astype(np.int64 if np.issubdtype(y.dtype, np.integer) else np.float32),
-        edge_fields=None if edge_fields is None else np.ascontiguousarray(edge_fields[no_loop[first]], dtype=np.int64),
+        edge_fields=edge_fields,
         fields=fields,
     )
 

@@ -4,12 +4,10 @@ Made in the manner of SMNIST (Dwivedi et al. 2020), with a pixel in place of a s
 the whole pipeline can be tried without a download.
 """
 
-from itertools import pairwise
-
 import numpy as np
 
 from rethinking.data.dataset import GraphDataset, build_dataset
-from rethinking.data.neighbours import nearest_by_similarity
+from rethinking.data.neighbours import neighbour_edges
 
 FULL_INK = 16  # The intensity of a black pixel in scikit-learn's copy.
 
@@ -26,7 +24,7 @@ def read_digits(path: None, name: str, neighbours: int) -> GraphDataset:
     graph_of_node, row, column = np.nonzero(digits.images)
     intensity = digits.images[graph_of_node, row, column] / FULL_INK
     centre = np.stack([row, column], axis=1) / digits.images.shape[1]
-    starts = np.searchsorted(graph_of_node, np.arange(len(digits.images) + 1))
-    edges = [first + nearest_by_similarity(centre[first:last], neighbours) for first, last in pairwise(starts)]
+    sizes = np.bincount(graph_of_node)
+    edge_index = neighbour_edges(sizes, centre, neighbours, name)
     x = np.column_stack([intensity, centre]).astype(np.float32)
-    return build_dataset(name, graph_of_node, np.concatenate(edges, axis=1), x, digits.target)
+    return build_dataset(name, graph_of_node, edge_index, x, digits.target)

@@ -1,11 +1,12 @@
 """Loads a data set by its configuration: from the processed cache, else from its raw file."""
 
+import dataclasses
 import hashlib
 import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,72 +25,142 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
+class Source:
+    """A raw file and how it is read.
+
+    raw: the file; null if none is needed. read: the function (path, name) → GraphDataset, as a Hydra target with its
+    arguments. fingerprint: the expected content; null accepts any.
+    """
+
+    read: dict[str, Any]
+    raw: RawFile | None = None
+    fingerprint: str | None = None
+
+
+@dataclass
 class DatasetConfig:
     """One file of `conf/dataset`.
 
-    read: the function (path, name) → GraphDataset, as a Hydra target with its arguments.
-    raw: the file it reads; null if it needs none. fingerprint: the expected content; null accepts any.
-    split, task: Hydra targets. published: the row of Table S1; empty if the paper has none.
+    read, raw, fingerprint: see `Source`. upstream: another source, for those who do not have the raw file.
+    split, task: Hydra targets.
+    published: its row of Table S1; empty if the paper has none. differs: by column, why it cannot be as published.
     """
 
     name: str
     title: str
-    raw: RawFile | None
     read: dict[str, Any]
-    fingerprint: str | None
     split: dict[str, Any]
     task: dict[str, Any]
-    published: dict[str, float | None]
+    raw: RawFile | None = None
+    fingerprint: str | None = None
+    upstream: Source | None = None
+    published: dict[str, float | None] = dataclasses.field(default_factory=dict)
+    differs: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def sources(self) -> list[Source]:
+        """Where the data set may come from, the best first."""
+        return [Source(self.read, self.raw, self.fingerprint), *([self.upstream] if self.upstream else [])]
 
 
-def load(config: DatasetConfig, places: Places) -> GraphDataset:
+def load(config: DatasetConfig, places: Places, trusted: str | None = None) -> GraphDataset:
     """The data set, processed once and then read from the cache.
 
-    Raises UserError when its raw file is missing or damaged, or its content is not the expected one.
+    trusted: see `find_raw_file`. Raises UserError when its raw file is missing or damaged, or its content is not the
+    expected one.
     """
-    folder = cache_folder(config, places)
+    source = choose_source(config, places)
+    folder = cache_folder(config.name, source, places)
     # A reader of one's own may change without notice, so what it reads is not kept.
-    keeps = config.read["_target_"].startswith("rethinking.")
+    keeps = _is_kept(source)
     dataset = _read_cache(config.name, folder) if keeps else None
     if dataset is None:
-        path = find_raw_file(config.raw, places) if config.raw else None
-        read: Callable[..., GraphDataset] = instantiate(config.read, _partial_=True)
-        dataset = read(path, config.name)
+        path = find_raw_file(source.raw, places, trusted) if source.raw else None
+        dataset = _read(config.name, source, path)
         if keeps:
+            # Of a file that has just been downloaded the folder is known only now.
+            folder = cache_folder(config.name, source, places)
             _write_cache(dataset, folder)
-    if config.fingerprint and dataset.fingerprint != config.fingerprint:
+    if source.fingerprint and dataset.fingerprint != source.fingerprint:
         raise UserError(
             f"{config.name}: the content of the data set has fingerprint {dataset.fingerprint}, expected "
-            f"{config.fingerprint}: its source is another version. Replace it and delete {folder}, or set "
+            f"{source.fingerprint}: its source is another version. Replace it and delete {folder}, or set "
             f"dataset.fingerprint={dataset.fingerprint} to use it as it is."
         )
     return dataset
 
 
-def cache_folder(config: DatasetConfig, places: Places) -> Path:
+def choose_source(config: DatasetConfig, places: Places) -> Source:
+    """The first source that is here already, else the first that can be downloaded, else the first."""
+    for source in config.sources:
+        here = source.raw is None or local_copy(source.raw, places) is not None
+        if here or (_is_kept(source) and cache_folder(config.name, source, places).is_dir()):
+            return source
+    return next((source for source in config.sources if source.raw and source.raw.url), config.sources[0])
+
+
+def cache_folder(name: str, source: Source, places: Places) -> Path:
     """Where the processed data set lies; another folder for every change of the reading rules or the raw file."""
-    rules: dict[str, Any] = {"version": CACHE_VERSION, "read": config.read, "sha256": config.raw and config.raw.sha256}
-    if config.raw and config.raw.parts:
-        rules["parts"] = config.raw.parts
-    elif config.raw and config.raw.sha256 is None:
+    raw = source.raw
+    rules: dict[str, Any] = {"version": CACHE_VERSION, "read": source.read, "sha256": raw and raw.sha256}
+    if raw and raw.parts:
+        rules["parts"] = raw.parts
+    elif raw and raw.sha256 is None:
         # Nothing says which file is meant, so the one that is there now.
-        copy = local_copy(config.raw, places)
-        rules["file"] = [copy.stat().st_size, copy.stat().st_mtime_ns] if copy else None
+        rules["file"] = _state_of(local_copy(raw, places))
     key = hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:12]
-    return places.cache_folder / "processed" / f"{config.name}-{key}"
+    return places.cache_folder / "processed" / f"{name}-{key}"
+
+
+def _state_of(path: Path | None) -> list[Any] | None:
+    """What changes when a file, or one in a folder, does."""
+    if path is None:
+        return None
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [number for file in files for number in (file.stat().st_size, file.stat().st_mtime_ns)]
+
+
+def _is_kept(source: Source) -> bool:
+    """Whether all that reads it is the project's own."""
+
+    def targets(value: Any) -> Iterator[str]:
+        parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, part in parts:
+            if key == "_target_":
+                yield part
+            yield from targets(part)
+
+    return all(target.startswith("rethinking.") for target in targets(source.read))
+
+
+def _read(name: str, source: Source, path: Path | None) -> GraphDataset:
+    """Readers and data sets of one's own may fail in any way, so any failure is told in one sentence."""
+    try:
+        read: Callable[..., GraphDataset] = instantiate(source.read, _partial_=True)
+        return read(path, name)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        cause = error.__cause__ or error
+        text = " ".join(str(cause).split())
+        raise UserError(
+            f"{name} cannot be read by {source.read['_target_']}: {type(cause).__name__}: {text}"
+        ) from error
 
 
 def _read_cache(name: str, folder: Path) -> GraphDataset | None:
     """The cached data set, memory-mapped, so that several processes share it; None if there is no whole one."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        arrays = {field: np.asarray(np.load(folder / f"{field}.npy", mmap_mode="c")) for field in manifest["fields"]}
+        arrays = {part: np.asarray(np.load(folder / f"{part}.npy", mmap_mode="c")) for part in manifest["fields"]}
         if not manifest["directed"]:
             arrays |= {"out_ptr": arrays["in_ptr"], "out_rows": arrays["in_rows"]}
         sizes = manifest.get("categorical")
         categorical = Fields(*map(tuple, sizes)) if sizes else None
         dataset = GraphDataset(name=name, **arrays, fields=categorical)
-        return dataset if dataset.fingerprint == manifest["fingerprint"] else None
+        # Known since it was written; to measure it again would read all of a large data set.
+        vars(dataset)["fingerprint"] = manifest["fingerprint"]
+        return dataset
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
 

@@ -1,12 +1,11 @@
 """MOLHIV: molecules in the form of the Open Graph Benchmark (Hu et al. 2020), from its raw files."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rethinking.data.archive import DAMAGE, open_zip, zip_member
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.errors import UserError
 from rethinking.models.shape import Fields
@@ -54,19 +53,15 @@ def read_ogb_molecules(
 
 def _table(path: Path, member: str) -> np.ndarray:
     """A table of whole numbers from a folder, or from a zip file whatever folder its members are in."""
-    try:
-        if path.is_dir():
+    if path.is_dir():
+        try:
             return _numbers(path / member)
-        with zipfile.ZipFile(path) as archive:
-            inside = [entry for entry in archive.namelist() if entry.endswith(f"/{member}")]
-            if not inside:
-                raise UserError(f"{path} has no {member}; replace it by a whole copy.")
-            with archive.open(inside[0]) as file:
-                return _numbers(file)
-    except FileNotFoundError:
-        raise UserError(f"{path} has no {member}; replace it by a whole copy.") from None
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as error:
-        raise UserError(f"{member} in {path} is damaged ({error}); replace it by a whole copy.") from error
+        except FileNotFoundError:
+            raise UserError(f"{path} has no {member}; replace it by a whole copy.") from None
+        except DAMAGE as error:
+            raise UserError(f"{member} in {path} is damaged ({error}); replace it by a whole copy.") from error
+    with open_zip(path) as archive, archive.open(zip_member(archive, path, member)) as file:
+        return _numbers(file)
 
 
 def _numbers(file: object) -> np.ndarray:

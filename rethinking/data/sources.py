@@ -2,13 +2,15 @@
 
 import hashlib
 import tempfile
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
+from typing import IO
 from urllib.error import URLError
 
 from rethinking import paths
+from rethinking.data.archive import open_zip, zip_member
 from rethinking.errors import UserError
 
 
@@ -16,15 +18,20 @@ from rethinking.errors import UserError
 class RawFile:
     """The raw file of a data set.
 
-    file: its place below the mirror folder. sha256: the checksum of that copy; null accepts any.
-    url: where upstream keeps it (that copy may be packed differently; its content is checked after reading); null if
-    it cannot be downloaded. parts: given if `file` is a folder; the checksums of the files in it that are read.
+    file: its place below the mirror folder; a file or a folder. sha256: the checksum of that copy; null accepts any.
+    url: where it can be downloaded; null if it cannot. That copy may be packed differently from the mirror's, so its
+    content is checked instead, after reading.
+    parts: the checksums of the files that are read in a folder or zip file, wherever it came from.
+    beside: other files that belong to it, by name: where to download each.
+    pickled: whether reading it can run code that lies in it; it is then opened only if its checksum matches.
     """
 
     file: str
-    sha256: str | None
-    url: str | None
+    sha256: str | None = None
+    url: str | None = None
     parts: dict[str, str] | None = None
+    beside: dict[str, str] = field(default_factory=dict)
+    pickled: bool = False
 
 
 @dataclass
@@ -52,17 +59,22 @@ class Places:
         return self.cache_folder / "raw" / raw.file
 
 
-def find_raw_file(raw: RawFile, places: Places) -> Path:
-    """The path of the raw file, downloaded if it is nowhere yet.
+def find_raw_file(raw: RawFile, places: Places, trusted: str | None = None) -> Path:
+    """The path of the raw file, downloaded if it is nowhere yet, with its checksums verified.
 
-    Raises UserError when it cannot be had, or when the mirror's copy has another checksum.
+    trusted: a checksum that the user vouches for, for pickled files whose checksum the configuration does not know.
+    Raises UserError when it cannot be had, or is another file than the one expected.
     """
-    copy = local_copy(raw, places)
-    if copy is None:
-        return _download(raw, places)
-    if copy != places.downloads(raw):
-        _check(copy, raw)
-    return copy
+    path = local_copy(raw, places)
+    if path is None:
+        path = _download(raw, places)
+    if raw.parts:
+        _check_parts(path, raw.parts)
+    elif raw.pickled:
+        _check_file(path, raw.sha256 or trusted, raw, needed=True)
+    elif path != places.downloads(raw):
+        _check_file(path, raw.sha256, raw)
+    return path
 
 
 def local_copy(raw: RawFile, places: Places) -> Path | None:
@@ -70,32 +82,57 @@ def local_copy(raw: RawFile, places: Places) -> Path | None:
     mirror = places.mirror_folder
     try:
         for path in (mirror / raw.file if mirror else None, places.downloads(raw)):
-            if path is not None and (path.is_dir() if raw.parts else path.is_file()):
+            if path is not None and path.exists():
                 return path
         return None
     except OSError as error:
         raise UserError(f"{raw.file} cannot be looked for: {error}. Make the folder readable.") from error
 
 
-def _check(path: Path, raw: RawFile) -> None:
-    if raw.parts:
-        for part, sha256 in raw.parts.items():
-            _check_file(path / part, sha256, raw.url)
-    else:
-        _check_file(path, raw.sha256, raw.url)
+def _check_parts(path: Path, parts: Mapping[str, str]) -> None:
+    """Raises UserError if a file of a folder or zip file is missing or not the one expected."""
+    if path.is_dir():
+        for part, sha256 in parts.items():
+            _compare(_measure(path / part), sha256, f"{path / part}", "Replace it.")
+        return
+    with open_zip(path) as archive:
+        for part, sha256 in parts.items():
+            with archive.open(zip_member(archive, path, part)) as file:
+                _compare(_digest(file), sha256, f"{part} in {path}", "Delete that file to download it again.")
 
 
-def _check_file(path: Path, sha256: str | None, url: str | None) -> None:
+def _check_file(path: Path, sha256: str | None, raw: RawFile, needed: bool = False) -> None:
+    measured = _measure(path)
+    if sha256 is None and needed:
+        raise UserError(
+            f"{path} holds pickled objects, which can run code when they are opened, and its checksum is not known "
+            f"to this project. If you trust where it came from: `rethinking data get DATASET --trust {measured}`."
+        )
+    remedy = f"Replace it, or delete it to download {raw.url} instead." if raw.url else "Replace it."
+    if sha256 is not None:
+        _compare(measured, sha256, str(path), remedy)
+
+
+def _compare(measured: str, expected: str, what: str, remedy: str) -> None:
+    if measured != expected:
+        raise UserError(
+            f"{what} is damaged or another version: its SHA-256 is {measured}, expected {expected}. {remedy}"
+        )
+
+
+def _measure(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            measured = hashlib.file_digest(file, "sha256").hexdigest()
+            return _digest(file)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); make it readable.") from error
-    if sha256 is not None and measured != sha256:
-        raise UserError(
-            f"{path} is damaged or another version: its SHA-256 is {measured}, expected {sha256}. "
-            + (f"Replace it, or delete it to download {url} instead." if url else "Replace it.")
-        )
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _download(raw: RawFile, places: Places) -> Path:
@@ -109,12 +146,17 @@ def _download(raw: RawFile, places: Places) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as folder:
-            part = Path(download_url(raw.url, folder, log=False, filename=target.name))
-            if target.suffix == ".zip" and not zipfile.is_zipfile(part):
-                raise OSError("what came is not a whole zip file")
-            part.replace(target)
+            # The main file last: once it is there, all is there.
+            for name, url in (*raw.beside.items(), (target.name, raw.url)):
+                part = Path(download_url(url, folder, log=False, filename=name))
+                if part.suffix == ".zip":
+                    with open_zip(part):
+                        pass
+                part.replace(target.with_name(name))
     except (URLError, HTTPException, OSError) as error:
         raise UserError(
             f"{raw.url} could not be downloaded ({error}). Download it by hand and put it at {where}."
         ) from error
+    except UserError as error:
+        raise UserError(f"What {raw.url} sent is not whole ({error}) Try again, or put it at {where}.") from error
     return target

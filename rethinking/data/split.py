@@ -1,10 +1,14 @@
 """Which graphs train, validate and test: one split per seed, or the data set's own."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from rethinking.data.dataset import GraphDataset
 from rethinking.errors import UserError
@@ -21,7 +25,7 @@ class Split:
 
 
 class Splitter(Protocol):
-    """Splits a data set for a seed; parts have the same sizes for every seed."""
+    """Splits a data set for a seed. Seeds whose parts have equal sizes train together."""
 
     @property
     def test_to_train(self) -> float:
@@ -122,3 +126,92 @@ class LeakingSplit:
             )
         val = stream(seed, "split").permutation(self.development)[:size]
         return Split(np.arange(size, self.development), np.sort(val), np.arange(self.development, len(dataset)))
+
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class FileSplit:
+    """Splits from a CSV file with the columns `seed`, `part` (train, val or test) and `graph` (numbered from 0).
+
+    A file without the column `seed` has one split for all seeds. A graph that is in no part is left out.
+    sha256: the checksum of the file that is meant; null accepts any.
+    """
+
+    file: str
+    sha256: str | None = None
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        """Raises UserError if the file is missing or cannot be understood."""
+        if self.sha256 and file_checksum(self.file) != self.sha256:
+            raise UserError(f"{self.file} has changed since the command started; run the command again.")
+        try:
+            rows = pd.read_csv(self.file)
+        except (OSError, ValueError) as error:
+            raise UserError(f"The splits in {self.file} cannot be read: {error}") from error
+        whole = {"part", "graph"} <= set(rows) and all(
+            pd.api.types.is_integer_dtype(rows[key]) for key in ("graph", "seed") if key in rows
+        )
+        if not whole or not rows["part"].isin(PARTS).all():
+            raise UserError(
+                f"{self.file} holds no splits; expected the columns seed, part (train, val or test) and graph (a whole "
+                "number), as `rethinking data splits` writes them."
+            )
+        return rows
+
+    @property
+    def test_to_train(self) -> float:
+        """n_test / n_train of the first seed if seeds test on different graphs, else 0."""
+        if "seed" not in self._rows:
+            return 0.0
+        tests = [tuple(sorted(graphs)) for _, graphs in self._rows[self._rows.part == "test"].groupby("seed").graph]
+        if len(set(tests)) < 2:
+            return 0.0
+        return len(tests[0]) / len(self._rows[(self._rows.part == "train") & (self._rows.seed == self._rows.seed[0])])
+
+    def __call__(self, dataset: GraphDataset, seed: int) -> Split:
+        """Raises UserError if the file lacks the seed, or what it says is no split of the data set."""
+        rows = self._rows
+        if "seed" in rows:
+            rows = rows[rows.seed == seed]
+            if rows.empty:
+                raise UserError(f"{self.file} has no split for seed {seed}; it has {_in_short(self._rows.seed)}.")
+        if rows.graph.duplicated().any() or not rows.graph.between(0, len(dataset) - 1).all():
+            raise UserError(
+                f"{self.file}: a split of {dataset.name} names a graph twice, or one that is not among its "
+                f"{len(dataset)} graphs (0 to {len(dataset) - 1})."
+            )
+        parts = [np.sort(rows.graph[rows.part == part].to_numpy(np.int64)) for part in PARTS]
+        if min(map(len, parts)) == 0:
+            raise UserError(f"{self.file}: a split of {dataset.name} has an empty part; expected train, val and test.")
+        return Split(*parts)
+
+
+def file_checksum(file: str) -> str:
+    """The SHA-256 of a file of splits. Raises UserError if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"The splits in {file} cannot be read ({error.strerror}); `rethinking data splits` writes such files."
+        ) from error
+
+
+def export_splits(splitter: Splitter, dataset: GraphDataset, seeds: Iterable[int]) -> pd.DataFrame:
+    """The splits of some seeds in the form that `FileSplit` reads; without seeds if they are all the same."""
+    frames = {}
+    for seed in seeds:
+        split = splitter(dataset, seed)
+        parts = {part: getattr(split, part) for part in PARTS}
+        frames[seed] = pd.concat([pd.DataFrame({"part": part, "graph": graphs}) for part, graphs in parts.items()])
+    first = next(iter(frames.values()))
+    if all(frame.equals(first) for frame in frames.values()):
+        return first
+    return pd.concat(frames, names=["seed", None]).reset_index(level="seed").reset_index(drop=True)
+
+
+def _in_short(seeds: pd.Series) -> str:
+    known = sorted(set(seeds))
+    return ", ".join(map(str, known)) if len(known) <= 5 else f"{len(known)} seeds from {known[0]} to {known[-1]}"

@@ -14,6 +14,7 @@ import torch
 from rethinking.config import Cell, Settings, choose_device
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
+from rethinking.data.split import Split
 from rethinking.errors import UserError
 from rethinking.runs import provenance
 from rethinking.runs.identity import SCHEMA, cell_id, run_id
@@ -143,19 +144,24 @@ def _train(
     cell = settings.cell
     task, splitter = cell.task(), cell.splitter()
     started = time.perf_counter()
-    replicas = train_group(
-        build=cell.build(dataset, task),
-        dataset=dataset,
-        splits=[splitter(dataset, seed) for seed in seeds],
-        seeds=seeds,
-        task=task,
-        config=cell.trainer,
-        evaluation_batch_size=settings.evaluation_batch_size,
-        device=device,
-        on_epoch=lambda group: on_epoch(group, outcome),
-        save_weights=settings.save_model,
+    splits = {seed: splitter(dataset, seed) for seed in seeds}
+    replicas = (
+        (replica, len(together))
+        for together in _of_equal_sizes(splits)
+        for replica in train_group(
+            build=cell.build(dataset, task),
+            dataset=dataset,
+            splits=[splits[seed] for seed in together],
+            seeds=together,
+            task=task,
+            config=cell.trainer,
+            evaluation_batch_size=settings.evaluation_batch_size,
+            device=device,
+            on_epoch=lambda group: on_epoch(group, outcome),
+            save_weights=settings.save_model,
+        )
     )
-    for replica in replicas:
+    for replica, beside in replicas:
         if replica.error:
             _fail(cell, store, outcome, claims, replica.seed, replica.error)
             continue
@@ -169,7 +175,7 @@ def _train(
             "fingerprint": dataset.fingerprint,
             "seconds": round(replica.seconds, 3),
             "elapsed_seconds": round(time.perf_counter() - started, 3),
-            "replicas": len(seeds),
+            "replicas": beside,
             "threads": settings.threads,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             **provenance.hardware(device),
@@ -179,6 +185,14 @@ def _train(
         store.write_result(record["run_id"], config, record, pd.DataFrame(replica.history), replica.weights)
         outcome.trained.append(replica.seed)
         claims.release(replica.seed)
+
+
+def _of_equal_sizes(splits: dict[int, Split]) -> list[list[int]]:
+    """The seeds whose splits have equal sizes, group by group: replicas take the same steps."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for seed, split in splits.items():
+        groups.setdefault((len(split.train), len(split.val), len(split.test)), []).append(seed)
+    return list(groups.values())
 
 
 def _fail(cell: Cell, store: RunStore, outcome: Outcome, claims: _Claims, seed: int, reason: str) -> None:

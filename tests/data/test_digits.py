@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from rethinking.composition import dataset_config
 from rethinking.data.dataset import GraphDataset
-from rethinking.data.neighbours import nearest_by_similarity
+from rethinking.data.neighbours import neighbour_edges
 
 
 def test_nodes_are_the_pixels_with_ink(digits: GraphDataset) -> None:
@@ -28,12 +28,7 @@ def test_edges_follow_the_rule_written_out() -> None:
     m = [[math.exp(-((d[i][j] / sigma[i]) ** 2)) for j in range(n)] for i in range(n)]
     w = [[(m[i][j] + m[j][i]) / 2 for j in range(n)] for i in range(n)]
     expected = {(i, j) for i in range(n) for j in sorted((j for j in range(n) if j != i), key=lambda j: -w[i][j])[:k]}
-    assert set(map(tuple, nearest_by_similarity(centre, k).T.tolist())) == expected
-
-
-def test_small_graphs_have_fewer_neighbours() -> None:
-    edges = nearest_by_similarity(np.random.default_rng(0).random((3, 2)), 8)
-    assert sorted(map(tuple, edges.T.tolist())) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    assert set(map(tuple, neighbour_edges(np.array([n]), centre, k, "points").T.tolist())) == expected
 
 
 def test_the_graphs_are_directed_with_eight_edges_a_node(digits: GraphDataset) -> None:

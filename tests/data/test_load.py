@@ -1,17 +1,20 @@
 """A data set is read once and then comes from the cache; content and checksums are held to the configuration."""
 
+import pickle
+import re
 import shutil
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rethinking.composition import dataset_config
-from rethinking.data import load as loading
 from rethinking.data import sources
-from rethinking.data.load import cache_folder, load
+from rethinking.data.load import DatasetConfig, cache_folder, load
 from rethinking.data.sources import Places
 from rethinking.errors import UserError
 
@@ -35,7 +38,7 @@ def test_the_cache_gives_back_the_same(tmp_path: Path, mirror: Path, name: str) 
 def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     config = dataset_config("digits")
     expected = load(config, places(tmp_path)).fingerprint
-    folder = cache_folder(config, places(tmp_path))
+    folder = cache_folder(config.name, config.sources[0], places(tmp_path))
     (folder / "x.npy").write_bytes(b"")
     assert load(config, places(tmp_path)).fingerprint == expected
     for lost in ("y.npy", "out_rows.npy", "manifest.json"):
@@ -51,7 +54,7 @@ def test_a_download_cut_short_is_not_kept(tmp_path: Path, mirror: Path) -> None:
     config = replace(config, raw=replace(config.raw, url=half.as_uri()))
     (tmp_path / "empty").mkdir()
     for _ in range(2):
-        with pytest.raises(UserError, match="not a whole zip file"):
+        with pytest.raises(UserError, match="is not whole"):
             load(config, places(tmp_path / "cache", tmp_path / "empty"))
     assert not [path for path in (tmp_path / "cache" / "raw").rglob("*") if path.is_file()]
 
@@ -74,7 +77,7 @@ def test_an_unreadable_raw_file_is_said(tmp_path: Path) -> None:
     assert config.raw is not None
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match="cannot be read"):
-        sources._check(tmp_path / "folder", config.raw)
+        sources._check_file(tmp_path / "folder", config.raw.sha256, config.raw)
 
 
 def test_other_content_is_refused(tmp_path: Path) -> None:
@@ -103,5 +106,99 @@ def test_downloads_when_the_mirror_has_none(tmp_path: Path, mirror: Path) -> Non
 def test_reading_rules_are_part_of_the_cache_key(tmp_path: Path) -> None:
     config = dataset_config("digits")
     other = replace(config, read={**config.read, "neighbours": 4})
-    assert cache_folder(config, places(tmp_path)) != cache_folder(other, places(tmp_path))
-    assert loading.CACHE_VERSION >= 1
+    folders = {cache_folder(c.name, c.sources[0], places(tmp_path)) for c in (config, other)}
+    assert len(folders) == 2
+
+
+class Elsewhere:
+    """Unpickling it would leave a file behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def served(config: DatasetConfig, folder: Path) -> DatasetConfig:
+    """The data set with its upstream in a folder here."""
+    assert config.upstream is not None and config.upstream.raw is not None
+    raw = config.upstream.raw
+    name = raw.file.rpartition("/")[2]
+    beside = {file: (folder / file).as_uri() for file in raw.beside}
+    raw = replace(raw, url=(folder / name).as_uri(), beside=beside)
+    (folder / "empty").mkdir()
+    return replace(config, upstream=replace(config.upstream, raw=raw))
+
+
+def test_superpixels_come_from_pyg_too(tmp_path: Path) -> None:
+    """Validation images first, then the others: MNIST's order."""
+    rng = np.random.default_rng(0)
+    parts = [
+        [{"x": torch.from_numpy(rng.random((n, 1))).float(), "pos": torch.from_numpy(rng.random((n, 2))).float(),
+          "y": torch.tensor([label]), "edge_index": torch.zeros(2, 0, dtype=torch.long)} for n, label in sizes]
+        for sizes in ([(10, 3), (12, 4)], [(11, 5)], [(15, 6)])
+    ]  # fmt: skip
+    config = served(dataset_config("smnist"), tmp_path)
+
+    def serve(content: object) -> None:
+        torch.save(content, tmp_path / "MNIST_v2.pt")
+        with zipfile.ZipFile(tmp_path / "MNIST_v2.zip", "w") as archive:
+            archive.write(tmp_path / "MNIST_v2.pt", "MNIST_v2.pt")
+
+    serve(parts)
+    here = places(tmp_path / "cache", tmp_path / "empty")
+    dataset = load(config, here)
+    assert dataset.y.tolist() == [5, 3, 4, 6] and dataset.sizes.tolist() == [11, 10, 12, 15]
+    assert np.allclose(dataset.x[:11, 1:], parts[1][0]["pos"])
+    assert (np.diff(dataset.out_ptr) == 8).all()
+    # From the cache, also when the download is deleted.
+    assert load(config, here).fingerprint == dataset.fingerprint
+    serve([Elsewhere(tmp_path / "was here")])
+    with pytest.raises(UserError, match="does not hold MNIST's superpixels"):
+        load(config, places(tmp_path / "other", tmp_path / "empty"))
+    assert not (tmp_path / "was here").exists()
+
+
+def test_pickles_are_opened_only_when_their_checksum_is_vouched_for(tmp_path: Path) -> None:
+    """ZINC as PyG's class reads it, from a small archive of its form."""
+    molecule = {"atom_type": torch.tensor([3, 0, 5]), "logP_SA_cycle_normalized": torch.tensor([0.5])}
+    molecule["bond_type"] = torch.tensor([[0, 1, 0], [1, 0, 2], [0, 2, 0]])
+    with zipfile.ZipFile(tmp_path / "molecules.zip", "w") as archive:
+        for number, part in enumerate(("train", "val", "test")):
+            target = torch.tensor([number + 0.5])
+            molecules = [molecule, molecule | {"logP_SA_cycle_normalized": target}]
+            archive.writestr(f"molecules/{part}.pickle", pickle.dumps(molecules))
+            (tmp_path / f"{part}.index").write_text("1\n")
+    config = served(dataset_config("zinc"), tmp_path)
+    here = places(tmp_path / "cache", tmp_path / "empty")
+    with pytest.raises(UserError, match=r"can run code when they are opened.*--trust [0-9a-f]{64}`") as refusal:
+        load(config, here)
+    checksum = re.search(r"--trust (\w+)", str(refusal.value)).group(1)  # type: ignore[union-attr]
+    with pytest.raises(UserError, match="damaged or another version"):
+        load(config, here, trusted="0" * 64)
+    dataset = load(config, here, trusted=checksum)
+    assert dataset.y.tolist() == [0.5, 1.5, 2.5]
+    assert dataset.x.argmax(axis=1).tolist() == [3, 0, 5] * 3 and dataset.in_features == 28
+    assert dataset.statistics()["edges"] == 2
+    # Trusted once, it is in the cache.
+    assert load(config, here).fingerprint == dataset.fingerprint
+
+
+def test_files_in_a_zip_file_have_checksums_of_their_own(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "hiv.zip", "w") as archive:
+        for part in dataset_config("molhiv").upstream.raw.parts:  # type: ignore[union-attr]
+            archive.writestr(f"hiv/{part}", b"")
+    with pytest.raises(UserError, match=r"raw/\S+ in .*hiv\.zip is damaged or another version"):
+        load(served(dataset_config("molhiv"), tmp_path), places(tmp_path / "cache", tmp_path / "empty"))
+
+
+def test_a_reader_of_ones_own_that_fails_is_one_sentence(tmp_path: Path) -> None:
+    config = dataset_config("digits")
+    for read, expected in (
+        ({"_target_": "json.loads"}, "cannot be read by json.loads: TypeError"),
+        ({"_target_": "nowhere.read"}, "nowhere"),
+        ({"_target_": "rethinking.data.pyg.read_pyg", "datasets": [{"_target_": "no.such.Dataset"}]}, r"no\.such"),
+    ):
+        with pytest.raises(UserError, match=expected):
+            load(replace(config, read=read), places(tmp_path))

@@ -1,10 +1,15 @@
 """Splits are disjoint, complete, stratified, of equal sizes, and follow from the seed."""
 
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rethinking.data.dataset import GraphDataset
-from rethinking.data.split import StratifiedSplit
+from rethinking.data.split import PARTS, FileSplit, FixedSplit, StratifiedSplit, export_splits
 from rethinking.errors import UserError
 from tests.conftest import random_dataset
 
@@ -31,3 +36,94 @@ def test_follows_from_the_seed(digits: GraphDataset) -> None:
 def test_a_class_too_small_is_said() -> None:
     with pytest.raises(UserError, match="too small for a stratified split"):
         StratifiedSplit(val=0.1, test=0.1)(random_dataset(0, graphs=4), 0)
+
+
+def write(path: Path, rows: list[tuple[object, ...]], columns: str = "seed,part,graph") -> FileSplit:
+    path.write_text("\n".join([columns, *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return FileSplit(str(path))
+
+
+def test_exported_splits_come_back(digits: GraphDataset, tmp_path: Path) -> None:
+    splitter = StratifiedSplit(val=0.1, test=0.1)
+    export_splits(splitter, digits, range(3)).to_csv(tmp_path / "digits.csv", index=False)
+    back = FileSplit(str(tmp_path / "digits.csv"))
+    for seed in range(3):
+        ours, expected = back(digits, seed), splitter(digits, seed)
+        assert all(np.array_equal(getattr(ours, part), getattr(expected, part)) for part in PARTS)
+    assert back.test_to_train == pytest.approx(splitter.test_to_train, rel=0.01)
+    with pytest.raises(UserError, match="no split for seed 3; it has 0, 1, 2"):
+        back(digits, 3)
+
+
+def test_a_fixed_split_is_written_once(digits: GraphDataset, tmp_path: Path) -> None:
+    splitter = FixedSplit((0, 100), (100, 150), (150, 190))
+    frame = export_splits(splitter, digits, range(3))
+    assert list(frame) == ["part", "graph"] and len(frame) == 190
+    frame.to_csv(tmp_path / "digits.csv", index=False)
+    back = FileSplit(str(tmp_path / "digits.csv"))
+    assert np.array_equal(back(digits, 7).test, splitter(digits, 7).test)
+    assert back.test_to_train == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [
+        ([(0, "train", 1)], "seed,part,node", "holds no splits; expected the columns"),
+        ([(0, "training", 1)], "seed,part,graph", "holds no splits"),
+        ([(0, "train", 1.5)], "seed,part,graph", "holds no splits"),
+        ([(0, "train", 1), (0, "val", 1), (0, "test", 2)], "seed,part,graph", "names a graph twice"),
+        ([(0, "train", 1), (0, "val", 30), (0, "test", 2)], "seed,part,graph", "not among its 30 graphs"),
+        ([(0, "train", 1), (0, "test", 2)], "seed,part,graph", "has an empty part"),
+    ],
+)
+def test_what_is_no_split(tmp_path: Path, rows: list[tuple[object, ...]], columns: str, expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        write(tmp_path / "random.csv", rows, columns)(random_dataset(0), 0)
+
+
+def test_a_file_of_splits_that_changes_meanwhile(tmp_path: Path) -> None:
+    rows = [(0, "train", 1), (0, "val", 2), (0, "test", 3)]
+    write(tmp_path / "random.csv", rows)
+    with pytest.raises(UserError, match="has changed"):
+        FileSplit(str(tmp_path / "random.csv"), sha256="0" * 64)(random_dataset(0), 0)
+
+
+def test_a_sweep_on_splits_of_ones_own(
+    rethinking: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """Of unequal sizes: such seeds do not train together, and all the same get what they would alone."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rows = [(seed, "train", graph) for seed in range(3) for graph in range(60 + 4 * (seed == 1))]
+    rows += [(seed, part, first + graph) for seed in range(3) for part, first in (("val", 100), ("test", 200 + seed))
+             for graph in range(20)]  # fmt: skip
+    write(folder / "digits.csv", rows)
+    command = ["run", "model=global_mean", "pooling=none", "dataset=digits", "trainer.max_epochs=2", "splits=mine"]
+    assert rethinking(*command, "seeds=3").returncode == 0
+    results = sorted(tmp_path.glob("runs/*/result.json"))
+    assert [json.loads(path.read_text())["replicas"] for path in results] == [2, 1, 2]
+    # The same file elsewhere names the same runs; another file others.
+    folder.rename(tmp_path / "moved")
+    moved = [word.replace("mine", "moved") for word in command]
+    assert "0 trained, 3 done before" in rethinking(*moved, "seeds=3").stderr
+    write(tmp_path / "moved" / "digits.csv", rows[:-1])
+    assert "1 trained, 0 done before" in rethinking(*moved, "seeds=1").stderr
+    refused = rethinking(*command, "seeds=4")
+    assert refused.returncode == 2 and "mine/digits.csv cannot be read" in refused.stderr
+    refused = rethinking(*moved, "seeds=4")
+    assert refused.returncode == 2 and "has no split for seed 3" in refused.stderr
+
+
+def test_splits_from_the_command_line(
+    rethinking: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """Training on exported splits is training on the data set's own."""
+    result = rethinking("data", "splits", "digits", "--seeds", "2")
+    assert result.returncode == 0 and "splits/digits.csv: 2 seeds, 1437 train, 180 val, 180 test" in result.stdout
+    command = ["run", "model=global_mean", "pooling=none", "dataset=digits", "trainer.max_epochs=1", "seeds=2"]
+    assert rethinking(*command, "runs=own").returncode == rethinking(*command, "splits=splits", "runs=file").returncode
+    scores = [
+        [json.loads(path.read_text())["test_loss"] for path in sorted(tmp_path.glob(f"{runs}/*/result.json"))]
+        for runs in ("own", "file")
+    ]
+    assert len(scores[0]) == 2 and scores[0] == scores[1]

@@ -28,8 +28,8 @@ def write(path: Path, files: dict[str, str], prefix: str = "TOY") -> Path:
     return path
 
 
-def read(path: Path) -> GraphDataset:
-    return read_tu(path, "toy", prefix="TOY", constant_features=10)
+def read(path: Path, node_attributes: bool = False) -> GraphDataset:
+    return read_tu(path, "toy", prefix="TOY", constant_features=10, node_attributes=node_attributes)
 
 
 def assert_equals_pyg(ours: GraphDataset, folder: Path, prefix: str) -> None:
@@ -59,6 +59,38 @@ def test_the_real_files_equal_pyg(mirror: Path, tmp_path: Path, file: str, prefi
     assert_equals_pyg(ours, tmp_path / prefix, prefix)
 
 
+def test_a_folder_is_as_good_as_a_zip_file(tmp_path: Path) -> None:
+    ours = read(write(tmp_path / "TOY.zip", FILES))
+    zipfile.ZipFile(tmp_path / "TOY.zip").extractall(tmp_path)
+    assert read(tmp_path / "TOY").fingerprint == ours.fingerprint
+    (tmp_path / "TOY" / "TOY_A.txt").write_text("1, x\n")
+    with pytest.raises(UserError, match=r"A file in .*TOY cannot be read"):
+        read(tmp_path / "TOY")
+    (tmp_path / "TOY" / "TOY_A.txt").unlink()
+    with pytest.raises(UserError, match=r"has no TOY_A\.txt"):
+        read(tmp_path / "TOY")
+
+
+def test_attributes_of_nodes_and_graphs_are_as_pygs(tmp_path: Path) -> None:
+    files = FILES | {"node_attributes": "0.5, 1\n1.5, 2\n2.5, 3\n3.5, 4\n4.5, 5\n", "graph_attributes": "0.25\n-3.5\n"}
+    del files["graph_labels"]
+    ours = read(write(tmp_path / "TOY.zip", files), node_attributes=True)
+    zipfile.ZipFile(tmp_path / "TOY.zip").extractall(tmp_path)
+    assert_equals_pyg(ours, tmp_path / "TOY", "TOY")
+    assert ours.x.shape == (5, 5) and ours.classes == 0
+    with pytest.raises(UserError, match=r"has no TOY_node_attributes\.txt"):
+        read(write(tmp_path / "other.zip", FILES), node_attributes=True)
+
+
+@pytest.mark.parametrize("outside", ["../TOY_A.txt", "/tmp/TOY_A.txt", "TOY/../../TOY_A.txt", "..\\TOY_A.txt"])
+def test_a_zip_file_that_names_paths_outside(tmp_path: Path, outside: str) -> None:
+    path = write(tmp_path / "TOY.zip", FILES)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(outside, "1, 2\n")
+    with pytest.raises(UserError, match="names a file outside of its own folder"):
+        read(path)
+
+
 def test_graphs_without_node_labels_get_constant_ones(tmp_path: Path) -> None:
     ours = read(write(tmp_path / "TOY.zip", {k: v for k, v in FILES.items() if k != "node_labels"}))
     assert np.array_equal(ours.x, np.ones((5, 10)))
@@ -69,9 +101,11 @@ def test_graphs_without_node_labels_get_constant_ones(tmp_path: Path) -> None:
     [
         ("A", FILES["A"] + "5, 6\n", "an edge names node 6 of 5"),
         ("A", FILES["A"] + "3, 4\n", "different graphs"),
-        ("graph_labels", "1\n-1\n1\n", "at least one node in each graph"),
+        ("A", FILES["A"] + "0, 1\n", "an edge names node 0 of 5"),
+        ("graph_labels", "1\n-1\n1\n", r"graph 3 has no nodes \(1 of 3 graphs\)"),
+        ("graph_indicator", "1\n1\n1\n2\n3\n", "nodes are of 3 graphs but there are 2 graph labels"),
         ("graph_indicator", "1\n2\n1\n2\n2\n", "do not lie together"),
-        ("node_labels", "3\n5\n3\n4\n", "5 nodes but 4 rows of features"),
+        ("node_labels", "3\n5\n3\n4\n", "5 nodes but 4 rows of labels"),
         ("A", "1, x\n", "is damaged"),
         ("A", None, "has no TOY_A.txt"),
     ],
