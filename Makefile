@@ -5,7 +5,7 @@ BIN := .venv/bin
 export RETHINKING_DATA ?= $(abspath $(wildcard ../shared/data))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-slow lint bench clean
+.PHONY: help setup demo test test-slow lint bench costs clean
 
 help:        ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: setup  ## ruff and the type check
 
 bench: setup  ## our speed beside a plain PyG loop, on one core (minutes)
 	$(BIN)/python -m scripts.bench
+
+costs: setup  ## time and memory of every family on every data set, as docs/costs.md (an hour)
+	$(BIN)/python -m scripts.costs
 
 clean:       ## remove the environment and caches (runs stay)
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from rethinking.runs.identity import SCHEMA, cell_id, run_id
 from rethinking.runs.interrupts import Interrupts
 from rethinking.runs.store import WEIGHTS, RunStore
 from rethinking.training.group import train_group
-from rethinking.training.memory import keep_freed_memory
+from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
 from rethinking.training.replica import Replica
 
 
@@ -63,7 +63,9 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
         on_epoch(group, outcome)
 
     while waiting:
-        with Interrupts() as interrupts, _Claims(settings, store, outcome) as claims:
+        # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
+        limited = limit_to_free_memory() if settings.replicas is None and device.type == "cpu" else nullcontext()
+        with Interrupts() as interrupts, _Claims(settings, store, outcome) as claims, limited:
             group = claims.take(waiting, size)
             try:
                 if group:
@@ -72,12 +74,12 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
                 raise
             except Exception as error:
                 interrupts.check()
-                if _is_out_of_memory(error) and settings.replicas is None and len(claims.held) > 1:
+                if is_out_of_memory(error) and settings.replicas is None and len(claims.held) > 1:
                     # auto: fewer seeds at once need less memory.
                     waiting[:0] = claims.held
                     size = len(claims.held) // 2
                 else:
-                    reason = "Out of memory.\n" if _is_out_of_memory(error) else ""
+                    reason = "Out of memory.\n" if is_out_of_memory(error) else ""
                     for seed in list(claims.held):
                         _fail(settings.cell, store, outcome, claims, seed, reason + traceback.format_exc())
     return outcome
@@ -124,11 +126,6 @@ class _Claims:
     def release(self, seed: int) -> None:
         """Let others have a run."""
         self.held.pop(seed).close()
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """On the CPU, torch says so in the text of a plain RuntimeError only."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _train(

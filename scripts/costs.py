@@ -1,0 +1,194 @@
+"""`make costs`: time and memory of every family on every data set, as docs/costs.md.
+
+Each pair is measured in a process of its own, on one core: a few steps of training and of evaluation of as many seeds
+together as fit, from which the time of an epoch follows. An epoch that a family trains in another way (GMN's keys)
+counts as often as it comes.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from rethinking.composition import compose_job, options, possible_variants
+from rethinking.config import Cell
+from rethinking.data.dataset import GraphDataset
+from rethinking.data.load import load
+from rethinking.data.split import Split
+from rethinking.models.layers import initialise
+from rethinking.progress import track
+from rethinking.randomness import stream
+from rethinking.runs.provenance import hardware
+from rethinking.training.group import ReplicaGroup
+from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
+
+SHEET = Path("docs") / "costs.md"
+MEASURED = Path("docs") / "costs.csv"
+EVALUATED = 64  # Graphs of a part of the split.
+SEEDS = 20
+
+
+def main() -> int:
+    """Measure all pairs, or one; write or print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", choices=options("model"), default=options("model"))
+    parser.add_argument("--datasets", nargs="+", choices=options("dataset"), default=options("dataset"))
+    parser.add_argument("--steps", type=int, default=3, help="of training, after one to warm up (default: 3)")
+    parser.add_argument("--memory", type=float, default=16, help="GiB a process may have (default: 16)")
+    parser.add_argument("--patience", type=float, default=300, help="seconds for a pair, then it is left out")
+    parser.add_argument("--one", action="store_true", help="measure the first pair here and print it")
+    parser.add_argument("--render", action="store_true", help="write the sheet from what has been measured before")
+    parsed = parser.parse_args()
+    if parsed.one:
+        print(json.dumps(measure(parsed.models[0], parsed.datasets[0], parsed.steps, parsed.memory * 2**30)))
+        return 0
+    if not parsed.render:
+        pairs = [(model, dataset) for dataset in parsed.datasets for model in parsed.models]
+        rows = [_apart(pair, parsed) for pair in track(pairs, "costs")]
+        pd.DataFrame(rows).to_csv(MEASURED, index=False)
+    SHEET.write_text(render(pd.read_csv(MEASURED)))
+    print(f"{SHEET} and {MEASURED} are written.")
+    return 0
+
+
+def _apart(pair: tuple[str, str], parsed: argparse.Namespace) -> dict[str, Any]:
+    """One pair in a process of its own, so that the memory is its own."""
+    model, dataset = pair
+    command = [sys.executable, "-m", "scripts.costs", "--one", "--models", model, "--datasets", dataset]
+    command += ["--steps", str(parsed.steps), "--memory", str(parsed.memory)]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=parsed.patience)
+    except subprocess.TimeoutExpired:
+        print(f"{model} on {dataset}: not done in {parsed.patience:.0f} s", file=sys.stderr)
+        return {"model": model, "dataset": dataset}
+    if result.returncode:
+        reason = result.stderr.strip().splitlines()[-1:] or [f"status {result.returncode}"]
+        print(f"{model} on {dataset}: {reason[0]}", file=sys.stderr)
+        return {"model": model, "dataset": dataset}
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def measure(model: str, dataset: str, steps: int, memory: float) -> dict[str, Any]:
+    """Seconds an epoch and seed, and memory, of a family on a data set."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    job = compose_job([f"model={model}", f"pooling={possible_variants(model)[0]}", f"dataset={dataset}"])
+    data = load(job.cell.dataset, job.places)
+    replicas = SEEDS
+    while True:
+        try:
+            with limit_to_free_memory(memory):
+                seconds = _seconds_an_epoch(job.cell, data, replicas, steps, job.evaluation_batch_size)
+            break
+        except Exception as error:
+            if not is_out_of_memory(error) or replicas == 1:
+                raise
+            replicas //= 2
+    peak = hardware(torch.device("cpu"))
+    return {
+        "model": model,
+        "dataset": dataset,
+        "seeds_together": replicas,
+        "seconds": seconds / replicas,
+        "peak_mib": peak["peak_memory_mib"],
+        "device": peak["device_name"],
+        "load": round(os.getloadavg()[0], 1),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "measured": datetime.now(UTC).isoformat(timespec="minutes"),
+    }
+
+
+def _seconds_an_epoch(cell: Cell, dataset: GraphDataset, replicas: int, steps: int, evaluation: int) -> float:
+    """Of all replicas together."""
+    seeds = range(replicas)
+    task = cell.task()
+    network = cell.build(dataset, task)(replicas)
+    initialise(network, seeds)
+    whole = [cell.splitter()(dataset, seed) for seed in seeds]
+    group = ReplicaGroup(network, dataset, whole, seeds, task, cell.trainer, torch.device("cpu"))
+
+    def cut(batches: int) -> list[Split]:
+        """As many random graphs of each part; of those that are tested, as many as of those that are validated."""
+        sizes = (batches * cell.trainer.batch_size, EVALUATED, EVALUATED)
+        return [
+            Split(
+                *(
+                    stream(seed, "costs").permutation(part)[:size]
+                    for part, size in zip(_parts(split), sizes, strict=True)
+                )
+            )
+            for seed, split in zip(seeds, whole, strict=True)
+        ]
+
+    def timed(work: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
+
+    def train(epoch: int) -> float:
+        return timed(lambda: group.train(epoch)) * len(whole[0].train) / len(group.splits[0].train)
+
+    group.splits = cut(1)
+    group.train(1)
+    group.splits = cut(steps)
+    period = group.alternating.period if group.alternating else 1
+    seconds = [train(epoch) for epoch in range(1, period + 1)] if period > 1 else [train(1)]
+    # A part with one class only has no area under the curve, but takes the same time.
+    test = timed(lambda: group.evaluate("val", 1, evaluation)) / len(group.splits[0].val)
+    return sum(seconds) / period + test * (len(whole[0].val) + len(whole[0].test))
+
+
+def _parts(split: Split) -> Sequence[Any]:
+    return split.train, split.val, split.test
+
+
+def render(measured: pd.DataFrame) -> str:
+    """The sheet as Markdown."""
+    seconds, memory = (
+        measured.pivot(index="dataset", columns="model", values=name) for name in ("seconds", "peak_mib")
+    )
+    together = measured.pivot(index="dataset", columns="model", values="seeds_together")
+    hours = seconds * SEEDS * _epochs() / 3600
+    known = measured.dropna()
+    machines = ", ".join(known["device"].unique())
+    shown = memory.map("{:.0f}".format) + together.map(lambda count: "" if count == SEEDS else f" ({count:.0f})")
+    return f"""# What a reproduction costs
+
+Measured by `make costs`, not typed in: one core ({machines}; load {known["load"].min()} to {known["load"].max()},
+torch {", ".join(known["torch"].unique())}), {SEEDS} seeds together, or as many as fit into the memory allowed. A few
+steps of training and evaluation were timed, and an epoch follows from their number. Each family has its own variant
+(`learned`, or `none`) and the sizes of the paper for the data set.
+
+## Seconds an epoch and seed
+
+{seconds.map("{:.3f}".format).to_markdown()}
+
+## Peak memory of the process, MiB (in brackets the seeds together, where it is not {SEEDS})
+
+{shown.to_markdown()}
+
+## Hours of one core for a cell of {SEEDS} seeds
+
+At {_epochs():.0f} epochs a seed, the mean of the runs in `results/`.
+
+{hours.map("{:.1f}".format).to_markdown()}
+"""
+
+
+def _epochs() -> float:
+    return float(pd.read_csv(Path("results") / "provenance.csv")["epochs"].mean())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
