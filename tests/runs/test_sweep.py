@@ -10,13 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rethinking.errors import UserError
+from rethinking.runs import execute as execution
 from rethinking.runs.store import RunStore
+from rethinking.training.group import train_group
+from rethinking.training.replica import Replica
 
 CELL = ("model=graclus", "pooling=learned", "dataset=digits", "trainer.max_epochs=3", "trainer.batch_size=64")
 Call = Callable[..., subprocess.CompletedProcess[str]]
@@ -154,3 +158,22 @@ def test_weights_are_kept_when_asked_for_even_of_finished_runs(rethinking: Call,
     assert counts(rethinking("run", *CELL, "seeds=2", "save_model=true").stderr) == (0, 2)
     (tmp_path / "runs" / run / "weights.pt").write_bytes(b"broken")
     assert store.entry(run).state == "damaged"
+
+
+def test_what_does_not_fit_into_memory_is_tried_with_fewer_seeds(
+    rethinking: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that can hold one seed only: with replicas=auto all the same get done, otherwise the reason is told."""
+
+    def small(*, seeds: Sequence[int], **arguments: Any) -> Iterator[Replica]:
+        if len(seeds) > 1:
+            raise MemoryError
+        return train_group(seeds=seeds, **arguments)
+
+    monkeypatch.setattr(execution, "train_group", small)
+    command = ["run", "model=global_mean", "pooling=none", "dataset=digits", "trainer.max_epochs=1", "seeds=4"]
+    fixed = rethinking(*command, "replicas=4", "runs=fixed")
+    assert fixed.returncode == 1 and "Out of memory" in next(tmp_path.glob("fixed/*/error.txt")).read_text()
+    assert rethinking(*command).returncode == 0
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json")]
+    assert [result["replicas"] for result in results] == [1] * 4
