@@ -101,6 +101,7 @@ class Settings:
     runs: Path
     retry_failed: bool
     save_model: bool
+    diagnosed_graphs: int
     places: Places
 
 
@@ -113,7 +114,7 @@ KEYS = frozenset(
     {
         *("model", "pooling", "dataset", "trainer", "fidelity", "ledger"),
         *("seeds", "device", "replicas", "threads", "evaluation_batch_size"),
-        *("splits", "runs", "retry_failed", "save_model", "data"),
+        *("splits", "diagnosed_graphs", "runs", "retry_failed", "save_model", "data"),
     }
 )
 
@@ -196,6 +197,7 @@ def settings(config: DictConfig) -> Settings:
         runs=_folder("runs", config.runs),
         retry_failed=_boolean("retry_failed", config.retry_failed),
         save_model=_boolean("save_model", config.save_model),
+        diagnosed_graphs=_count("diagnosed_graphs", config.diagnosed_graphs),
         places=_typed(config, "data"),
     )
 
@@ -343,6 +345,12 @@ def _folder(key: str, value: Any) -> Path:
 def _positive(key: str, value: Any) -> int:
     if type(value) is not int or value < 1:
         raise UserError(f"{key}={value} is not understood; expected a whole number of at least 1.")
+    return value
+
+
+def _count(key: str, value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise UserError(f"{key}={value} is not understood; expected a whole number, 0 for none.")
     return value
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from rethinking.errors import UserError
-from rethinking.runs.store import Entry, RunStore, is_stale
+from rethinking.runs.store import DIAGNOSTIC, Entry, RunStore, is_stale
 
 KEYS = ["run_id", "cell_id", "family", "variant", "dataset", "fidelity", "seed"]
 COLUMNS = [*KEYS, "split", "metric", "value"]
@@ -103,7 +103,9 @@ def provenance_of(done: Sequence[Entry]) -> pd.DataFrame:
 def _scores(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(split, metric, key) of every score in a record."""
     metrics = {"train": ["loss"], "val": ["loss", record["metric"]], "test": ["loss", record["metric"]]}
-    return [(split, metric, f"{split}_{metric}") for split, names in metrics.items() for metric in names]
+    scores = [(split, metric, f"{split}_{metric}") for split, names in metrics.items() for metric in names]
+    diagnostics = [name for name in record if name.startswith(DIAGNOSTIC)]
+    return scores + [("test", name.removeprefix(DIAGNOSTIC), name) for name in diagnostics]
 
 
 def _done(entries: Sequence[Entry]) -> list[Entry]:

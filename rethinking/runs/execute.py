@@ -19,7 +19,8 @@ from rethinking.errors import UserError
 from rethinking.runs import provenance
 from rethinking.runs.identity import SCHEMA, cell_id, run_id
 from rethinking.runs.interrupts import Interrupts
-from rethinking.runs.store import WEIGHTS, RunStore
+from rethinking.runs.store import DIAGNOSTIC, WEIGHTS, RunStore
+from rethinking.training.diagnostics import diagnose
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
 from rethinking.training.replica import Replica
@@ -155,7 +156,7 @@ def _train(
             evaluation_batch_size=settings.evaluation_batch_size,
             device=device,
             on_epoch=lambda group: on_epoch(group, outcome),
-            save_weights=settings.save_model,
+            save_weights=settings.save_model or settings.diagnosed_graphs > 0,
         )
     )
     for replica, beside in replicas:
@@ -167,6 +168,7 @@ def _train(
             **_head(cell, outcome, replica.seed),
             "metric": task.metric,
             **{name: value for name, value in scores.items() if name not in ("epoch", "learning_rate")},
+            **_diagnostics(settings, dataset, replica, splits[replica.seed]),
             "best_epoch": replica.best_epoch,
             "epochs": len(replica.history),
             "fingerprint": dataset.fingerprint,
@@ -179,9 +181,21 @@ def _train(
             **provenance.software(),
         }
         config = _config(cell, replica.seed, dataset.fingerprint)
-        store.write_result(record["run_id"], config, record, pd.DataFrame(replica.history), replica.weights)
+        weights = replica.weights if settings.save_model else None
+        store.write_result(record["run_id"], config, record, pd.DataFrame(replica.history), weights)
         outcome.trained.append(replica.seed)
         claims.release(replica.seed)
+
+
+def _diagnostics(settings: Settings, dataset: GraphDataset, replica: Replica, split: Split) -> dict[str, float]:
+    """Measures of the assignments of a finished run on its first test graphs, with the weights of its best epoch."""
+    if replica.weights is None or not settings.diagnosed_graphs:
+        return {}
+    network = settings.cell.build(dataset, settings.cell.task())(1)
+    network.load_state_dict(replica.weights)
+    graphs = split.test[: settings.diagnosed_graphs]
+    measures = diagnose(network, dataset, graphs, replica.seed, replica.best_epoch, settings.evaluation_batch_size)
+    return {f"{DIAGNOSTIC}{name}": value for name, value in measures.items()}
 
 
 def _of_equal_sizes(splits: dict[int, Split]) -> list[list[int]]:

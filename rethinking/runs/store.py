@@ -39,6 +39,9 @@ REQUIRED = (*HEAD, "metric", "files")
 FILES = ("config.yaml", "history.parquet")
 WEIGHTS = "weights.pt"
 
+# What the names of the measures of a run's assignments begin with, in its record.
+DIAGNOSTIC = "diagnostic_"
+
 
 @dataclass(frozen=True)
 class Entry:

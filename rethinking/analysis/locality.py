@@ -1,0 +1,51 @@
+"""How local a clustering of a graph's nodes is, as pure functions on arrays."""
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import shortest_path
+
+
+def assignment_measures(assignment: np.ndarray, edges: np.ndarray, hops: np.ndarray) -> dict[str, float]:
+    """What can be said of an assignment S of the n nodes of a graph to k clusters, soft or hard.
+
+    assignment: [n, k], not negative; rows are scaled to sum to one. edges: int [2, E], each in both directions.
+    hops: [n, n], see `hop_distances`. Returns
+
+    - entropy: the mean entropy of a row by log k, in [0, 1]; 0 for a hard assignment, 1 for none.
+    - clusters: how many clusters are in use, the exponential of the entropy of the mean row; in [1, k].
+    - edges_inside: the share of edges within a cluster, Σ_e s_i·s_j / E; in [0, 1].
+    - hops: the mean number of steps between two nodes of a cluster, over pairs i ≠ j weighted by s_i·s_j.
+    - modularity: Σ_c (L_c/m − (d_c/2m)²) (Newman 2006), by which edges inside exceed those expected by degree.
+
+    A measure that a graph does not have, such as edges inside where it has no edges, is NaN.
+    """
+    n, k = assignment.shape
+    s = assignment / assignment.sum(axis=1, keepdims=True)
+    source, target = edges
+    together = s @ s.T
+    apart = np.isfinite(hops) & ~np.eye(n, dtype=bool)
+    weight = together * apart
+    inside = together[source, target]
+    degree = np.bincount(source, minlength=n) @ s
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "entropy": float(_entropy(s).mean() / np.log(k)) if k > 1 else 0.0,
+            "clusters": float(np.exp(_entropy(s.mean(axis=0)))),
+            "edges_inside": float(inside.mean()) if len(source) else np.nan,
+            "hops": float(np.float64((weight * np.where(apart, hops, 0)).sum()) / weight.sum()),
+            "modularity": float(inside.mean() - np.square(degree / len(source)).sum()) if len(source) else np.nan,
+        }
+
+
+def hop_distances(nodes: int, edges: np.ndarray) -> np.ndarray:
+    """The number of steps from each node to each other, along edges in either direction; infinite if there is no way.
+
+    edges: int [2, E]. Returns [nodes, nodes].
+    """
+    graph = csr_array((np.ones(edges.shape[1]), (edges[0], edges[1])), shape=(nodes, nodes))
+    return shortest_path(graph, directed=False, unweighted=True)
+
+
+def _entropy(p: np.ndarray) -> np.ndarray:
+    """Of the last axis, in nats; 0 log 0 is 0."""
+    return -(p * np.log(np.where(p > 0, p, 1))).sum(axis=-1)

@@ -1,0 +1,82 @@
+"""What is measured of a run's assignments is what its network really does."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from rethinking.analysis.locality import assignment_measures, hop_distances
+from rethinking.composition import compose_job, options, possible_variants
+from rethinking.data.split import StratifiedSplit
+from rethinking.models.layers import initialise
+from rethinking.training.diagnostics import diagnose, observed
+from rethinking.training.group import ReplicaGroup, train_group
+from rethinking.training.task import Classification
+from tests.conftest import random_dataset
+
+PAIRS = [(model, pooling) for model, pooling in product(options("model"), options("pooling"))
+         if pooling in possible_variants(model) and pooling != "none"]  # fmt: skip
+NAMES = ("entropy", "clusters", "edges_inside", "hops", "modularity")
+
+
+@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+@pytest.mark.parametrize("directed", [False, True])
+def test_every_pair_with_pooling_layers_is_measured(model: str, pooling: str, directed: bool) -> None:
+    dataset = random_dataset(7, directed=directed)
+    network = compose_job([f"model={model}", f"pooling={pooling}", "dataset=digits"]).cell.build(
+        dataset, Classification()
+    )(1)
+    initialise(network, [0])
+    measures = diagnose(network, dataset, np.arange(len(dataset)), seed=0, epoch=1, batch_size=7)
+    assert {f"pool1_{name}" for name in NAMES} < set(measures) and measures["hops"] >= 1
+    assert 0 <= measures["pool1_entropy"] <= 1 + 1e-6 and 0 <= measures["pool1_edges_inside"] <= 1
+    if model == "graclus":
+        assert measures["pool1_entropy"] == 0
+    if (model, pooling) == ("graclus", "learned"):
+        assert measures["pool1_hops"] == 1
+    if (model, pooling) == ("graclus", "complement"):
+        assert measures["pool1_edges_inside"] == 0
+    # How graphs are batched does not matter.
+    alone = diagnose(network, dataset, np.arange(len(dataset)), seed=0, epoch=1, batch_size=1)
+    assert alone == pytest.approx(measures, abs=1e-5)
+
+
+def test_later_layers_are_measured_on_the_nodes_of_the_input() -> None:
+    dataset = random_dataset(7)
+    cell = compose_job(["model=mincut", "pooling=learned", "dataset=digits", "model.layers=3"]).cell
+    network = cell.build(dataset, Classification())(1)
+    initialise(network, [0])
+    graph = int(np.argmax(np.diff(dataset.in_ptr[dataset.node_ptr])))
+    with observed(network) as seen:
+        measures = diagnose(network, dataset, np.array([graph]), seed=0, epoch=1, batch_size=1)
+    first, second = (layer(0) for layer in seen)
+    nodes = slice(dataset.node_ptr[graph], dataset.node_ptr[graph + 1])
+    edges = dataset.edge_index[:, dataset.in_ptr[nodes.start] : dataset.in_ptr[nodes.stop]] - nodes.start
+    expected = assignment_measures(first @ second, edges, hop_distances(nodes.stop - nodes.start, edges))
+    assert {name: measures[f"pool2_{name}"] for name in NAMES} == pytest.approx(expected)
+
+
+def test_families_without_pooling_have_none() -> None:
+    dataset = random_dataset(7)
+    network = compose_job(["model=gin", "pooling=none", "dataset=digits"]).cell.build(dataset, Classification())(1)
+    initialise(network, [0])
+    assert diagnose(network, dataset, np.arange(5), seed=0, epoch=1, batch_size=5) == {}
+
+
+@pytest.mark.parametrize("model", ["graclus", "diffpool", "gmn"])
+def test_kept_weights_score_what_was_recorded(model: str) -> None:
+    """Those of the best epoch, with that epoch's matchings."""
+    dataset = random_dataset(3, graphs=60)
+    cell = compose_job([f"model={model}", "pooling=learned", "dataset=digits", "trainer.max_epochs=4"]).cell
+    seeds, cpu = [3, 4], torch.device("cpu")
+    splits = [StratifiedSplit(0.2, 0.2)(dataset, seed) for seed in seeds]
+    build = cell.build(dataset, Classification())
+    group = train_group(build, dataset, splits, seeds, Classification(), cell.trainer, 16, cpu, lambda _: None, True)
+    for replica in group:
+        network = build(1)
+        network.load_state_dict(replica.weights or {})
+        split = splits[seeds.index(replica.seed)]
+        alone = ReplicaGroup(network, dataset, [split], [replica.seed], Classification(), cell.trainer, cpu)
+        loss, _ = alone.evaluate("test", replica.best_epoch, 16)
+        assert float(loss[0]) == pytest.approx(replica.history[replica.best_epoch - 1]["test_loss"], abs=1e-5)
