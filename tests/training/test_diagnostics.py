@@ -50,7 +50,7 @@ def test_later_layers_are_measured_on_the_nodes_of_the_input() -> None:
     graph = int(np.argmax(np.diff(dataset.in_ptr[dataset.node_ptr])))
     with observed(network) as seen:
         measures = diagnose(network, dataset, np.array([graph]), seed=0, epoch=1, batch_size=1)
-    first, second = (layer(0) for layer in seen)
+    first, second = (layer(0).astype(float) for layer in seen)
     nodes = slice(dataset.node_ptr[graph], dataset.node_ptr[graph + 1])
     edges = dataset.edge_index[:, dataset.in_ptr[nodes.start] : dataset.in_ptr[nodes.stop]] - nodes.start
     expected = assignment_measures(first @ second, edges, hop_distances(nodes.stop - nodes.start, edges))
