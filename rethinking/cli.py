@@ -12,6 +12,7 @@ from rethinking.errors import UserError
 if TYPE_CHECKING:
     from rethinking.data.sources import Places
 
+FORMS = ("screen", "markdown", "latex", "html", "csv")
 DESCRIPTION = "Does my graph pooling really matter? Train pooling variants, and compare local with non-local pooling."
 
 
@@ -68,14 +69,17 @@ def _parser() -> argparse.ArgumentParser:
 
     table = _add(commands, "table", _table, "render a table of the paper from finished runs")
     table.add_argument("name", help="which table, as in the paper: 1, 2, 3, S1 or S5")
-    table.add_argument("--format", choices=["screen", "markdown", "csv"], default="screen", help="default: screen")
-    table.add_argument(
-        "--fidelity",
-        choices=["paper", "released_code"],
-        default="paper",
-        help="of which runs; the two never mix (default: paper)",
-    )
+    _add_form(table)
     _add_places(table)
+
+    compare = _add(commands, "compare", _compare, "does local pooling matter? differences, intervals, verdicts")
+    compare.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help="of these data sets (default: all)")
+    compare.add_argument("--family", nargs="+", default=[], metavar="NAME", help="of these families (default: all)")
+    compare.add_argument(
+        "--margin", nargs="+", default=[], metavar="METRIC=VALUE", help="another margin, such as accuracy=0.02"
+    )
+    _add_form(compare)
+    _add_places(compare)
 
     collect = _add(
         commands, "collect", _collect, "add the finished runs of a store to the tidy files of a results folder"
@@ -108,6 +112,16 @@ def _add(
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     parser.set_defaults(command=command)
     return parser
+
+
+def _add_form(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=FORMS, default="screen", help="default: screen")
+    parser.add_argument(
+        "--fidelity",
+        choices=["paper", "released_code"],
+        default="paper",
+        help="of which runs; the two never mix (default: paper)",
+    )
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
@@ -145,6 +159,14 @@ def _table(parsed: argparse.Namespace) -> int:
     from rethinking.commands.table import table
 
     return table(parsed.name, parsed.format, parsed.fidelity, parsed.runs, parsed.results)
+
+
+def _compare(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.compare import compare_runs
+
+    return compare_runs(
+        parsed.runs, parsed.results, parsed.format, parsed.fidelity, parsed.dataset, parsed.family, parsed.margin
+    )
 
 
 def _collect(parsed: argparse.Namespace) -> int:

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from string import ascii_lowercase
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from rethinking.analysis.settings import differing
 from rethinking.analysis.statistics import summarise
-from rethinking.analysis.tables import UNITS, Unit, compare_cells, difference_text
+from rethinking.analysis.tables import compare_cells, difference_text
 from rethinking.analysis.tidy import tidy
+from rethinking.analysis.units import Unit, unit_of
 from rethinking.composition import LEARNED
 from rethinking.config import Settings, identity
 from rethinking.data.load import load
@@ -88,7 +89,7 @@ def _entries(job: Settings) -> list[Entry]:
 def _scores(job: Settings, entries: Sequence[Entry]) -> tuple[Unit, pd.Series]:
     """The unit, and the test scores of the job's finished seeds, indexed by seed."""
     metric = job.cell.task().metric
-    unit = next((unit for unit in UNITS.values() if unit.metric == metric), Unit(metric, 1, 3))
+    unit = unit_of(metric)
     runs = tidy([entry for entry in entries if entry.state == "done"])
     chosen = runs[(runs["split"] == "test") & (runs["metric"] == metric)]
     return unit, unit.scale * chosen.set_index("seed")["value"].astype(float)
@@ -96,17 +97,8 @@ def _scores(job: Settings, entries: Sequence[Entry]) -> tuple[Unit, pd.Series]:
 
 def _what_differs(jobs: Sequence[Settings]) -> list[str]:
     """What tells each job from those of the same family, variant and data set."""
-    flat = [_flat(identity(job.cell, "")) for job in jobs]
-    texts = []
-    for job, mine in zip(jobs, flat, strict=True):
-        alike = [other for twin, other in zip(jobs, flat, strict=True) if twin.cell.title == job.cell.title]
-        names = [name for name, value in mine.items() if any(other.get(name) != value for other in alike)]
-        texts.append(", ".join(f"{name.rpartition('.')[2]}={mine[name]}" for name in names))
-    return texts
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, entry in value.items():
-        flat |= _flat(entry, f"{prefix}{key}.") if isinstance(entry, dict) else {f"{prefix}{key}": entry}
-    return flat
+    texts: dict[int, str] = {}
+    for title in {job.cell.title for job in jobs}:
+        alike = [j for j, job in enumerate(jobs) if job.cell.title == title]
+        texts |= dict(zip(alike, differing([identity(jobs[j].cell, "") for j in alike]), strict=True))
+    return [texts[j] for j in range(len(jobs))]

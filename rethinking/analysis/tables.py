@@ -11,30 +11,11 @@ import yaml
 from rethinking import paths
 from rethinking.analysis.statistics import PairedDifference, Summary, paired_difference, summarise
 from rethinking.analysis.tidy import Results
+from rethinking.analysis.units import UNITS, Unit
 from rethinking.composition import compose_cell, options
 from rethinking.config import PAPER, Cell
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
-
-
-@dataclass(frozen=True)
-class Unit:
-    """How the numbers of a published metric are shown. scale: published = scale × ours."""
-
-    metric: str
-    scale: float
-    digits: int
-
-    def show(self, mean: float, std: float) -> str:
-        """Mean ± standard deviation; the latter is left out if it is NaN."""
-        return f"{mean:.{self.digits}f}" + ("" if np.isnan(std) else f" ± {std:.{self.digits}f}")
-
-
-UNITS = {
-    "accuracy_pct": Unit("accuracy", 100, 1),
-    "rocauc_pct": Unit("rocauc", 100, 1),
-    "mae": Unit("mae", 1, 3),
-}
 
 
 @dataclass(frozen=True)

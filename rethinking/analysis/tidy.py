@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 from rethinking.errors import UserError
+from rethinking.runs.identity import SCHEMA
 from rethinking.runs.store import DIAGNOSTIC, Entry, RunStore, is_stale
 
 KEYS = ["run_id", "cell_id", "family", "variant", "dataset", "fidelity", "seed"]
@@ -24,10 +25,15 @@ ORDER = ["dataset", "family", "variant", "fidelity", "cell_id", "seed"]
 
 @dataclass(frozen=True)
 class Results:
-    """Finished runs. runs: tidy, `COLUMNS`. provenance: a row a run. sources: where they were read, in words."""
+    """Finished runs.
+
+    runs: tidy, `COLUMNS`. provenance: a row a run. cells: the configuration of every cell, by its id.
+    sources: where they were read, in words.
+    """
 
     runs: pd.DataFrame
     provenance: pd.DataFrame
+    cells: dict[str, dict[str, Any]]
     sources: list[str]
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
@@ -47,17 +53,24 @@ class Results:
 def read_results(store: RunStore, folder: Path) -> Results:
     """All finished runs of a store and of a results folder; a run in both counts once."""
     runs, provenance, sources = [], [], []
+    cells = _read_cells(folder)
     done = _done(store.entries())
     if done:
         runs.append(tidy(done))
         provenance.append(provenance_of(done))
         sources.append(f"{len(done)} runs in {store.folder}/")
+        first = {entry.record["cell_id"]: entry.run_id for entry in reversed(done)}
+        cells |= {cell: _cell_config(store, run_id) for cell, run_id in first.items()}
     if (folder / "runs.csv").is_file():
-        runs.append(_read_csv(folder / "runs.csv", COLUMNS))
-        provenance.append(_read_csv(folder / "provenance.csv", ["run_id"]))
-        sources.append(f"{len(provenance[-1])} runs in {folder / 'runs.csv'}")
+        collected = _read_csv(folder / "runs.csv", COLUMNS)
+        about = _read_csv(folder / "provenance.csv", ["run_id", "schema"])
+        stale = set(about.loc[about["schema"] < SCHEMA, "run_id"])
+        runs.append(collected[~collected["run_id"].isin(stale)])
+        provenance.append(about[~about["run_id"].isin(stale)])
+        left_out = f" ({len(stale)} of an older schema left out)" if stale else ""
+        sources.append(f"{len(provenance[-1])} runs in {folder / 'runs.csv'}{left_out}")
     return Results(
-        _unite(runs, COLUMNS, ["run_id", "split", "metric"]), _unite(provenance, ["run_id"], ["run_id"]), sources
+        _unite(runs, COLUMNS, ["run_id", "split", "metric"]), _unite(provenance, ["run_id"], ["run_id"]), cells, sources
     )
 
 
@@ -65,7 +78,7 @@ def collect(store: RunStore, folder: Path) -> int:
     """Add the finished runs of a store to a results folder. Returns how many runs the folder now has."""
     results = read_results(store, folder)
     done = _done(store.entries())
-    cells = yaml.safe_load((folder / "cells.yaml").read_text()) if (folder / "cells.yaml").is_file() else {}
+    cells = _read_cells(folder)
     (folder / "histories").mkdir(parents=True, exist_ok=True)
     for cell_id in sorted({entry.record["cell_id"] for entry in done}):
         members = [entry for entry in done if entry.record["cell_id"] == cell_id]
@@ -112,8 +125,14 @@ def _done(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.state == "done" and not is_stale(entry)]
 
 
+def _read_cells(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / "cells.yaml"
+    # The loader in C reads a large file in a moment.
+    return yaml.load(path.read_text(), yaml.CSafeLoader) if path.is_file() else {}
+
+
 def _cell_config(store: RunStore, run_id: str) -> dict[str, Any]:
-    config = yaml.safe_load((store.folder / run_id / "config.yaml").read_text())
+    config = yaml.load((store.folder / run_id / "config.yaml").read_text(), yaml.CSafeLoader)
     return {key: value for key, value in config.items() if key != "seed"}
 
 

@@ -140,8 +140,8 @@ def _download(raw: RawFile, places: Places) -> Path:
     from torch_geometric.data import download_url
 
     target, mirror = places.downloads(raw), places.mirror_folder
-    where = f"{mirror}/{raw.file}" if mirror else f"DIR/{raw.file} and set RETHINKING_DATA=DIR"
     if raw.url is None:
+        where = f"{mirror}/{raw.file}" if mirror else f"DIR/{raw.file} and set RETHINKING_DATA=DIR"
         raise UserError(f"{raw.file} is not here, and there is no place to download it from; put it at {where}.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,9 +154,11 @@ def _download(raw: RawFile, places: Places) -> Path:
                         pass
                 part.replace(target.with_name(name))
     except (URLError, HTTPException, OSError) as error:
+        # Not into the mirror, whose copies may be packed differently.
+        files = "".join(f", {url} at {target.with_name(name)}" for name, url in raw.beside.items())
         raise UserError(
-            f"{raw.url} could not be downloaded ({error}). Download it by hand and put it at {where}."
+            f"{raw.url} could not be downloaded ({error}). Download it by hand and put it at {target}{files}."
         ) from error
     except UserError as error:
-        raise UserError(f"What {raw.url} sent is not whole ({error}) Try again, or put it at {where}.") from error
+        raise UserError(f"What {raw.url} sent is not whole ({error}) Try again, or put it at {target}.") from error
     return target

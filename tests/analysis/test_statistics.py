@@ -5,8 +5,21 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.weightstats import ttost_paired
 
-from rethinking.analysis.statistics import paired_difference, summarise
+from rethinking.analysis.statistics import (
+    bootstrap_interval,
+    equivalent_within,
+    holm,
+    p_difference,
+    p_equivalence,
+    p_wilcoxon,
+    paired_difference,
+    power_of_equivalence,
+    seeds_needed,
+    summarise,
+    verdict,
+)
 
 
 def test_summary() -> None:
@@ -52,3 +65,82 @@ def test_one_seed_has_no_interval_and_unpaired_scores_are_refused() -> None:
     assert math.isnan(paired_difference(np.array([1.0]), np.array([0.5])).low)
     with pytest.raises(ValueError, match="one score a seed"):
         paired_difference(np.zeros(3), np.zeros(4))
+
+
+def random_scores(seed: int, shift: float = 0.0, n: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(shift, 1, n), rng.normal(0, 1, n)
+
+
+def test_equals_the_paired_tests_of_scipy_and_statsmodels() -> None:
+    for seed in range(5):
+        a, b = random_scores(seed, 0.2)
+        difference = paired_difference(a, b)
+        assert p_difference(difference) == pytest.approx(stats.ttest_rel(a, b).pvalue)
+        assert p_equivalence(difference, 0.7) == pytest.approx(ttost_paired(a, b, -0.7, 0.7)[0])
+        # At the smallest margin that is enough the test is just significant.
+        assert p_equivalence(difference, equivalent_within(difference)) == pytest.approx(0.05)
+
+
+def test_holm_on_a_worked_example() -> None:
+    p = np.array([0.01, 0.04, np.nan, 0.03, 0.005])
+    assert holm(p) == pytest.approx([0.03, 0.06, np.nan, 0.06, 0.02], nan_ok=True)
+    assert np.isnan(holm(np.array([np.nan]))).all()
+
+
+def test_a_difference_that_is_always_the_same() -> None:
+    same = paired_difference(np.full(4, 0.5), np.zeros(4))
+    assert p_difference(same) == 0
+    assert (p_equivalence(same, 0.6), p_equivalence(same, 0.4), p_equivalence(same, 0.5)) == (0, 1, 0.5)
+    assert p_difference(paired_difference(np.zeros(4), np.zeros(4))) == 1
+
+
+def test_verdicts() -> None:
+    assert verdict(0.1, 0.001, 0.01) == "equivalent"
+    assert verdict(0.1, 0.001, 0.9) == "non-local better"
+    assert verdict(-0.1, 0.001, 0.9) == "local better"
+    assert verdict(-0.1, 0.2, 0.2) == verdict(0.1, math.nan, math.nan) == "undecided"
+
+
+@pytest.mark.parametrize("test_to_train", [0.0, 1 / 8])
+def test_error_rates_are_as_promised(test_to_train: float) -> None:
+    """Scores that share a part, as far as Nadeau and Bengio assume where seeds split the same graphs anew.
+
+    At the margin 5 % are called equivalent; with no difference 5 % differ, and the power is what the formula says.
+    """
+    rng, n, margin, trials = np.random.default_rng(1), 20, 0.9, 4000
+    share = test_to_train / (1 + test_to_train)
+    noise = math.sqrt(share) * rng.normal(size=(trials, 1)) + math.sqrt(1 - share) * rng.normal(size=(trials, n))
+    zero = np.zeros(n)
+    centred = [paired_difference(row, zero, test_to_train) for row in noise]
+    shifted = [paired_difference(row + margin, zero, test_to_train) for row in noise]
+    different = sum(p_difference(d) < 0.05 for d in centred)
+    wrong = sum(p_equivalence(d, margin) < 0.05 for d in shifted)
+    right = sum(p_equivalence(d, margin) < 0.05 for d in centred)
+    assert stats.binomtest(different, trials, 0.05).pvalue > 1e-3
+    assert stats.binomtest(wrong, trials, 0.05).pvalue > 1e-3
+    expected = power_of_equivalence(math.sqrt(1 - share), n, margin, test_to_train)
+    assert right / trials == pytest.approx(expected, abs=0.04)
+
+
+def test_seeds_needed() -> None:
+    n = seeds_needed(std=2.0, margin=1.0)
+    assert n is not None
+    assert power_of_equivalence(2.0, n, 1.0) >= 0.8 > power_of_equivalence(2.0, n - 1, 1.0)
+    # The normal approximation: n = (z_0.95 + z_0.9)² σ²/δ².
+    assert n == pytest.approx((stats.norm.ppf(0.95) + stats.norm.ppf(0.9)) ** 2 * 4, abs=2)
+    assert seeds_needed(std=0.0, margin=1.0) == 2
+    # Where seeds share graphs the error does not fall below s √(n_test/n_train).
+    assert seeds_needed(std=2.0, margin=1.0, test_to_train=1 / 8) is None
+    assert seeds_needed(std=0.5, margin=1.0, test_to_train=1 / 8) is not None
+
+
+def test_checks_that_ask_less_of_the_scores() -> None:
+    a, b = random_scores(3, 1.0)
+    assert p_wilcoxon(a, b) == pytest.approx(stats.wilcoxon(a, b).pvalue)
+    assert p_wilcoxon(a, a) == 1
+    low, high = bootstrap_interval(a, b)
+    plain = paired_difference(a, b)
+    assert (low, high) == (pytest.approx(plain.low, abs=0.1), pytest.approx(plain.high, abs=0.1))
+    assert bootstrap_interval(a, b) == (low, high)
+    assert np.isnan([p_wilcoxon(a[:1], b[:1]), *bootstrap_interval(a[:1], b[:1])]).all()

@@ -1,0 +1,82 @@
+"""Data frames of text as Markdown, LaTeX, HTML, CSV or a table on the screen."""
+
+import html
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+FORMS = ("screen", "markdown", "latex", "html", "csv")
+# Signs that LaTeX's text mode has other names for.
+LATEX = {"±": r"$\pm$", "−": r"$-$", "×": r"$\times$", "≥": r"$\geq$", "∞": r"$\infty$", "…": r"\dots{}"}
+
+
+def render(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> str:
+    """The table in one of `FORMS` but `screen`. Lines within a cell are divided by line breaks."""
+    if form == "csv":
+        return texts.to_csv(index=False)
+    if form == "markdown":
+        body = texts.map(lambda text: str(text).replace("\n", "<br>").replace("|", r"\|")).to_markdown(index=False)
+        return "\n\n".join([f"### {title}", body, *notes]) + "\n"
+    if form == "html":
+        body = texts.to_html(index=False, border=0, escape=True).replace(r"\n", "<br>")
+        said = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+        return f"<figure><figcaption>{html.escape(title)}</figcaption>\n{body}\n{said}</figure>\n"
+    return _latex(texts, title, notes)
+
+
+def on_screen(console: Console, texts: pd.DataFrame, title: str, notes: Sequence[str], keys: int = 1) -> None:
+    """Print as many columns side by side as fit, the others in tables below, each with the first `keys` columns."""
+    for number, columns in enumerate(_that_fit(texts, console.width, keys)):
+        table = Table(title=title if number == 0 else None, title_style="bold", title_justify="left")
+        table.box, table.padding = box.SIMPLE_HEAD, (0, 1, 0, 0)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in texts[columns].itertuples(index=False):
+            table.add_row(*map(str, row))
+        console.print(table)
+    for note in notes:
+        console.print(note)
+
+
+def _that_fit(texts: pd.DataFrame, width: int, keys: int) -> list[list[str]]:
+    """Groups of columns, each led by the key columns."""
+    first, others = list(texts.columns[:keys]), texts.columns[keys:]
+    # A cell's margins take two characters at most.
+    wide = {
+        column: 2 + max(len(line) for text in [column, *texts[column]] for line in str(text).split("\n"))
+        for column in texts.columns
+    }
+    groups: list[list[str]] = []
+    for column in others:
+        if groups and sum(wide[name] for name in [*groups[-1], column]) <= width:
+            groups[-1].append(column)
+        else:
+            groups.append([*first, column])
+    return groups or [first]
+
+
+def _latex(texts: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
+    """With booktabs; lines within a cell become `\\shortstack`."""
+    body = texts.map(lambda text: _tex(str(text)))
+    body.columns = [_tex(column) for column in texts.columns]
+    styled = body.style.hide(axis="index").to_latex(
+        hrules=True,
+        caption=_tex(title),
+        position="t",
+        column_format="l" * len(texts.columns),
+        position_float="centering",
+    )
+    said = "\n".join(f"% {note}" for note in notes)
+    return f"% Needs the package booktabs.\n{styled}{said}\n"
+
+
+def _tex(text: str) -> str:
+    escaped = re.sub(r"([&%$#_{}])", r"\\\1", text)
+    for sign, name in LATEX.items():
+        escaped = escaped.replace(sign, name)
+    lines = escaped.split("\n")
+    return escaped if len(lines) == 1 else r"\shortstack[l]{" + r" \\ ".join(lines) + "}"
