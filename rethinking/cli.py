@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rethinking.data.sources import Places
 
 FORMS = ("screen", "markdown", "latex", "html", "csv")
+RESULTS = "collected results (default: results)"
 DESCRIPTION = "Does my graph pooling really matter? Train pooling variants, and compare local with non-local pooling."
 
 
@@ -64,11 +65,17 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="train the cells of a table: rethinking run -m model=… pooling=… dataset=… (see run --help)"
     )
 
+    reproduce = _add(commands, "reproduce", _reproduce, "train what a table or figure still lacks, then render it")
+    reproduce.add_argument("suite", help="table1, table2, table3, tableS5, figure1, …, control")
+    reproduce.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for run: device=cuda, runs=DIR, …")
+    reproduce.add_argument("--results", type=Path, default=paths.DEFAULT_RESULTS, metavar="DIR", help=RESULTS)
+
     status = _add(commands, "status", _status, "what is done, running, failed and missing in a run store")
+    status.add_argument("suites", nargs="*", metavar="SUITE", help="say what these lack (default: the paper's tables)")
     _add_places(status)
 
     table = _add(commands, "table", _table, "render a table of the paper from finished runs")
-    table.add_argument("name", help="which table, as in the paper: 1, 2, 3, S1 or S5")
+    table.add_argument("names", nargs="+", metavar="NAME", help="which, as in the paper: 1, 2, 3, S1 … S5; or a suite")
     _add_form(table)
     _add_places(table)
 
@@ -145,20 +152,26 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=paths.DEFAULT_RESULTS,
         metavar="DIR",
-        help="collected results (default: results)",
+        help=RESULTS,
     )
 
 
 def _status(parsed: argparse.Namespace) -> int:
     from rethinking.commands.status import status
 
-    return status(parsed.runs, parsed.results)
+    return status(parsed.suites, parsed.runs, parsed.results)
+
+
+def _reproduce(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.reproduce import reproduce
+
+    return reproduce(parsed.suite, parsed.overrides, parsed.results)
 
 
 def _table(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.table import table
+    from rethinking.commands.table import print_tables
 
-    return table(parsed.name, parsed.format, parsed.fidelity, parsed.runs, parsed.results)
+    return print_tables(parsed.names, parsed.format, parsed.fidelity, parsed.runs, parsed.results)
 
 
 def _compare(parsed: argparse.Namespace) -> int:

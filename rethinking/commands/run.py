@@ -31,7 +31,10 @@ class JobFailedError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the Hydra application on these arguments. Returns the exit status."""
+    """Run the Hydra application on these arguments, or once for each row of a suite. Returns the exit status."""
+    suites = [word.partition("=")[2] for word in arguments if re.match(r"\+?suite=", word)]
+    if suites:
+        return _run_suites(suites, [word for word in arguments if not re.match(r"\+?suite=", word)])
     # Errors come through to this function instead of being printed by Hydra.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     register_resolvers()
@@ -51,6 +54,21 @@ def main(arguments: Sequence[str]) -> int:
     except JobFailedError:
         return SOME_FAILED
     return _conclude(jobs) if jobs else ALL_DONE
+
+
+def _run_suites(names: Sequence[str], others: Sequence[str]) -> int:
+    """A multirun for each row. The worst exit status is theirs together."""
+    from rethinking.analysis.suites import load_suite
+
+    chosen = [suite for name in names for suite in map(load_suite, name.split(","))]
+    rest = [word for word in others if word not in ("-m", "--multirun")]
+    sweeps = [sweep for suite in chosen for sweep in suite.sweeps()]
+    # What is wrong with any row is said before work on the first.
+    for sweep in sweeps:
+        for job in expand_sweep([*sweep, *(word for word in rest if "=" in word)]):
+            compose_job(job)
+    statuses = [main(["-m", *sweep, *rest]) for sweep in sweeps]
+    return next((status for status in (SOME_FAILED, SOME_ELSEWHERE) if status in statuses), ALL_DONE)
 
 
 def _check(parsed: argparse.Namespace) -> list[Settings]:

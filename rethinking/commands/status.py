@@ -1,12 +1,14 @@
 """`rethinking status`: how far every cell of a run store is, and what the tables still lack."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rethinking.analysis.suites import load_suite
 from rethinking.analysis.tables import make_table, missing_cells, table_names
 from rethinking.analysis.tidy import read_results
 from rethinking.runs.store import Entry, RunStore, is_stale
@@ -14,8 +16,9 @@ from rethinking.runs.store import Entry, RunStore, is_stale
 STATES = ("done", "running", "failed", "damaged", "stale")
 
 
-def status(runs: Path, results: Path) -> int:
-    """Print the grid. Returns the exit status."""
+def status(suites: Sequence[str], runs: Path, results: Path) -> int:
+    """Print the grid, and what some suites lack or, by default, the paper's tables. Returns the exit status."""
+    names = [load_suite(name).name for name in suites] or table_names()
     console = Console(soft_wrap=True, highlight=False)
     store = RunStore(runs)
     entries = store.entries()
@@ -29,7 +32,7 @@ def status(runs: Path, results: Path) -> int:
             console.print(f"{entry.state}: {runs / entry.run_id}: {escape(last)}")
     if any(entry.state == "damaged" for entry in entries):
         console.print("Damaged runs count as missing; running the same command again trains them anew.")
-    _print_missing(console, store, results)
+    _print_missing(console, store, results, names)
     return 0
 
 
@@ -54,14 +57,15 @@ def _grid(entries: list[Entry], title: str) -> Table:
     return table
 
 
-def _print_missing(console: Console, store: RunStore, results: Path) -> None:
-    """What the paper's tables lack, counting collected results too."""
+def _print_missing(console: Console, store: RunStore, results: Path, names: Sequence[str]) -> None:
+    """What suites lack, counting collected results too."""
     everything = read_results(store, results)
-    for name in table_names():
+    for name in names:
         lacking: dict[str, list[str]] = defaultdict(list)
-        for cell in missing_cells(make_table(name, everything)):
+        made = make_table(name, everything)
+        for cell in missing_cells(made):
             lacking[cell.row].append(f"{cell.dataset} {cell.seeds_done}/{cell.seeds_wanted}")
         if lacking:
-            console.print(f"Table {name} lacks (seeds done):")
+            console.print(f"{made.title.partition(':')[0]} lacks (seeds done):")
         for row, cells in lacking.items():
             console.print(f"  {row}: {', '.join(cells)}")

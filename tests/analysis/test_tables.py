@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rethinking.analysis.tables import Table, long_frame, make_table, markdown, missing_cells, table_names
+from rethinking.analysis.render import render
+from rethinking.analysis.tables import (
+    Table,
+    caption,
+    long_frame,
+    make_table,
+    missing_cells,
+    table_names,
+    table_texts,
+)
 from rethinking.analysis.tidy import COLUMNS, Results, collect, read_results
 from rethinking.composition import compose_job
 from rethinking.errors import UserError
@@ -46,6 +55,10 @@ def store(tmp_path: Path) -> RunStore:
     return store
 
 
+def markdown(made: Table) -> str:
+    return render(table_texts(made), "markdown", made.title, [caption(made)])
+
+
 def table(store: RunStore, results: Path = Path("none")) -> Table:
     return make_table("1", read_results(store, results))
 
@@ -55,6 +68,7 @@ def test_cells_hold_the_papers_configuration_only(store: RunStore) -> None:
     assert graclus.ours is not None
     assert graclus.ours.mean == pytest.approx(100 * np.mean(LEARNED))
     assert graclus.ours.std == pytest.approx(100 * np.std(LEARNED, ddof=1))
+    assert graclus.published is not None
     assert (graclus.seeds_done, graclus.published.mean, graclus.published.std) == (20, 80.1, 1.6)
 
 
@@ -124,7 +138,7 @@ def test_a_table_shows_one_fidelity_only(store: RunStore) -> None:
 @pytest.mark.parametrize("name", table_names())
 def test_every_table_has_its_published_values_and_its_cells(name: str, store: RunStore) -> None:
     made = make_table(name, read_results(store, Path("none")))
-    assert all(np.isfinite(cell.published.mean) for cell in made.cells.values())
+    assert all(cell.published and np.isfinite(cell.published.mean) for cell in made.cells.values())
     assert len(made.cells) == len(made.rows) * len(made.columns)
     # The store has one cell of the paper's whole, Graclus on NCI1.
     whole = {(cell.row, cell.dataset) for cell in made.cells.values() if not cell.cited} - {
@@ -141,7 +155,7 @@ def test_no_runs_at_all(tmp_path: Path) -> None:
 
 def test_unknown_tables_and_damaged_files_are_said(tmp_path: Path) -> None:
     empty = read_results(RunStore(tmp_path), tmp_path)
-    with pytest.raises(UserError, match="no table '7'"):
+    with pytest.raises(UserError, match="no suite '7'"):
         make_table("7", empty)
     (tmp_path / "runs.csv").write_text("run_id,value\n1,2\n")
     with pytest.raises(UserError, match="lacks the columns"):

@@ -1,0 +1,52 @@
+"""Suites: named lists of cells, those of a table or figure of the paper (`conf/suite`)."""
+
+from dataclasses import dataclass
+
+import yaml
+
+from rethinking import paths
+from rethinking.composition import options
+from rethinking.errors import UserError
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One file of `conf/suite`.
+
+    rows: the overrides of each row's cells, None for a row that is cited and not trained. columns: the title of each
+    data set. compare: pairs of rows, the first minus the second.
+    """
+
+    name: str
+    title: str
+    seeds: int
+    rows: dict[str, list[str] | None]
+    columns: dict[str, str]
+    compare: list[tuple[str, str]]
+
+    @property
+    def table(self) -> str:
+        """The table's number in the paper, if it is one."""
+        return self.name.removeprefix("table")
+
+    def sweeps(self) -> list[list[str]]:
+        """The overrides of a multirun for each row that is trained."""
+        datasets = f"dataset={','.join(self.columns)}"
+        return [[*overrides, datasets] for overrides in self.rows.values() if overrides is not None]
+
+
+def suite_names() -> list[str]:
+    """The suites there are."""
+    return options("suite")
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by its name, or by the number of its table. Raises UserError if there is none."""
+    known = suite_names()
+    chosen = name if name in known else f"table{name}"
+    if chosen not in known:
+        raise UserError(f"There is no suite '{name}'; expected one of {', '.join(known)}.")
+    spec = yaml.safe_load((paths.CONF / "suite" / f"{chosen}.yaml").read_text())
+    rows = {str(row): None if overrides == "cited" else list(overrides) for row, overrides in spec["rows"].items()}
+    pairs = [(str(first), str(second)) for first, second in spec["compare"]]
+    return Suite(chosen, spec["title"], spec["seeds"], rows, spec["columns"], pairs)
