@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import BatchNorm, Linear, Output, SageConv
+from rethinking.models.layers import BatchNorm, Linear, Output, Probe, SageConv
 from rethinking.models.molecules import encoder
 from rethinking.models.shape import DataShape
 from rethinking.pooling import dense
@@ -64,6 +64,7 @@ class DiffPool(nn.Module):
             self.embeds.append(make(replicas=replicas, in_features=width, out_features=hidden))
             self.blocks.append(_SageBlock(replicas, hidden, convs=3))
             width, nodes = hidden, clusters
+        self.before, self.after = Probe(), Probe()
         self.head = Linear(replicas, hidden, mlp_hidden)
         self.out = Linear(replicas, mlp_hidden, shape.out_features)
 
@@ -79,9 +80,9 @@ class DiffPool(nn.Module):
         for conv in self.initial:
             x = conv(x, level)
         for select, embed, block in zip(self.selects, self.embeds, self.blocks, strict=True):
-            x, level, added = pool(x, level, cast(Assignment, select), embed)
+            x, level, added = pool(self.before(x, level), level, cast(Assignment, select), embed)
             losses = losses + added
-            x = block(x, level)
+            x = block(self.after(x, level), level)
         x = level.per_graph(x).amax(dim=2)
         weighted = {"link": self.link_weight * losses[0], "entropy": self.entropy_weight * losses[1]}
         return self.out(torch.relu_(self.head(x))), weighted

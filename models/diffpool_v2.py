@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.models.diffpool import pool
-from rethinking.models.layers import GraphConv, Linear, Output, SageStack
+from rethinking.models.layers import GraphConv, Linear, Output, Probe, SageStack
 from rethinking.models.molecules import encoder
 from rethinking.models.shape import DataShape
 from rethinking.pooling.assignment import Assignment, MakeAssignment
@@ -57,6 +57,7 @@ class DiffPoolV2(nn.Module):
             self.embeds.append(embed)
             width, nodes = embed.out_features, clusters
         self.last = SageStack(replicas, width, hidden, hidden, norm_counts_padding)
+        self.before, self.after = Probe(), Probe()
         self.head = Linear(replicas, (pools + 1) * width, mlp_hidden)
         self.out = Linear(replicas, mlp_hidden, shape.out_features)
 
@@ -73,8 +74,9 @@ class DiffPoolV2(nn.Module):
             x = self.first(x, topology)
         maxima = []
         for select, embed in zip(self.selects, self.embeds, strict=True):
-            x, level, added = pool(x, level, cast(Assignment, select), embed)
+            x, level, added = pool(self.before(x, level), level, cast(Assignment, select), embed)
             losses = losses + added
+            x = self.after(x, level)
             maxima.append(level.per_graph(x).amax(dim=2))
         maxima.append(level.per_graph(self.last(x, level)).amax(dim=2))
         x = torch.relu_(self.head(torch.cat(maxima, dim=-1)))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rethinking.models.alternating import Alternating
-from rethinking.models.layers import BatchNorm, GraphConv, Linear, Output
+from rethinking.models.layers import BatchNorm, GraphConv, Linear, Output, Probe
 from rethinking.models.molecules import first_conv
 from rethinking.models.shape import DataShape
 from rethinking.pooling import dense
@@ -59,6 +59,7 @@ class GMN(Alternating):
             self.linears.append(Linear(replicas, width, memory_hidden))
             width, nodes = memory_hidden, clusters
         self.selects = nn.ModuleList(selects)
+        self.before, self.after = Probe(), Probe()
         self.head = Linear(replicas, memory_hidden, mlp_hidden)
         self.out = Linear(replicas, mlp_hidden, shape.out_features)
         self.own_parameters = [parameter for select in selects for parameter in select.taught]
@@ -90,9 +91,10 @@ class GMN(Alternating):
         x = self.norm(x, level)
         assignments = []
         for select, linear in zip(self.selects, self.linears, strict=True):
-            assignment = select(x, level)
+            assignment = select(self.before(x, level), level)
             assignments.append((assignment, level))
             x = F.leaky_relu(linear(dense.reduce(x, assignment, level)))
             level = SetLevel(len(x), level.graphs, assignment.shape[-1], x.device)
+            x = self.after(x, level)
         x = level.per_graph(x).mean(dim=2)
         return self.out(F.leaky_relu(self.head(x))), assignments

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import GraphConv, Linear, Output
+from rethinking.models.layers import GraphConv, Linear, Output, Probe
 from rethinking.models.molecules import first_conv
 from rethinking.models.shape import DataShape
 from rethinking.pooling.connect import coarsen
@@ -51,6 +51,7 @@ class Graclus(nn.Module):
         convs = self.pools + convs_before_pool - 1
         rest = [GraphConv(replicas, hidden, hidden) for _ in range(convs - 1)]
         self.convs = nn.ModuleList([first_conv(replicas, shape, hidden, GraphConv), *rest])
+        self.before, self.after = Probe(), Probe()
         self.head = Linear(replicas, hidden, hidden)
         self.out = Linear(replicas, hidden, shape.out_features)
 
@@ -74,7 +75,7 @@ class Graclus(nn.Module):
         for conv in self.convs[:before]:
             x = torch.relu_(conv(x, levels[0]))
         for level, conv in enumerate(self.convs[before:]):
-            x = torch.relu_(conv(x, levels[level]))
-            x = cluster_max(x, hierarchy.clusters[level], levels[level + 1])
+            x = self.before(torch.relu_(conv(x, levels[level])), levels[level])
+            x = self.after(cluster_max(x, hierarchy.clusters[level], levels[level + 1]), levels[level + 1])
         x = graph_mean(x, levels[-1])
         return self.out(torch.relu_(self.head(x))), {}

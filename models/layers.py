@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -161,6 +162,17 @@ class SageStack(nn.Module):
             x = norm(torch.relu_(conv(x, level)), level)
             outputs.append(x)
         return torch.cat([*outputs, self.convs[-1](x, level)], dim=-1)
+
+
+class Probe(nn.Module):
+    """Passes node features on; a hook sees them here, with the graphs they belong to, before or after a pooling layer.
+
+    For figures and measures of activations, which then need to know nothing of a family.
+    """
+
+    def forward(self, x: Tensor, level: Any) -> Tensor:
+        """x: [R, N, F]. level: a level or topology of that width. Returns x."""
+        return x
 
 
 class BatchNorm(ReplicaLayer):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import DenseGraphConv, GraphConv, Linear, Output
+from rethinking.models.layers import DenseGraphConv, GraphConv, Linear, Output, Probe
 from rethinking.models.molecules import first_conv
 from rethinking.models.shape import DataShape
 from rethinking.pooling import dense
@@ -50,6 +50,7 @@ class MinCutPool(nn.Module):
             clusters = math.ceil(ratio * nodes)
             self.selects.append(select(replicas=replicas, in_features=hidden, max_nodes=nodes, clusters=clusters))
             nodes = clusters
+        self.before, self.after = Probe(), Probe()
         self.head = Linear(replicas, hidden, hidden)
         self.out = Linear(replicas, hidden, shape.out_features)
 
@@ -64,7 +65,7 @@ class MinCutPool(nn.Module):
         x = self.first(x, topology)
         for conv, module in zip(self.convs, self.selects, strict=True):
             select = cast(Assignment, module)
-            x = torch.relu_(x)
+            x = self.before(torch.relu_(x), level)
             assignment = select(x, level)
             adjacency = dense.connect(assignment, level)
             if select.has_loss:
@@ -76,6 +77,6 @@ class MinCutPool(nn.Module):
                 losses["orthogonality"] = losses.get("orthogonality", 0) + apart
             x = dense.reduce(x, assignment, level)
             level = DenseLevel(dense.normalise(adjacency))
-            x = conv(x, level)
+            x = conv(self.after(x, level), level)
         x = level.per_graph(x).sum(dim=2) / level.sizes[..., None]
         return self.out(torch.relu_(self.head(x))), losses

@@ -55,7 +55,10 @@ def main() -> int:
     if not parsed.render:
         pairs = [(model, dataset) for dataset in parsed.datasets for model in parsed.models]
         rows = [_apart(pair, parsed) for pair in track(pairs, "costs")]
-        pd.DataFrame(rows).to_csv(MEASURED, index=False)
+        # What is measured again takes the place of what was there.
+        known = pd.read_csv(MEASURED) if MEASURED.is_file() else pd.DataFrame()
+        together = pd.concat([known, pd.DataFrame(rows)]).drop_duplicates(["model", "dataset"], keep="last")
+        together.sort_values(["dataset", "model"]).to_csv(MEASURED, index=False)
     SHEET.write_text(render(pd.read_csv(MEASURED)))
     print(f"{SHEET} and {MEASURED} are written.")
     return 0
@@ -162,28 +165,35 @@ def render(measured: pd.DataFrame) -> str:
     hours = seconds * SEEDS * _epochs() / 3600
     known = measured.dropna()
     machines = ", ".join(known["device"].unique())
-    shown = memory.map("{:.0f}".format) + together.map(lambda count: "" if count == SEEDS else f" ({count:.0f})")
+    peaks = _texts(memory, "{:.0f}") + together.map(lambda count: "" if count == SEEDS else f" ({count:.0f})")
+    missing = measured[measured["seconds"].isna()]
+    absent = "".join(f" {model} on {dataset} took too long to be measured." for model, dataset in
+                     zip(missing["model"], missing["dataset"], strict=True))  # fmt: skip
     return f"""# What a reproduction costs
 
 Measured by `make costs`, not typed in: one core ({machines}; load {known["load"].min()} to {known["load"].max()},
 torch {", ".join(known["torch"].unique())}), {SEEDS} seeds together, or as many as fit into the memory allowed. A few
 steps of training and evaluation were timed, and an epoch follows from their number. Each family has its own variant
-(`learned`, or `none`) and the sizes of the paper for the data set.
+(`learned`, or `none`) and the sizes of the paper for the data set.{absent}
 
 ## Seconds an epoch and seed
 
-{seconds.map("{:.3f}".format).to_markdown()}
+{_texts(seconds, "{:.3f}").to_markdown()}
 
 ## Peak memory of the process, MiB (in brackets the seeds together, where it is not {SEEDS})
 
-{shown.to_markdown()}
+{peaks.where(memory.notna(), "—").to_markdown()}
 
 ## Hours of one core for a cell of {SEEDS} seeds
 
 At {_epochs():.0f} epochs a seed, the mean of the runs in `results/`.
 
-{hours.map("{:.1f}".format).to_markdown()}
+{_texts(hours, "{:.1f}").to_markdown()}
 """
+
+
+def _texts(numbers: pd.DataFrame, form: str) -> pd.DataFrame:
+    return numbers.map(lambda number: "—" if pd.isna(number) else form.format(number))
 
 
 def _epochs() -> float:

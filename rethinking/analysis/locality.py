@@ -37,6 +37,18 @@ def assignment_measures(assignment: np.ndarray, edges: np.ndarray, hops: np.ndar
         }
 
 
+def cosine_distance(x: np.ndarray) -> float:
+    """The mean of 1 − cos(x_i, x_j) over pairs of different rows, none of them zero: 0 where all point the same way.
+
+    x: [n, F]. NaN where there are fewer than two such rows.
+    """
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    unit = x[norm[:, 0] > 0] / norm[norm[:, 0] > 0]
+    n = len(unit)
+    # The sum over all pairs is that of everything, less the n products of a row with itself.
+    return float(1 - (np.square(unit.sum(axis=0)).sum() - n) / (n * (n - 1))) if n > 1 else np.nan
+
+
 def hop_distances(nodes: int, edges: np.ndarray) -> np.ndarray:
     """The number of steps from each node to each other, along edges in either direction; infinite if there is no way.
 

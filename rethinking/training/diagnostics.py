@@ -3,22 +3,37 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.analysis.locality import assignment_measures, hop_distances
+from rethinking.analysis.locality import assignment_measures, cosine_distance, hop_distances
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.models.graclus import Hierarchy
+from rethinking.models.layers import Probe
 from rethinking.pooling.assignment import Assignment
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import stream_keys
 
+# Something of each graph of a batch, by its number: an assignment [nodes or clusters before, clusters], or node
+# features [nodes, F].
+OfGraph = Callable[[int], np.ndarray]
 
-@torch.no_grad()
+
+@dataclass
+class Seen:
+    """What a forward pass showed: the assignment of each pooling layer, and features before and after it."""
+
+    assignments: list[OfGraph] = field(default_factory=list)
+    before: list[OfGraph] = field(default_factory=list)
+    after: list[OfGraph] = field(default_factory=list)
+
+
 def diagnose(
     network: nn.Module, dataset: GraphDataset, graphs: np.ndarray, seed: int, epoch: int, batch_size: int
 ) -> dict[str, float]:
@@ -26,47 +41,53 @@ def diagnose(
 
     network: with one replica and trained weights. graphs: those of a part of the split, of the test. epoch: whose
     matchings are drawn, as in the evaluation of that epoch. Returns `pool1_entropy` … for each layer l with the
-    product of the assignments up to it, and `hops`, the mean over all pairs of nodes that are joined by a path.
+    product of the assignments up to it, `hops`, the mean over all pairs of nodes that are joined by a path, and the
+    `cosine_distance` of node features before and after each layer, `pool1_before` and `pool1_after`.
     Empty for families without pooling layers, or none that can be seen.
     """
-    device = next(network.parameters()).device
-    keys = stream_keys([seed], "matching", "test", epoch)
-    network.eval()
     found: dict[str, list[float]] = defaultdict(list)
-    with observed(network) as seen:
-        for batch in Batches(dataset, device)(graphs[None], batch_size, keys):
-            seen.clear()
-            prepared = network.prepare(batch.topology, batch.keys)  # type: ignore[operator]
-            network(batch.x, prepared)
-            layers = _clusters(prepared) if isinstance(prepared, Hierarchy) else seen
-            if layers:
-                _measure(batch.topology, layers, found)
+    for topology, seen in look(network, dataset, graphs, seed, epoch, batch_size):
+        if seen.assignments:
+            _measure(topology, seen, found)
     # A graph that lacks a measure does not count for it.
     return {name: float(np.nanmean(values)) for name, values in found.items() if not np.isnan(values).all()}
 
 
-# The assignment of graph g of a batch, [nodes or clusters before, clusters].
-Layer = Callable[[int], np.ndarray]
+@torch.no_grad()
+def look(
+    network: nn.Module, dataset: GraphDataset, graphs: np.ndarray, seed: int, epoch: int, batch_size: int
+) -> Iterator[tuple[Topology, Seen]]:
+    """What the network does in each batch of some test graphs; see `diagnose`."""
+    device = next(network.parameters()).device
+    keys = stream_keys([seed], "matching", "test", epoch)
+    network.eval()
+    for batch in Batches(dataset, device)(graphs[None], batch_size, keys):
+        with _observed(network) as seen:
+            prepared = network.prepare(batch.topology, batch.keys)  # type: ignore[operator]
+            network(batch.x, prepared)
+        if isinstance(prepared, Hierarchy):
+            seen.assignments = _clusters(prepared)
+        yield batch.topology, seen
 
 
 @contextmanager
-def observed(network: nn.Module) -> Iterator[list[Layer]]:
-    """Lets a list fill with the assignments that the network's Selects make, in the order they are called."""
-    seen: list[Layer] = []
+def _observed(network: nn.Module) -> Iterator[Seen]:
+    """Notes what the network's Selects return and what passes its probes, in the order they are called."""
+    seen = Seen()
 
-    def note(select: nn.Module, arguments: tuple[Any, ...], assignment: Tensor) -> None:
-        level = arguments[1]
-        rows = assignment[0].cpu().numpy()
-        topology: Topology | None = getattr(level, "topology", None)
-        if topology is not None:
-            seen.append(lambda g: rows[topology.start[g] : topology.start[g] + topology.size[g]])
-        else:
-            seen.append(lambda g: rows[g * level.nodes : (g + 1) * level.nodes])
+    def note(into: list[OfGraph], module: nn.Module, arguments: tuple[Any, ...], result: Tensor) -> None:
+        # A copy, as later layers may change features in place.
+        into.append(_of_graph(result[0].cpu().numpy().copy(), arguments[1]))
 
-    inner = {id(part) for module in network.modules() if isinstance(module, Assignment) for part in module.modules()
-             if part is not module}  # fmt: skip
-    outermost = [module for module in network.modules() if isinstance(module, Assignment) and id(module) not in inner]
-    handles = [select.register_forward_hook(note) for select in outermost]
+    selects = [module for module in network.modules() if isinstance(module, Assignment)]
+    # Not those that another Select has inside.
+    inner = {id(part) for select in selects for part in select.modules() if part is not select}
+    watched: list[tuple[nn.Module, list[OfGraph]]] = [
+        (select, seen.assignments) for select in selects if id(select) not in inner
+    ]
+    probes = {name: getattr(network, name, None) for name in ("before", "after")}
+    watched += [(probe, getattr(seen, name)) for name, probe in probes.items() if isinstance(probe, Probe)]
+    handles = [module.register_forward_hook(partial(note, into)) for module, into in watched]
     try:
         yield seen
     finally:
@@ -74,10 +95,18 @@ def observed(network: nn.Module) -> Iterator[list[Layer]]:
             handle.remove()
 
 
-def _clusters(hierarchy: Hierarchy) -> list[Layer]:
+def _of_graph(rows: np.ndarray, level: Any) -> OfGraph:
+    """The rows of each graph. level: where the rows lie."""
+    topology = level if isinstance(level, Topology) else getattr(level, "topology", None)
+    if topology is None:
+        return lambda g: rows[g * level.nodes : (g + 1) * level.nodes]
+    return lambda g: rows[topology.start[g] : topology.start[g] + topology.size[g]]
+
+
+def _clusters(hierarchy: Hierarchy) -> list[OfGraph]:
     """The matchings of a hierarchy as assignments."""
 
-    def layer(level: int) -> Layer:
+    def layer(level: int) -> OfGraph:
         fine, coarse = hierarchy.levels[level : level + 2]
         of = hierarchy.clusters[level].of
 
@@ -90,7 +119,7 @@ def _clusters(hierarchy: Hierarchy) -> list[Layer]:
     return [layer(level) for level in range(len(hierarchy.clusters))]
 
 
-def _measure(topology: Topology, layers: list[Layer], found: dict[str, list[float]]) -> None:
+def _measure(topology: Topology, seen: Seen, found: dict[str, list[float]]) -> None:
     """Add the measures of every graph of a batch."""
     joined = topology.edge_index
     if topology.directed:
@@ -104,7 +133,10 @@ def _measure(topology: Topology, layers: list[Layer], found: dict[str, list[floa
         others = hops[np.isfinite(hops) & ~np.eye(size, dtype=bool)]
         found["hops"].append(others.mean() if len(others) else np.nan)
         product = np.eye(size)
-        for number, layer in enumerate(layers, start=1):
+        for number, layer in enumerate(seen.assignments, start=1):
             product = product @ layer(g)
             for name, value in assignment_measures(product, edges, hops).items():
                 found[f"pool{number}_{name}"].append(value)
+        for name in ("before", "after"):
+            for number, features in enumerate(getattr(seen, name), start=1):
+                found[f"pool{number}_{name}"].append(cosine_distance(features(g)))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from networkx import Graph, all_pairs_shortest_path_length, barbell_graph
 from networkx.algorithms.community import modularity
+from scipy.spatial.distance import pdist
 
-from rethinking.analysis.locality import assignment_measures, hop_distances
+from rethinking.analysis.locality import assignment_measures, cosine_distance, hop_distances
 
 
 def edges_of(graph: Graph) -> np.ndarray:
@@ -64,3 +65,12 @@ def test_what_does_not_depend_on_how_nodes_and_clusters_are_numbered() -> None:
     place = np.argsort(nodes)
     renumbered = assignment_measures(soft[nodes][:, clusters], place[EDGES], HOPS[np.ix_(nodes, nodes)])
     assert renumbered == pytest.approx(assignment_measures(soft, EDGES, HOPS))
+
+
+def test_cosine_distances_are_scipys() -> None:
+    x = np.random.default_rng(0).normal(size=(7, 3))
+    assert cosine_distance(x) == pytest.approx(pdist(x, "cosine").mean())
+    assert cosine_distance(np.outer([1, 2, 3], [1, 1])) == pytest.approx(0)
+    # Rows of zeros point nowhere.
+    assert cosine_distance(np.concatenate([x, np.zeros((2, 3))])) == pytest.approx(cosine_distance(x))
+    assert np.isnan(cosine_distance(np.ones((1, 3))))

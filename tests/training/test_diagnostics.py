@@ -10,7 +10,7 @@ from rethinking.analysis.locality import assignment_measures, hop_distances
 from rethinking.composition import compose_job, options, possible_variants
 from rethinking.data.split import StratifiedSplit
 from rethinking.models.layers import initialise
-from rethinking.training.diagnostics import diagnose, observed
+from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup, train_group
 from rethinking.training.task import Classification
 from tests.conftest import random_dataset
@@ -29,7 +29,7 @@ def test_every_pair_with_pooling_layers_is_measured(model: str, pooling: str, di
     )(1)
     initialise(network, [0])
     measures = diagnose(network, dataset, np.arange(len(dataset)), seed=0, epoch=1, batch_size=7)
-    assert {f"pool1_{name}" for name in NAMES} < set(measures) and measures["hops"] >= 1
+    assert {f"pool1_{name}" for name in (*NAMES, "before", "after")} < set(measures) and measures["hops"] >= 1
     assert 0 <= measures["pool1_entropy"] <= 1 + 1e-6 and 0 <= measures["pool1_edges_inside"] <= 1
     if model == "graclus":
         assert measures["pool1_entropy"] == 0
@@ -48,13 +48,28 @@ def test_later_layers_are_measured_on_the_nodes_of_the_input() -> None:
     network = cell.build(dataset, Classification())(1)
     initialise(network, [0])
     graph = int(np.argmax(np.diff(dataset.in_ptr[dataset.node_ptr])))
-    with observed(network) as seen:
-        measures = diagnose(network, dataset, np.array([graph]), seed=0, epoch=1, batch_size=1)
-    first, second = (layer(0).astype(float) for layer in seen)
+    arguments = (network, dataset, np.array([graph]), 0, 1, 1)
+    measures = diagnose(*arguments)
+    ((_, seen),) = look(*arguments)
+    first, second = (layer(0).astype(float) for layer in seen.assignments)
     nodes = slice(dataset.node_ptr[graph], dataset.node_ptr[graph + 1])
     edges = dataset.edge_index[:, dataset.in_ptr[nodes.start] : dataset.in_ptr[nodes.stop]] - nodes.start
     expected = assignment_measures(first @ second, edges, hop_distances(nodes.stop - nodes.start, edges))
     assert {name: measures[f"pool2_{name}"] for name in NAMES} == pytest.approx(expected)
+
+
+def test_probes_see_what_is_pooled() -> None:
+    """MinCutPool's reduction is SᵀX of what its Select saw."""
+    dataset = random_dataset(7)
+    network = compose_job(["model=mincut", "pooling=learned", "dataset=digits"]).cell.build(dataset, Classification())(
+        1
+    )
+    initialise(network, [0])
+    for topology, seen in look(network, dataset, np.arange(9), seed=0, epoch=1, batch_size=4):
+        for g in range(len(topology.start)):
+            before, assignment, after = (part[0](g) for part in (seen.before, seen.assignments, seen.after))
+            assert before.shape[0] == topology.size[g]
+            assert np.allclose(after, assignment.T @ before, atol=1e-5)
 
 
 def test_families_without_pooling_have_none() -> None:
