@@ -88,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_form(compare)
     _add_places(compare)
 
+    figure = _add(commands, "figure", _figure, "draw figures of the paper, as PNG and SVG")
+    figure.add_argument("names", nargs="*", metavar="NAME", help="1 … 8, S1, verdicts, locality (default: all)")
+    figure.add_argument("--to", type=Path, default=Path("figures"), metavar="DIR", help="folder (default: figures)")
+    _add_fidelity(figure)
+    _add_places(figure)
+
     collect = _add(
         commands, "collect", _collect, "add the finished runs of a store to the tidy files of a results folder"
     )
@@ -123,6 +129,10 @@ def _add(
 
 def _add_form(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMS, default="screen", help="default: screen")
+    _add_fidelity(parser)
+
+
+def _add_fidelity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fidelity",
         choices=["paper", "released_code"],
@@ -180,6 +190,12 @@ def _compare(parsed: argparse.Namespace) -> int:
     return compare_runs(
         parsed.runs, parsed.results, parsed.format, parsed.fidelity, parsed.dataset, parsed.family, parsed.margin
     )
+
+
+def _figure(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.figure import write_figures
+
+    return write_figures(parsed.names, parsed.fidelity, parsed.to, parsed.runs, parsed.results)
 
 
 def _collect(parsed: argparse.Namespace) -> int:

@@ -27,13 +27,18 @@ from rethinking.errors import UserError
 
 @dataclass(frozen=True)
 class Question:
-    """`conf/compare.yaml`. margin: by metric, in its own unit (0.01 is one point of accuracy)."""
+    """`conf/compare.yaml`.
+
+    margin: by metric, in its own unit (0.01 is one point of accuracy). left_out: data sets that are compared only if
+    they are named.
+    """
 
     margin: Mapping[str, float]
     level: float
     confidence: float
     power: float
     seeds: int
+    left_out: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,11 @@ def question(**changed: Any) -> Question:
 def compare(
     results: Results, asked: Question, fidelity: str = PAPER, datasets: Sequence[str] = (), families: Sequence[str] = ()
 ) -> list[Comparison]:
-    """All comparisons that the runs allow, of some data sets and families or of all.
+    """All comparisons that the runs allow, of some data sets and families or of all but those left out.
 
     Cells are compared that differ in nothing but the variant. Raises UserError if there are none.
     """
-    groups = _groups(results, fidelity, datasets, families)
+    groups = _groups(results, fidelity, datasets, families, asked.left_out)
     pairs = [pair for group in groups for pair in _pairs(group)]
     if not pairs:
         chosen = " and ".join(filter(None, [", ".join(datasets), ", ".join(families)]))
@@ -165,14 +170,16 @@ Member = tuple[str, dict[str, Any]]
 
 
 def _groups(
-    results: Results, fidelity: str, datasets: Sequence[str], families: Sequence[str]
+    results: Results, fidelity: str, datasets: Sequence[str], families: Sequence[str], left_out: Sequence[str]
 ) -> list[list[tuple[Member, str]]]:
     """Cells that differ in the variant only, each with the settings that tell its group from others like it."""
     groups: dict[str, list[Member]] = defaultdict(list)
     trained = set(results.runs["cell_id"])
     for cell_id, config in results.cells.items():
         cell = config["cell"]
-        wanted = (not datasets or cell["dataset"]["name"] in datasets) and (not families or cell["family"] in families)
+        name = cell["dataset"]["name"]
+        wanted = name in datasets if datasets else name not in left_out
+        wanted = wanted and (not families or cell["family"] in families)
         if cell_id in trained and cell["fidelity"] == fidelity and wanted:
             groups[json.dumps(_shared(config), sort_keys=True)].append((cell_id, config))
     titles = defaultdict(list)

@@ -25,7 +25,6 @@ from rethinking.analysis.units import UNITS, Unit, unit_of
 from rethinking.composition import compose_cell
 from rethinking.config import PAPER, Cell
 from rethinking.errors import UserError
-from rethinking.runs.identity import cell_id
 
 # How many seeds the paper has.
 PUBLISHED_SEEDS = 20
@@ -151,10 +150,8 @@ def suite_scores(cell: Cell, results: Results, seeds: int) -> pd.Series:
     On one content of its data set: the mirror's, or the one with the most seeds.
     """
     unit = unit_of(cell.task().metric)
-    known = results.fingerprints(cell.dataset.name)
-    candidates = [source.fingerprint for source in cell.dataset.sources if source.fingerprint] + known
-    found = [results.scores(cell_id(cell, fingerprint), unit.metric) for fingerprint in dict.fromkeys(candidates)]
-    values = max(found, key=len, default=pd.Series(dtype=float))
+    known = results.cell_with_runs(cell)
+    values = results.scores(known, unit.metric) if known else pd.Series(dtype=float)
     return unit.scale * values[values.index.isin(range(seeds))]
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from rethinking.config import Cell
 from rethinking.errors import UserError
+from rethinking.runs import identity
 from rethinking.runs.identity import SCHEMA
 from rethinking.runs.store import DIAGNOSTIC, Entry, RunStore, is_stale
 
@@ -28,19 +30,38 @@ class Results:
     """Finished runs.
 
     runs: tidy, `COLUMNS`. provenance: a row a run. cells: the configuration of every cell, by its id.
-    sources: where they were read, in words.
+    sources: where they were read, in words. store, folder: the run store and results folder they are of.
     """
 
     runs: pd.DataFrame
     provenance: pd.DataFrame
     cells: dict[str, dict[str, Any]]
     sources: list[str]
+    store: RunStore
+    folder: Path
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
         """The scores of one cell, indexed by seed."""
         runs = self.runs
         chosen = runs[(runs.cell_id == cell_id) & (runs.metric == metric) & (runs.split == split)]
         return chosen.set_index("seed")["value"].sort_index()
+
+    def history(self, cell_id: str) -> pd.DataFrame:
+        """The learning curves of a cell's runs, a row a seed and epoch."""
+        path = self.folder / "histories" / f"{cell_id}.parquet"
+        frames = [pd.read_parquet(path)] if path.is_file() else []
+        collected = set(frames[0]["seed"]) if frames else set()
+        mine = self.runs[self.runs.cell_id == cell_id].drop_duplicates("run_id")
+        for run in mine[~mine.seed.isin(collected)].itertuples():
+            frames.append(self.store.history(str(run.run_id)).assign(seed=int(str(run.seed))))
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", "seed"])
+
+    def cell_with_runs(self, cell: Cell) -> str | None:
+        """The id of a cell on that content of its data set of which there are runs; of several, the first or most."""
+        candidates = [source.fingerprint for source in cell.dataset.sources if source.fingerprint]
+        ids = [identity.cell_id(cell, f) for f in dict.fromkeys(candidates + self.fingerprints(cell.dataset.name))]
+        counts = [self.runs.loc[self.runs.cell_id == id, "run_id"].nunique() for id in ids]
+        return max(zip(counts, ids, strict=True), key=lambda pair: pair[0])[1] if any(counts) else None
 
     def fingerprints(self, dataset: str) -> list[str]:
         """The contents of a data set that runs were made on, the most frequent first."""
@@ -70,7 +91,12 @@ def read_results(store: RunStore, folder: Path) -> Results:
         left_out = f" ({len(stale)} of an older schema left out)" if stale else ""
         sources.append(f"{len(provenance[-1])} runs in {folder / 'runs.csv'}{left_out}")
     return Results(
-        _unite(runs, COLUMNS, ["run_id", "split", "metric"]), _unite(provenance, ["run_id"], ["run_id"]), cells, sources
+        _unite(runs, COLUMNS, ["run_id", "split", "metric"]),
+        _unite(provenance, ["run_id"], ["run_id"]),
+        cells,
+        sources,
+        store,
+        folder,
     )
 
 
