@@ -94,6 +94,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_fidelity(figure)
     _add_places(figure)
 
+    report = _add(commands, "report", _report, "one page of HTML: verdict, tables, figures, runs")
+    report.add_argument("--to", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
+    _add_fidelity(report)
+    _add_places(report)
+
+    export = _add(commands, "export", _export, "tidy data frames as CSV and Parquet, with a data dictionary")
+    export.add_argument("--to", type=Path, default=Path("export"), metavar="DIR", help="folder (default: export)")
+    _add_places(export)
+
     collect = _add(
         commands, "collect", _collect, "add the finished runs of a store to the tidy files of a results folder"
     )
@@ -196,6 +205,18 @@ def _figure(parsed: argparse.Namespace) -> int:
     from rethinking.commands.figure import write_figures
 
     return write_figures(parsed.names, parsed.fidelity, parsed.to, parsed.runs, parsed.results)
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.report import write
+
+    return write(parsed.to, parsed.fidelity, parsed.runs, parsed.results)
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from rethinking.commands.export import export_frames
+
+    return export_frames(parsed.to, parsed.runs, parsed.results)
 
 
 def _collect(parsed: argparse.Namespace) -> int:

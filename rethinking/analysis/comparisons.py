@@ -153,6 +153,8 @@ def in_words(comparisons: Sequence[Comparison], asked: Question) -> str:
         f"Of {len(comparisons)} comparisons of a non-local with the local variant: {', '.join(parts)} "
         f"(margin {' or '.join(sorted(margins))}, level {asked.level:g} after Holm over all of them)."
     )
+    contain = sum(c.difference.low <= 0 <= c.difference.high for c in comparisons)
+    text += f" {contain} of the {len(comparisons)} intervals contain zero."
     partial = [c for c in comparisons if c.difference.n < asked.seeds]
     if partial:
         text += f" {len(partial)} of them are partial: fewer than {asked.seeds} seeds."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rethinking.commands.run import main as run
 
-COMMANDS = ("collect", "compare", "data", "figure", "reproduce", "run", "status", "table")
+COMMANDS = ("collect", "compare", "data", "export", "figure", "report", "reproduce", "run", "status", "table")
 
 
 def complete(arguments: Sequence[str]) -> int:

@@ -1,0 +1,110 @@
+"""Tidy data frames as CSV and Parquet, with a data dictionary, for those who use pandas or R."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+
+from rethinking.analysis.comparisons import compare, frame, question
+from rethinking.analysis.tidy import Results
+from rethinking.errors import UserError
+
+# What every column means, by file. A name that ends in … stands for all that begin so.
+DICTIONARY: dict[str, dict[str, str]] = {
+    "runs": {
+        "run_id": "a run: a cell with one seed",
+        "cell_id": "a hash of the scientific configuration, of the data set's content and of the schema version",
+        "family": "architecture with pooling, or a baseline",
+        "variant": "which Select it uses; learned is the family's own, local one",
+        "dataset": "key in conf/dataset",
+        "fidelity": "paper, released_code, or the rows of the fidelity ledger that follow the released code",
+        "seed": "names the split, the initial weights, the order of batches and random assignments",
+        "split": "train, val or test; of the best validation epoch",
+        "metric": "loss (cross-entropy or L1), accuracy and rocauc (0 to 1), mae; or a measure of the clusters on test "
+        "graphs: hops, and for each pooling layer pool1_entropy, pool1_clusters, pool1_edges_inside, pool1_hops, "
+        "pool1_modularity, pool1_before and pool1_after (cosine distance of node features)",
+        "value": "in the metric's own unit",
+    },
+    "provenance": {
+        "run_id": "see runs",
+        "schema": "version of what a run means",
+        "best_epoch": "the epoch with the best validation score, from 1",
+        "epochs": "trained until it stopped",
+        "fingerprint": "a hash of the data set's content",
+        "seconds": "this seed's share of the time its group trained",
+        "elapsed_seconds": "from the start of its group to its end",
+        "replicas": "seeds that trained together",
+        "threads": "CPU threads of the process",
+        "finished": "when, UTC",
+        "device": "cpu or cuda",
+        "device_name": "processor or accelerator",
+        "peak_memory_mib": "the most memory its process had used by then, MiB",
+        "git_commit": "of the checkout, if there was one",
+        "git_dirty": "whether the checkout had changes that were not committed, results aside",
+        "…_version": "of the program and of what it computes with",
+    },
+    "histories": {
+        "cell_id": "see runs",
+        "seed": "see runs",
+        "epoch": "from 1",
+        "learning_rate": "of that epoch's steps",
+        "train_loss": "mean supervised loss over the epoch's steps",
+        "val_…": "loss or metric on the validation part after the epoch",
+        "test_…": "loss or metric on the test part after the epoch",
+    },
+    "comparisons": {
+        "data set": "title of the data set",
+        "family": "see runs",
+        "settings": "what tells the two cells from others of that family on that data set",
+        "variant": "the non-local one",
+        "metric": "see runs; here accuracy and rocauc are in per cent",
+        "seeds": "that both cells have",
+        "local": "mean test score of the local variant",
+        "non-local": "mean test score of the non-local variant",
+        "difference": "non-local minus local, paired by seed",
+        "standard error": "of the difference; see test",
+        "low": "lower end of its interval",
+        "high": "upper end of its interval",
+        "test": "paired t, or corrected for re-split graphs (Nadeau and Bengio 2003)",
+        "margin": "differences within it do not matter",
+        "p different (Holm)": "two-sided, for no difference, adjusted for all comparisons made together",
+        "p equivalent (Holm)": "two one-sided tests, for a difference as large as the margin, adjusted",
+        "equivalent within": "the smallest margin at which the two are equivalent, not adjusted",
+        "seeds needed": "to show equivalence at the margin if there is no difference",
+        "verdict": "equivalent, local better, non-local better, undecided",
+        "p Wilcoxon": "signed-rank test, a check that takes seeds as independent",
+        "bootstrap low": "lower end of the percentile interval over resampled seeds, a check",
+        "bootstrap high": "upper end of it",
+    },
+}
+
+
+def export(results: Results, folder: Path) -> list[Path]:
+    """Write every data frame and the data dictionary to a folder. Returns the files.
+
+    Raises UserError if there are no runs, or the folder cannot be written.
+    """
+    if results.runs.empty:
+        raise UserError("There are no finished runs to export; `rethinking run` trains some.")
+    frames = {"runs": results.runs, "provenance": results.provenance, "histories": _histories(results)}
+    with suppress(UserError):  # There may be nothing to compare yet.
+        frames["comparisons"] = frame(compare(results, question())).astype({"seeds needed": str})
+    frames["dictionary"] = pd.DataFrame(
+        [(name, column, text) for name, columns in DICTIONARY.items() for column, text in columns.items()],
+        columns=["file", "column", "meaning"],
+    )
+    files = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in frames.items():
+            files += [folder / f"{name}.csv", folder / f"{name}.parquet"]
+            data.to_csv(files[-2], index=False)
+            data.to_parquet(files[-1], index=False)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); name another folder with --to.") from error
+    return files
+
+
+def _histories(results: Results) -> pd.DataFrame:
+    cells = sorted(results.runs["cell_id"].unique())
+    return pd.concat([results.history(cell).assign(cell_id=cell) for cell in cells], ignore_index=True)

@@ -1,0 +1,316 @@
+"""One self-contained HTML page: the verdict first, then what it rests on."""
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from rethinking import __version__, paths
+from rethinking.analysis.comparisons import Comparison, compare, in_words, question
+from rethinking.analysis.figures import Picture, draw, figure_names
+from rethinking.analysis.tables import (
+    caption,
+    hyperparameter_tables,
+    hyperparameters,
+    make_table,
+    missing_cells,
+    table_names,
+    table_texts,
+)
+from rethinking.analysis.tidy import Results
+from rethinking.analysis.units import unit_of
+from rethinking.composition import options
+from rethinking.config import PAPER
+from rethinking.errors import UserError
+
+# What of a run's provenance the page shows.
+PROVENANCE = ["best_epoch", "epochs", "seconds", "finished", "device_name", "torch_version", "git_commit", "git_dirty"]
+MEASURES = {
+    "pool1_entropy": "entropy",
+    "pool1_clusters": "clusters in use",
+    "pool1_edges_inside": "edges inside",
+    "pool1_hops": "steps inside",
+    "hops": "steps between any",
+    "pool1_modularity": "modularity",
+    "pool1_before": "cosine distance before",
+    "pool1_after": "after",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: tables and pictures, with words."""
+
+    id: str
+    title: str
+    words: list[str] = field(default_factory=list)
+    tables: list["PageTable"] = field(default_factory=list)
+    pictures: list["PagePicture"] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table as the template takes it. tools: whether it can be sorted and filtered."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+    tools: bool = True
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class PagePicture:
+    """A drawing in SVG and its caption."""
+
+    svg: str
+    caption: str
+
+
+def report(results: Results, fidelity: str = PAPER) -> str:
+    """The page. Raises UserError if there are no runs of this fidelity."""
+    runs = results.runs[results.runs["fidelity"] == fidelity]
+    if runs.empty:
+        raise UserError(f"There are no finished runs with fidelity={fidelity} to report; `rethinking run` trains some.")
+    sections = [
+        *_verdict(results, fidelity),
+        _tables(results, fidelity),
+        _figures(results, fidelity),
+        _curves(results, runs),
+        _clusters(results, runs),
+        _ledger(),
+        _runs(results, runs),
+    ]
+    environment = Environment(
+        loader=PackageLoader("rethinking", "analysis"), autoescape=select_autoescape(["j2"]), trim_blocks=True
+    )
+    return environment.get_template("report.html.j2").render(
+        sections=sections,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=__version__,
+        fidelity=fidelity,
+        sources="; ".join(results.sources),
+    )
+
+
+def _verdict(results: Results, fidelity: str) -> list[Section]:
+    """The answer, and beside it whether the question could have had another."""
+    asked = question()
+    sections = []
+    for id, title, datasets in (
+        ("verdict", "Does local pooling matter here?", ()),
+        ("controls", "Would it have been seen? Controls", tuple(asked.left_out)),
+    ):
+        try:
+            made = compare(results, asked, fidelity, datasets)
+        except UserError as error:
+            sections.append(Section(id, title, [str(error)]))
+            continue
+        table = PageTable("Local against each non-local variant", *_comparison_rows(made, asked.seeds))
+        pictures = [] if datasets else [_picture(draw("verdicts", results, fidelity))]
+        words = [in_words(made, asked)]
+        if datasets:
+            words.append(
+                "In the positive control the class hangs on which nodes are near each other, so that after one "
+                "convolution only local clusters can see it; in the negative control any clusters can."
+            )
+        sections.append(Section(id, title, words, [table], pictures))
+    return sections
+
+
+def _comparison_rows(comparisons: Sequence[Comparison], seeds: int) -> tuple[list[str], list[list[str]]]:
+    columns = ["data set", "family", "variant", "seeds", "local", "difference [95 %]", "verdict", "within", "needed"]
+    rows = []
+    for c in comparisons:
+        d, digits = c.difference, c.unit.digits
+        interval = f" [{d.low:+.{digits}f}, {d.high:+.{digits}f}]" if d.n > 1 else ""
+        rows.append(
+            [
+                c.dataset,
+                f"{c.family} ({c.settings})" if c.settings else c.family,
+                c.variant,
+                str(d.n) if d.n >= seeds else f"{d.n}/{seeds}",
+                f"{c.b.mean():.{digits}f}",
+                f"{d.mean:+.{digits}f}{interval}{'*' if c.test_to_train else ''}",
+                c.verdict if d.n > 1 else "one seed only",
+                f"{c.within:.{digits}f}" if d.n > 1 else "—",
+                "—" if d.n < 2 else "∞" if c.needed is None else str(c.needed),
+            ]
+        )
+    return columns, rows
+
+
+def _tables(results: Results, fidelity: str) -> Section:
+    tables = []
+    for name in table_names():
+        made = make_table(name, results, fidelity)
+        lacking = len(missing_cells(made))
+        notes = [caption(made)]
+        if lacking:
+            notes.append(f"Partial: {lacking} cells lack seeds.")
+        tables.append(_page_table(made.title, table_texts(made), notes, tools=False))
+    for name in hyperparameter_tables():
+        title, texts = hyperparameters(name)
+        tables.append(_page_table(title, texts, [], tools=False, folded=True))
+    return Section("tables", "The paper's tables", [], tables)
+
+
+def _figures(results: Results, fidelity: str) -> Section:
+    pictures, absent = [], []
+    for name in figure_names():
+        if name == "verdicts":
+            continue
+        try:
+            pictures.append(_picture(draw(name, results, fidelity)))
+        except UserError as error:
+            absent.append(str(error))
+    return Section("figures", "Figures", absent, [], pictures)
+
+
+def _curves(results: Results, runs: pd.DataFrame) -> Section:
+    """Validation scores over the epochs, a picture a data set, a panel a family."""
+    pictures = []
+    cells = runs.drop_duplicates("cell_id")
+    for dataset, of_dataset in cells.groupby("dataset"):
+        families = sorted(of_dataset["family"].unique())
+        with sns.axes_style("whitegrid"), plt.rc_context({"svg.fonttype": "none"}):
+            width = min(4, len(families))
+            height = -(-len(families) // width)
+            made, axes = plt.subplots(height, width, figsize=(2.5 * width, 2 * height), squeeze=False, sharey=True)
+            for axis, family in zip(axes.flat, families, strict=False):
+                for number, cell in enumerate(of_dataset[of_dataset["family"] == family].itertuples()):
+                    history = results.history(str(cell.cell_id))
+                    metric = next(name for name in map(str, history) if name.startswith("val_") and name != "val_loss")
+                    mean = history.groupby("epoch")[metric].mean()
+                    style = ["-", "--", ":", "-."][number % 4]
+                    scale = unit_of(metric.removeprefix("val_")).scale
+                    axis.plot(mean.index, scale * mean, style, lw=1.2, label=cell.variant)
+                axis.set_title(family, fontsize=8)
+                axis.tick_params(labelsize=7)
+                axis.legend(fontsize=6)
+            for axis in axes.flat[len(families) :]:
+                axis.set_visible(False)
+            made.tight_layout()
+            text = f"{dataset}: validation score over the epochs, the mean of the seeds that still train."
+            pictures.append(_picture(Picture(made, text)))
+    return Section("curves", "Learning curves", [], [], pictures)
+
+
+def _clusters(results: Results, runs: pd.DataFrame) -> Section:
+    """What was measured of the clusters, a row a cell."""
+    measured = runs[runs["metric"].isin(MEASURES)]
+    words = [
+        "Of the first pooling layer, on test graphs. Entropy: of a node's assignment, 0 if it is in one cluster, 1 if "
+        "in all alike. Edges inside: the share within a cluster. Steps inside: between nodes of a cluster, weighted by "
+        "how far they share one; as large as between any two nodes where clusters know nothing of the graph. Cosine "
+        "distance: of node features before and after the layer; 0 where all nodes are alike."
+    ]
+    if measured.empty:
+        return Section("clusters", "How local the clusters are", ["No run has these measures yet."])
+    wide = measured.pivot_table(index=["dataset", "family", "variant", "cell_id"], columns="metric", values="value")
+    wide = wide.reindex(columns=list(MEASURES)).rename(columns=MEASURES)
+    texts = wide.map(lambda value: "—" if np.isnan(value) else f"{value:.2f}").reset_index()
+    return Section("clusters", "How local the clusters are", words, [_page_table("Means over the seeds", texts, [])])
+
+
+def _ledger() -> Section:
+    """Where the text and the released code part."""
+    page = paths.PACKAGE.parent / "docs" / "fidelity.md"
+    words = ["Where the paper's text and the code released with it part, and what was done here."]
+    if page.is_file():
+        lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
+        cells = [[part.strip().replace("`", "") for part in line.strip("|").split("|")] for line in lines]
+        table = PageTable("The fidelity ledger", cells[0], [row for row in cells[2:] if len(row) == len(cells[0])])
+    else:
+        rows = options("fidelity")
+        table = PageTable("The fidelity ledger", ["fidelity"], [[row] for row in rows])
+    return Section("fidelity", "Fidelity", words, [table])
+
+
+def _runs(results: Results, runs: pd.DataFrame) -> Section:
+    """Every run, with where it came from."""
+    scores = runs[(runs["split"] == "test") & runs["metric"].isin(["accuracy", "rocauc", "mae"])]
+    texts = scores[["run_id", "dataset", "family", "variant", "seed", "metric", "value"]].copy()
+    texts["value"] = texts["value"].map("{:.4f}".format)
+    known = [column for column in PROVENANCE if column in results.provenance]
+    texts = texts.merge(results.provenance[["run_id", *known]], on="run_id", how="left")
+    for column in known:
+        texts[column] = texts[column].map(_short)
+    words = [f"{len(texts)} runs. A run's configuration is that of its cell, the part of its name before -s."]
+    configurations = [
+        PageTable(
+            f"{cell}: {_cell_title(results, cell)}", ["setting", "value"], _settings(results, cell), [], folded=True
+        )
+        for cell in sorted(scores["cell_id"].unique())
+    ]
+    return Section(
+        "runs", "Runs", words, [_page_table("All runs", texts.astype(str), [], folded=True), *configurations]
+    )
+
+
+def _cell_title(results: Results, cell: str) -> str:
+    config = results.cells[cell]["cell"] if cell in results.cells else {}
+    return " / ".join(str(config.get(key, "?")) for key in ("family", "variant")) + (
+        f" / {config['dataset']['name']}" if "dataset" in config else ""
+    )
+
+
+def _settings(results: Results, cell: str) -> list[list[str]]:
+    """A cell's network, Select and trainer, flat."""
+    config = results.cells.get(cell, {}).get("cell", {})
+    frame = pd.json_normalize({key: config.get(key) or {} for key in ("network", "select", "trainer")})
+    return [[str(name), str(value)] for name, value in frame.iloc[0].items()] if len(frame) else []
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:10] if re.fullmatch(r"[0-9a-f]{40}", text) else text
+
+
+def _page_table(
+    title: str, texts: pd.DataFrame, notes: list[str], tools: bool = True, folded: bool = False
+) -> PageTable:
+    rows = [[str(text) for text in row] for row in texts.itertuples(index=False)]
+    return PageTable(title, [str(column) for column in texts.columns], rows, notes, tools, folded)
+
+
+def _picture(picture: Picture) -> PagePicture:
+    """Inline SVG, without the declarations that belong to a file of its own."""
+    file = io.StringIO()
+    picture.figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+    plt.close(picture.figure)
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    # Ids are the page's, so they must differ between pictures.
+    prefix = f"p{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{prefix}", svg)
+    # As wide as the page allows, no wider than drawn.
+    return PagePicture(
+        re.sub(r'<svg ([^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', _fluid, svg, count=1), picture.caption
+    )
+
+
+def _fluid(match: re.Match[str]) -> str:
+    return f'<svg {match[1]}style="width:100%;max-width:{float(match[2]) * 1.4:.0f}px;height:auto"'
+
+
+def write_report(page: str, path: Path) -> None:
+    """Write the page beside its place and rename it. Raises UserError if that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(page)
+        part.replace(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --to.") from error
