@@ -231,14 +231,15 @@ def is_local(cell: Mapping[str, Any]) -> bool:
 
 @cache
 def _locality() -> dict[str, bool]:
-    """Of every Select in `conf/pooling`, by the name of its class: a run may be older than the place of its module."""
+    """Of every Select in `conf`, by the name of its class: a run may be older than the place of its module."""
     known = {}
-    for variant in options("pooling"):
-        selects = yaml.safe_load((paths.CONF / "pooling" / f"{variant}.yaml").read_text())["select"]
-        for select in selects.values() if isinstance(selects, dict) else ():
-            target = select.get("_target_") if isinstance(select, dict) else None
-            if target:
-                known[target.rpartition(".")[2]] = bool(getattr(get_class(target), "is_local", False))
+    for group, key in (("pooling", "select"), ("model", LEARNED)):
+        for option in options(group):
+            selects = yaml.safe_load((paths.CONF / group / f"{option}.yaml").read_text())[key]
+            for select in selects.values() if isinstance(selects, dict) else ():
+                target = select.get("_target_") if isinstance(select, dict) else None
+                if target:
+                    known[target.rpartition(".")[2]] = bool(getattr(get_class(target), "is_local", False))
     return known
 
 

@@ -1,6 +1,7 @@
 """The paper's figures, and those it should have had, from stored runs. Each is a function that draws one picture."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,15 @@ def draw(name: str, results: Results, fidelity: str = PAPER) -> Picture:
     if name not in FIGURES:
         raise UserError(f"There is no figure '{name}'; expected one of {', '.join(FIGURES)}.")
     matplotlib.use("Agg")
-    with sns.axes_style("whitegrid"), plt.rc_context({"svg.hashsalt": "rethinking", "svg.fonttype": "none"}):
+    with style():
         return FIGURES[name](results, fidelity)
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """How pictures look, and that the same one gives the same file."""
+    with sns.axes_style("whitegrid"), plt.rc_context({"svg.hashsalt": "rethinking", "svg.fonttype": "none"}):
+        yield
 
 
 def save(picture: Picture, folder: Path, name: str) -> list[Path]:
@@ -60,7 +68,8 @@ def save(picture: Picture, folder: Path, name: str) -> list[Path]:
         for file in files:
             # No date, so that the same runs give the same file.
             metadata = {"Date": None} if file.suffix == ".svg" else {}
-            picture.figure.savefig(file, dpi=150, bbox_inches="tight", metadata=metadata)
+            with style():
+                picture.figure.savefig(file, dpi=150, bbox_inches="tight", metadata=metadata)
     except OSError as error:
         raise UserError(
             f"{folder}/{name} cannot be written ({error.strerror}); name another folder with --to."

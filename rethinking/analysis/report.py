@@ -11,12 +11,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from rethinking import __version__, paths
 from rethinking.analysis.comparisons import Comparison, compare, in_words, question
-from rethinking.analysis.figures import Picture, draw, figure_names
+from rethinking.analysis.figures import Picture, draw, figure_names, style
 from rethinking.analysis.tables import (
     caption,
     hyperparameter_tables,
@@ -92,7 +91,10 @@ def report(results: Results, fidelity: str = PAPER) -> str:
         _runs(results, runs),
     ]
     environment = Environment(
-        loader=PackageLoader("rethinking", "analysis"), autoescape=select_autoescape(["j2"]), trim_blocks=True
+        loader=PackageLoader("rethinking", "analysis"),
+        autoescape=select_autoescape(["j2"]),
+        trim_blocks=True,
+        keep_trailing_newline=True,
     )
     return environment.get_template("report.html.j2").render(
         sections=sections,
@@ -183,7 +185,7 @@ def _curves(results: Results, runs: pd.DataFrame) -> Section:
     cells = runs.drop_duplicates("cell_id")
     for dataset, of_dataset in cells.groupby("dataset"):
         families = sorted(of_dataset["family"].unique())
-        with sns.axes_style("whitegrid"), plt.rc_context({"svg.fonttype": "none"}):
+        with style():
             width = min(4, len(families))
             height = -(-len(families) // width)
             made, axes = plt.subplots(height, width, figsize=(2.5 * width, 2 * height), squeeze=False, sharey=True)
@@ -192,9 +194,9 @@ def _curves(results: Results, runs: pd.DataFrame) -> Section:
                     history = results.history(str(cell.cell_id))
                     metric = next(name for name in map(str, history) if name.startswith("val_") and name != "val_loss")
                     mean = history.groupby("epoch")[metric].mean()
-                    style = ["-", "--", ":", "-."][number % 4]
+                    dashes = ["-", "--", ":", "-."][number % 4]
                     scale = unit_of(metric.removeprefix("val_")).scale
-                    axis.plot(mean.index, scale * mean, style, lw=1.2, label=cell.variant)
+                    axis.plot(mean.index, scale * mean, dashes, lw=1.2, label=cell.variant)
                 axis.set_title(family, fontsize=8)
                 axis.tick_params(labelsize=7)
                 axis.legend(fontsize=6)
@@ -287,7 +289,8 @@ def _page_table(
 def _picture(picture: Picture) -> PagePicture:
     """Inline SVG, without the declarations that belong to a file of its own."""
     file = io.StringIO()
-    picture.figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+    with style():
+        picture.figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(picture.figure)
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]

@@ -1,0 +1,123 @@
+"""Pictures from made-up runs, and from networks that were really trained."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rethinking.analysis import figures, trained
+from rethinking.analysis.figures import draw, figure_names
+from rethinking.analysis.suites import Suite, load_suite, suite_names
+from rethinking.analysis.tidy import read_results
+from rethinking.composition import compose_cell, compose_job
+from rethinking.errors import UserError
+from rethinking.runs.store import RunStore
+from tests.analysis.conftest import NOISE, fill
+from tests.conftest import random_dataset
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_cell_of_a_suite_can_be_trained(name: str) -> None:
+    """By the fast way, and one of each row by Hydra's."""
+    suite = load_suite(name)
+    assert suite.seeds > 0 and suite.title
+    for sweep in suite.sweeps():
+        *overrides, datasets = sweep
+        for dataset in datasets.removeprefix("dataset=").split(","):
+            compose_cell([*overrides, f"dataset={dataset}", "fidelity=paper"])
+    assert {row for pair in suite.compare for row in pair} <= set(suite.rows)
+    *overrides, _ = suite.sweeps()[0]
+    compose_job([*overrides, f"dataset={next(iter(suite.columns))}"])
+
+
+def test_every_figure_has_its_cells_or_says_so(tmp_path: Path) -> None:
+    nothing = read_results(RunStore(tmp_path), tmp_path)
+    for name in figure_names():
+        with pytest.raises(UserError, match=r"There are no runs|nothing to compare|No run that can be compared"):
+            draw(name, nothing)
+    with pytest.raises(UserError, match=r"no figure '9'; expected one of 1, 2"):
+        draw("9", nothing)
+
+
+def test_distributions_have_a_panel_a_data_set_and_say_what_is_missing(store: RunStore) -> None:
+    picture = draw("1", read_results(store, Path("none")))
+    panels = {axis.get_title(): axis for axis in picture.figure.axes}
+    assert set(panels) == {"NCI1", "ZINC"}
+    points = np.concatenate([path.get_offsets() for path in panels["ZINC"].collections])
+    assert len(points) == 40 and points[:, 1].min() == pytest.approx(0.42 + 0.01 * NOISE.min(), abs=0.01)
+    assert "not trained yet: IMDB-B, SMNIST" in picture.caption
+
+
+def test_verdicts_and_gaps(store: RunStore) -> None:
+    results = read_results(store, Path("none"))
+    names = [label.get_text() for axis in draw("verdicts", results).figure.axes for label in axis.get_yticklabels()]
+    assert "ZINC: graclus, uniform" in names and not any("Digits" in name for name in names)
+    assert "(1 of 16 settings)" in draw("8", results).caption
+
+
+def test_locality_needs_measures(store: RunStore, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No run that can be compared has measures"):
+        draw("locality", read_results(store, Path("none")))
+    measured = RunStore(tmp_path / "runs")
+    for variant, hops in (("learned", 1.0), ("complement", 4.0)):
+        cell = f"model=graclus dataset=nci1 pooling={variant}"
+        fill(measured, cell, 0.8 + 0.01 * NOISE, diagnostic_hops=4.0, diagnostic_pool1_hops=hops)
+    (axis, *_) = draw("locality", read_results(measured, Path("none"))).figure.axes
+    (points,) = [path.get_offsets() for path in axis.collections]
+    assert sorted(points[:, 0]) == [0.25, 1.0] and np.allclose(points[:, 1], 0)
+
+
+def test_files_are_whole_pictures_and_the_same_each_time(rethinking: Call, store: RunStore, tmp_path: Path) -> None:
+    command = ("figure", "1", "--runs", str(store.folder), "--to")
+    result = rethinking(*command, "a")
+    assert result.returncode == 0 and "figure_1.png and a/figure_1.svg: Figure 1" in result.stdout
+    assert Image.open(tmp_path / "a" / "figure_1.png").size > (400, 200)
+    rethinking(*command, "b")
+    assert (tmp_path / "a" / "figure_1.svg").read_bytes() == (tmp_path / "b" / "figure_1.svg").read_bytes()
+    refused = rethinking("figure", "7", "--runs", str(store.folder))
+    assert refused.returncode == 2 and "`rethinking reproduce figure7` trains them" in refused.stderr
+
+
+def test_pictures_of_trained_networks(rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures 3, 5 and 6 on the bundled data set."""
+    overrides = ["dataset=digits", "trainer.max_epochs=8", "trainer.batch_size=32"]
+    random = ["model=diffpool", "pooling=normal"]
+    cells = {
+        "figure3": [random, [*random, "pooling.invariant=true"]],
+        "figure5": [["model=graclus", "pooling=complement"], random],
+    }
+    for cell in {tuple(cell) for rows in cells.values() for cell in rows}:
+        assert rethinking("run", *cell, *overrides, "seeds=2", "save_model=true").returncode == 0
+    suites = {
+        name: Suite(name, name, 2, _rows(rows, overrides), {"digits": "Digits"}, []) for name, rows in cells.items()
+    }
+    monkeypatch.setattr(figures, "load_suite", suites.__getitem__)
+    results = read_results(RunStore(tmp_path / "runs"), tmp_path / "none")
+    three, five = draw("3", results), draw("5", results)
+    plain, invariant = (path.get_offsets()[:, 1] for path in three.figure.axes[0].collections)
+    assert np.abs(invariant).max() < 1 < np.abs(plain).max()
+    assert len(plain) == 2 * figures.PERMUTATIONS
+    assert len(five.figure.axes) == 2 * 2 * figures.GRAPHS
+    before, after = (axis.get_images()[0].get_array().shape for axis in five.figure.axes[:2])
+    assert before[0] > after[0] >= before[0] / 2
+
+
+def test_renumbering_keeps_every_graph() -> None:
+    dataset = random_dataset(3, directed=True)
+    other = trained.renumbered(dataset, seed=0, number=1)
+    assert other.fingerprint != dataset.fingerprint
+    assert trained.renumbered(dataset, seed=0, number=1).fingerprint == other.fingerprint
+    for g in range(len(dataset)):
+        nodes = slice(dataset.node_ptr[g], dataset.node_ptr[g + 1])
+        assert sorted(map(tuple, dataset.x[nodes])) == sorted(map(tuple, other.x[nodes]))
+    pairs = [sorted((tuple(d.x[i]), tuple(d.x[j])) for i, j in d.edge_index.T) for d in (dataset, other)]
+    assert pairs[0] == pairs[1]
+
+
+def _rows(rows: list[list[str]], overrides: list[str]) -> dict[str, list[str] | None]:
+    return {str(number): [*row, *overrides[1:]] for number, row in enumerate(rows)}
