@@ -98,7 +98,7 @@ def _distributions(suite_name: str) -> Callable[[Results, str], Picture]:
             colours = {row: PALETTE[number] for number, row in enumerate(suite.rows)}
             options = {"data": frame, "x": "row", "y": "score", "hue": "row", "palette": colours, "ax": axis}
             sns.boxplot(**options, width=0.55, fliersize=0, boxprops={"alpha": 0.45}, legend=False)
-            sns.stripplot(**options, size=3, jitter=0.18, legend=False)
+            sns.swarmplot(**options, size=3, warn_thresh=1, legend=False)
             axis.set(title=title, xlabel="", ylabel=f"test {unit.name}" + (", %" if unit.scale == 100 else ""))
             axis.tick_params(axis="x", rotation=30)
             few += [f"{row} on {title}: {len(values)}" for row, values in scores.items() if len(values) < suite.seeds]
@@ -339,7 +339,9 @@ def _permuted(results: Results, fidelity: str) -> Picture:
         unit = unit_of(_cell(suite, next(iter(suite.rows)), dataset, fidelity).task().metric)
         frame = panels[title].assign(change=unit.scale * panels[title]["change"])
         colours = {row: PALETTE[number] for number, row in enumerate(suite.rows)}
-        sns.stripplot(frame, x="row", y="change", hue="row", palette=colours, ax=axis, size=2.5, legend=False)
+        sns.stripplot(
+            frame, x="row", y="change", hue="row", palette=colours, ax=axis, size=2.5, jitter=False, legend=False
+        )
         axis.axhline(0, color="0.5", lw=1)
         axis.set(title=title, xlabel="", ylabel=f"validation {unit.name}, permuted minus as it is")
     made.tight_layout()
