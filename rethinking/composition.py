@@ -53,6 +53,11 @@ def compose_cell(overrides: Sequence[str]) -> Cell:
 
     For tables, which have many cells: Hydra would read all files again for each of them.
     """
+    return _compose_cell(tuple(overrides))
+
+
+@cache
+def _compose_cell(overrides: tuple[str, ...]) -> Cell:
     chosen = dict(override.split("=", 1) for override in overrides)
     config = _base().copy()
     OmegaConf.set_struct(config, False)

@@ -120,7 +120,7 @@ def test_raw_files_that_are_missing(rethinking: Call, tmp_path: Path) -> None:
     check(
         rethinking("run", "model=graclus", "pooling=learned", "dataset=nci1", offline, RETHINKING_DATA="raw",
                    RETHINKING_CACHE="empty"),
-        "http://localhost:9/NCI1.zip could not be downloaded", "put it at raw/tu/NCI1.zip",
+        "http://localhost:9/NCI1.zip could not be downloaded", "put it at empty/raw/tu/NCI1.zip",
     )  # fmt: skip
 
 

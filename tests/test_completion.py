@@ -9,7 +9,7 @@ import pytest
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("rethinking ", "collect data run status table"),
+        ("rethinking ", "collect compare data export figure report reproduce run status table"),
         ("rethinking run model=grac", "model=graclus"),
         ("rethinking run model=graclus pooling=co", "pooling=complement"),
         ("rethinking run -m model=graclus trainer.max", "trainer.max_epochs="),

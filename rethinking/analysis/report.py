@@ -309,11 +309,14 @@ def _fluid(match: re.Match[str]) -> str:
 
 
 def write_report(page: str, path: Path) -> None:
-    """Write the page beside its place and rename it. Raises UserError if that cannot be."""
+    """Write the page beside its place and rename it; an empty one only tries. Raises UserError if that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         part.write_text(page)
-        part.replace(path)
+        if page:
+            part.replace(path)
+        else:
+            part.unlink()
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --to.") from error
