@@ -5,7 +5,7 @@ BIN := .venv/bin
 export RETHINKING_DATA ?= $(abspath $(wildcard ../shared/data))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-slow lint bench costs clean
+.PHONY: help setup demo test test-slow lint bench costs results clean
 
 help:        ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,13 @@ bench: setup  ## our speed beside a plain PyG loop, on one core (minutes)
 
 costs: setup  ## time and memory of every family on every data set, as docs/costs.md (an hour)
 	$(BIN)/python -m scripts.costs
+
+results: setup  ## render tables, figures and the report from what is collected in results/
+	for table in 1 2 3 S1 S2 S3 S4 S5; do $(BIN)/rethinking table $$table --runs none --format markdown > results/table$$table.md; done
+	$(BIN)/rethinking table control --runs none --format markdown > results/control.md
+	$(BIN)/rethinking compare --runs none --format markdown > results/compare.md
+	$(BIN)/rethinking figure --runs none --to results/figures
+	$(BIN)/rethinking report --runs none --to results/report.html
 
 clean:       ## remove the environment and caches (runs stay)
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
