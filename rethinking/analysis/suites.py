@@ -1,5 +1,6 @@
 """Suites: named lists of cells, those of a table or figure of the paper (`conf/suite`)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -29,10 +30,12 @@ class Suite:
         """The table's number in the paper, if it is one."""
         return self.name.removeprefix("table")
 
-    def sweeps(self) -> list[list[str]]:
-        """The overrides of a multirun for each row that is trained."""
-        datasets = f"dataset={','.join(self.columns)}"
-        return [[*overrides, datasets] for overrides in self.rows.values() if overrides is not None]
+    def sweeps(self, changed: Sequence[str] = ()) -> list[list[str]]:
+        """The overrides of a multirun for each row that is trained, with some of them changed."""
+        common = [f"dataset={','.join(self.columns)}", f"seeds={self.seeds}"]
+        keys = {word.partition("=")[0] for word in changed}
+        common = [word for word in common if word.partition("=")[0] not in keys]
+        return [[*overrides, *common, *changed] for overrides in self.rows.values() if overrides is not None]
 
 
 def suite_names() -> list[str]:

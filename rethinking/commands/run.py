@@ -61,13 +61,16 @@ def _run_suites(names: Sequence[str], others: Sequence[str]) -> int:
     from rethinking.analysis.suites import load_suite
 
     chosen = [suite for name in names for suite in map(load_suite, name.split(","))]
-    rest = [word for word in others if word not in ("-m", "--multirun")]
-    sweeps = [sweep for suite in chosen for sweep in suite.sweeps()]
+    changed = [word for word in others if "=" in word and not word.startswith("-")]
+    flags = [word for word in others if word not in changed and word not in ("-m", "--multirun")]
+    if flags:
+        raise UserError(f"suite= does not go with {flags[0]}; a suite has cells of the project only.")
+    sweeps = [sweep for suite in chosen for sweep in suite.sweeps(changed)]
     # What is wrong with any row is said before work on the first.
     for sweep in sweeps:
-        for job in expand_sweep([*sweep, *(word for word in rest if "=" in word)]):
+        for job in expand_sweep(sweep):
             compose_job(job)
-    statuses = [main(["-m", *sweep, *rest]) for sweep in sweeps]
+    statuses = [main(["-m", *sweep]) for sweep in sweeps]
     return next((status for status in (SOME_FAILED, SOME_ELSEWHERE) if status in statuses), ALL_DONE)
 
 

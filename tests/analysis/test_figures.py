@@ -27,11 +27,12 @@ def test_every_cell_of_a_suite_can_be_trained(name: str) -> None:
     suite = load_suite(name)
     assert suite.seeds > 0 and suite.title
     for sweep in suite.sweeps():
-        *overrides, datasets = sweep
+        *overrides, datasets, seeds = sweep
+        assert seeds == f"seeds={suite.seeds}"
         for dataset in datasets.removeprefix("dataset=").split(","):
             compose_cell([*overrides, f"dataset={dataset}", "fidelity=paper"])
     assert {row for pair in suite.compare for row in pair} <= set(suite.rows)
-    *overrides, _ = suite.sweeps()[0]
+    *overrides, _, _ = suite.sweeps()[0]
     compose_job([*overrides, f"dataset={next(iter(suite.columns))}"])
 
 

@@ -152,7 +152,7 @@ def test_superpixels_come_from_pyg_too(tmp_path: Path) -> None:
     assert dataset.y.tolist() == [5, 3, 4, 6] and dataset.sizes.tolist() == [11, 10, 12, 15]
     assert np.allclose(dataset.x[:11, 1:], parts[1][0]["pos"])
     assert (np.diff(dataset.out_ptr) == 8).all()
-    # From the cache, also when the download is deleted.
+    # The second time from the cache.
     assert load(config, here).fingerprint == dataset.fingerprint
     serve([Elsewhere(tmp_path / "was here")])
     with pytest.raises(UserError, match="does not hold MNIST's superpixels"):

@@ -1,0 +1,51 @@
+"""A suite is trained row by row, with what the command line changes, and reproduced as a table."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+SMALL = ("dataset=digits", "seeds=2", "trainer.max_epochs=1", "trainer.batch_size=128")
+
+
+def test_a_suite_trains_its_rows_and_nothing_twice(rethinking: Call, tmp_path: Path) -> None:
+    first = rethinking("run", "suite=control", *SMALL)
+    assert first.returncode == 0, first.stderr
+    assert len(list(tmp_path.glob("runs/*/result.json"))) == 6
+    for variant in ("learned", "complement", "uniform"):
+        assert f"graclus / {variant} / digits: 2/2 seeds done (2 trained" in first.stderr
+    again = rethinking("run", "-m", "+suite=control", *SMALL)
+    assert again.stderr.count("0 trained, 2 done before") == 3
+
+
+def test_reproduce_trains_and_then_prints_the_table(rethinking: Call) -> None:
+    result = rethinking("reproduce", "control", *SMALL, "runs=mine")
+    assert result.returncode == 0, result.stderr
+    assert "Controls: where local pooling matters" in result.stdout
+    # What was trained is not of the suite's data sets.
+    assert result.stdout.count("missing, 0/20") == 6 and "Partial: 6 of 6 cells lack seeds" in result.stdout
+    status = rethinking("status", "control", "--runs", "mine")
+    assert "Controls lacks" in status.stdout and "Table 1" not in status.stdout
+
+
+def test_what_is_wrong_is_said_before_any_work(rethinking: Call, tmp_path: Path) -> None:
+    for command, expected in (
+        (("run", "suite=table9"), "no suite 'table9'; expected one of control, figure1"),
+        (("run", "suite=control", "sedes=2"), "did you mean 'seeds'"),
+        (("run", "suite=control", "--config-dir", "my"), "suite= does not go with --config-dir"),
+        (("run", "suite=table2", "model.layers=0", *SMALL), "expected at least 1"),
+        (("reproduce", "nothing"), "no suite 'nothing'"),
+        (("status", "nothing"), "no suite 'nothing'"),
+        (("table", "9"), "no table '9'; expected one of 1, 2, 3, S1, S2, S3, S4, S5, or of control, figure1"),
+    ):
+        refused = rethinking(*command)
+        assert refused.returncode == 2 and expected in refused.stderr, (command, refused.stderr)
+        assert "Traceback" not in refused.stderr
+    assert not list(tmp_path.glob("runs/*/result.json"))
+
+
+def test_tables_of_the_configuration_alone(rethinking: Call) -> None:
+    result = rethinking("table", "S2", "S4", "--format", "markdown")
+    assert result.returncode == 0
+    assert "| NCI1       |        3 |       64 |            8 |" in result.stdout
+    assert "| DD         | [32, 8, 1] |       5 |" in result.stdout
