@@ -146,7 +146,7 @@ def _state(config: DatasetConfig, source: Source, places: Places) -> tuple[str, 
     if cache_folder(config.name, source, places).is_dir():
         return "ready", str(cache_folder(config.name, source, places))
     if source.raw is None:
-        return "bundled", "comes with scikit-learn"
+        return "bundled", "needs no file"
     copy = local_copy(source.raw, places)
     if copy is None:
         return ("to download", source.raw.url) if source.raw.url else ("missing", f"expected as {source.raw.file}")
