@@ -231,7 +231,7 @@ def _ledger() -> Section:
     words = ["Where the paper's text and the code released with it part, and what was done here."]
     if page.is_file():
         lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
-        cells = [[part.strip().replace("`", "") for part in line.strip("|").split("|")] for line in lines]
+        cells = [[re.sub("[`*]", "", part).strip() for part in line.strip("|").split("|")] for line in lines]
         table = PageTable("The fidelity ledger", cells[0], [row for row in cells[2:] if len(row) == len(cells[0])])
     else:
         rows = options("fidelity")
@@ -251,9 +251,9 @@ def _runs(results: Results, runs: pd.DataFrame) -> Section:
     words = [f"{len(texts)} runs. A run's configuration is that of its cell, the part of its name before -s."]
     configurations = [
         PageTable(
-            f"{cell}: {_cell_title(results, cell)}", ["setting", "value"], _settings(results, cell), [], folded=True
+            f"{_cell_title(results, cell)} ({cell})", ["setting", "value"], _settings(results, cell), [], folded=True
         )
-        for cell in sorted(scores["cell_id"].unique())
+        for cell in scores.sort_values(["dataset", "family", "variant"])["cell_id"].unique()
     ]
     return Section(
         "runs", "Runs", words, [_page_table("All runs", texts.astype(str), [], folded=True), *configurations]
