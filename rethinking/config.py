@@ -229,16 +229,19 @@ def identity(cell: Cell, fingerprint: str) -> dict[str, Any]:
         "select": cell.select,
         "trainer": asdict(cell.trainer),
     }
-    return _with_class_names(parts)
+    return with_class_names(parts)
 
 
-def _with_class_names(value: Any) -> Any:
-    """Hydra targets by the name of the class alone, so that moving a module changes no identity."""
+def with_class_names(value: Any) -> Any:
+    """A configuration with Hydra targets by the name of the class alone, and without keys that are null.
+
+    So moving a module changes no identity, nor does a new key that is null where it is not asked for.
+    """
     if isinstance(value, dict):
         return {
             "class" if key == "_target_" else key: entry.rpartition(".")[2]
             if key == "_target_"
-            else _with_class_names(entry)
+            else with_class_names(entry)
             for key, entry in value.items()
             # A key that is null says nothing; so a new one, null where it is not asked for, renames no run.
             if entry is not None

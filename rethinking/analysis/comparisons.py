@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from rethinking.analysis.statistics import PairedDifference, Verdict
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.units import Unit, unit_of
 from rethinking.composition import LEARNED, options
-from rethinking.config import PAPER
+from rethinking.config import PAPER, with_class_names
 from rethinking.errors import UserError
 
 
@@ -206,7 +207,7 @@ def _shared(config: dict[str, Any]) -> dict[str, Any]:
     cell = config["cell"]
     split = {key: value for key, value in cell["dataset"]["split"].items() if key != "file"}
     dataset = {"name": cell["dataset"]["name"], "fingerprint": config["fingerprint"], "split": split}
-    return {"dataset": dataset} | {key: cell[key] for key in ("family", "network", "trainer")}
+    return with_class_names({"dataset": dataset} | {key: cell[key] for key in ("family", "network", "trainer")})
 
 
 def _pairs(group: Sequence[tuple[Member, str]]) -> list[tuple[Member, Member, str]]:
@@ -219,14 +220,22 @@ def _pairs(group: Sequence[tuple[Member, str]]) -> list[tuple[Member, Member, st
            for name in set(variants)}  # fmt: skip
     pairs = []
     for (member, text), variant in sorted(zip(others, variants, strict=True), key=lambda pair: pair[1]):
-        pairs += [(one, member, ", ".join(filter(None, [text, own[variant].pop(0)]))) for one in local]
+        settings = ", ".join(filter(None, [text, own[variant].pop(0)]))
+        pairs += [(one, member, settings) for one in local]
     return pairs
 
 
 def is_local(cell: Mapping[str, Any]) -> bool:
     """Whether the Select of a cell clusters nodes that are near each other, as its class says."""
-    target = cell["select"].get("_target_", "")
-    return cell["variant"] == LEARNED or _locality().get(target.rpartition(".")[2], False)
+    if cell["variant"] == LEARNED:
+        return True
+    module, _, name = cell["select"].get("_target_", "").rpartition(".")
+    if name in _locality():
+        return _locality()[name]
+    try:
+        return bool(getattr(getattr(import_module(module), name), "is_local", False))
+    except Exception:  # A class of somebody's own that cannot be had here.
+        return False
 
 
 @cache

@@ -49,6 +49,18 @@ def test_cells_are_compared_that_differ_in_the_variant_only(store: RunStore) -> 
     assert set(made(store, "digits")) == {("Digits", "", "complement")}
 
 
+def test_older_configurations_of_the_same_cell(store: RunStore) -> None:
+    """A class that has moved, or a key that is new and null, makes no other cell."""
+    results = read_results(store, Path("none"))
+    expected = compare(results, question(), datasets=["zinc"])
+    for config in results.cells.values():
+        if config["cell"]["variant"] == "learned":
+            network = config["cell"]["network"]
+            network["_target_"] = network["_target_"].replace("rethinking.models", "rethinking.elsewhere")
+            config["cell"]["trainer"].pop("saved_weights")
+    assert [c.local for c in compare(results, question(), datasets=["zinc"])] == [c.local for c in expected]
+
+
 def test_adjusted_for_all_that_are_compared_together(store: RunStore) -> None:
     alone = made(store, "zinc")["ZINC", "", "complement"]
     among = made(store)["ZINC", "", "complement"]
@@ -74,11 +86,16 @@ def test_collected_results_compare_alike(store: RunStore, tmp_path: Path) -> Non
     assert np.allclose(frame(again)["difference"], expected["difference"], atol=1e-3)
 
 
+class OwnSelect:
+    is_local = True
+
+
 def test_what_is_local_does_not_hang_on_where_a_class_lies() -> None:
     for target, variant, local in (
         ("rethinking.pooling.assignment.RandomAssignment", "uniform", False),  # its module was another once
         ("rethinking.pooling.matching.NeighbourMatching", "own", True),
         ("somebody.elses.Select", "own", False),
+        ("tests.analysis.test_comparisons.OwnSelect", "own", True),
         ("somebody.elses.Select", "learned", True),
     ):
         assert is_local({"variant": variant, "select": {"_target_": target}}) == local
