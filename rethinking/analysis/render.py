@@ -11,7 +11,17 @@ from rich.table import Table
 
 FORMS = ("screen", "markdown", "latex", "html", "csv")
 # Signs that LaTeX's text mode has other names for.
-LATEX = {"±": r"$\pm$", "−": r"$-$", "×": r"$\times$", "≥": r"$\geq$", "∞": r"$\infty$", "…": r"\dots{}"}
+LATEX = {
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "×": r"$\times$",
+    "∞": r"$\infty$",
+    "≈": r"$\approx$",
+    "▲": r"$\star$",
+    "~": r"$\sim$",
+    "—": "---",
+    "…": r"\dots{}",
+}
 
 
 def render(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> str:

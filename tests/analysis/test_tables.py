@@ -160,3 +160,14 @@ def test_unknown_tables_and_damaged_files_are_said(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_text("run_id,value\n1,2\n")
     with pytest.raises(UserError, match="lacks the columns"):
         read_results(RunStore(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("name", [*table_names(), "control"])
+def test_every_table_is_latex_that_any_engine_takes(name: str, store: RunStore) -> None:
+    made = make_table(name, read_results(store, Path("none")))
+    text = render(table_texts(made), "latex", made.title, [caption(made)])
+    body = text.partition(r"\end{table}")[0]
+    assert body.isascii() and body.count(r"\begin{tabular}") == 1 and r"\bottomrule" in body
+    # A bare tilde would be a space, a bare underscore or ampersand an error.
+    assert "~" not in body and "_" not in body.replace(r"\_", "")
+    assert all(line.count("&") == len(made.columns) for line in body.splitlines() if line.endswith(r"\\"))
