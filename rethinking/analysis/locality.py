@@ -8,7 +8,8 @@ from scipy.sparse.csgraph import shortest_path
 def assignment_measures(assignment: np.ndarray, edges: np.ndarray, hops: np.ndarray) -> dict[str, float]:
     """What can be said of an assignment S of the n nodes of a graph to k clusters, soft or hard.
 
-    assignment: [n, k], not negative; rows are scaled to sum to one. edges: int [2, E], each in both directions.
+    assignment: [n, k]; the size of its numbers counts, and rows are scaled to sum to one. A row of zeros is a node in
+    no cluster. edges: int [2, E], each in both directions.
     hops: [n, n], see `hop_distances`. Returns
 
     - entropy: the mean entropy of a row by log k, in [0, 1]; 0 for a hard assignment, 1 for none.
@@ -20,7 +21,10 @@ def assignment_measures(assignment: np.ndarray, edges: np.ndarray, hops: np.ndar
     A measure that a graph does not have, such as edges inside where it has no edges, is NaN.
     """
     n, k = assignment.shape
-    s = assignment / assignment.sum(axis=1, keepdims=True)
+    size = np.abs(assignment)
+    total = size.sum(axis=1, keepdims=True)
+    s = np.divide(size, total, out=np.zeros_like(size, dtype=float), where=total > 0)
+    assigned = total[:, 0] > 0
     source, target = edges
     together = s @ s.T
     apart = np.isfinite(hops) & ~np.eye(n, dtype=bool)
@@ -29,8 +33,8 @@ def assignment_measures(assignment: np.ndarray, edges: np.ndarray, hops: np.ndar
     degree = np.bincount(source, minlength=n) @ s
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            "entropy": float(_entropy(s).mean() / np.log(k)) if k > 1 else 0.0,
-            "clusters": float(np.exp(_entropy(s.mean(axis=0)))),
+            "entropy": float(_entropy(s[assigned]).mean() / np.log(k)) if k > 1 and assigned.any() else 0.0,
+            "clusters": float(np.exp(_entropy(s[assigned].mean(axis=0)))) if assigned.any() else 0.0,
             "edges_inside": float(inside.mean()) if len(source) else np.nan,
             "hops": float(np.float64((weight * np.where(apart, hops, 0)).sum()) / weight.sum()),
             "modularity": float(inside.mean() - np.square(degree / len(source)).sum()) if len(source) else np.nan,

@@ -1,5 +1,6 @@
 """Trains the runs of a cell that the store does not have yet."""
 
+import logging
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from rethinking.training.diagnostics import diagnose
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
 from rethinking.training.replica import Replica
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -191,10 +194,14 @@ def _diagnostics(settings: Settings, dataset: GraphDataset, replica: Replica, sp
     """Measures of the assignments of a finished run on its first test graphs, with the weights of its best epoch."""
     if replica.weights is None or not settings.diagnosed_graphs:
         return {}
-    network = settings.cell.build(dataset, settings.cell.task())(1)
-    network.load_state_dict(replica.weights)
-    graphs = split.test[: settings.diagnosed_graphs]
-    measures = diagnose(network, dataset, graphs, replica.seed, replica.best_epoch, settings.evaluation_batch_size)
+    try:
+        network = settings.cell.build(dataset, settings.cell.task())(1)
+        network.load_state_dict(replica.weights)
+        graphs = split.test[: settings.diagnosed_graphs]
+        measures = diagnose(network, dataset, graphs, replica.seed, replica.best_epoch, settings.evaluation_batch_size)
+    except Exception as error:  # Somebody's own Select may return anything; the run is finished all the same.
+        log.warning("The clusters of %s could not be measured (%s).", settings.cell.title, error)
+        return {}
     return {f"{DIAGNOSTIC}{name}": value for name, value in measures.items()}
 
 

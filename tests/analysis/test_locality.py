@@ -50,6 +50,15 @@ def test_clusters_of_one_node_have_no_pairs() -> None:
     assert measures["clusters"] == pytest.approx(6)
 
 
+def test_nodes_in_no_cluster() -> None:
+    """The first triangle is a cluster, by whatever weights; the other nodes are in none."""
+    some = np.array([[2.0], [-1.0], [0.5], [0], [0], [0]])
+    measures = assignment_measures(some, EDGES, HOPS)
+    assert measures["clusters"] == pytest.approx(1) and measures["hops"] == 1 and measures["entropy"] == 0
+    assert measures["edges_inside"] == pytest.approx(3 / 7)
+    assert assignment_measures(np.zeros((6, 2)), EDGES, HOPS)["clusters"] == 0
+
+
 def test_a_graph_without_edges() -> None:
     none = np.zeros((2, 0), int)
     measures = assignment_measures(np.full((3, 2), 0.5), none, hop_distances(3, none))

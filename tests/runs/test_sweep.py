@@ -177,3 +177,19 @@ def test_what_does_not_fit_into_memory_is_tried_with_fewer_seeds(
     assert rethinking(*command).returncode == 0
     results = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json")]
     assert [result["replicas"] for result in results] == [1] * 4
+
+
+def test_clusters_that_cannot_be_measured_lose_no_run(
+    rethinking: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any) -> dict[str, float]:
+        raise IndexError("a Select of an unexpected shape")
+
+    monkeypatch.setattr(execution, "diagnose", broken)
+    result = rethinking("run", *CELL, "seeds=2")
+    assert result.returncode == 0
+    assert "could not be measured (a Select of an unexpected shape)" in result.stdout + result.stderr
+    assert len(done(tmp_path)) == 2
+    assert rethinking("run", *CELL, "seeds=1", "diagnosed_graphs=0", "runs=none").returncode == 0
+    (record,) = [json.loads(path.read_text()) for path in tmp_path.glob("none/*/result.json")]
+    assert not any(name.startswith("diagnostic_") for name in record)
