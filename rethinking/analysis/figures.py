@@ -16,7 +16,7 @@ from rethinking.analysis.comparisons import Comparison, compare, question
 from rethinking.analysis.suites import Suite, load_suite
 from rethinking.analysis.tables import suite_scores
 from rethinking.analysis.tidy import Results
-from rethinking.analysis.trained import activations, all_with_weights, permuted_scores, with_weights
+from rethinking.analysis.trained import activations, all_with_weights, cosine_distances, permuted_scores, with_weights
 from rethinking.analysis.units import unit_of
 from rethinking.composition import LEARNED, compose_cell
 from rethinking.config import PAPER, Cell
@@ -301,14 +301,13 @@ def _activations(suite_name: str) -> Callable[[Results, str], Picture]:
                     axis.set_xticks([])
                     axis.set_yticks([])
                     axis.set_title(f"{when} [{len(x)}]", fontsize=7)
-            spread = (results.scores(run.cell_id, name).mean() for name in ("pool1_before", "pool1_after"))
-            before, after = (f"{value:.2f}" for value in spread)
+            before, after = (f"{value:.2f}" for value in cosine_distances(run))
             line[0].set_ylabel(f"{row}\n{before} → {after}", fontsize=8)
         made.tight_layout()
         text = (
             f"{suite.title}, on {suite.columns[dataset]}. A row a node, a column a feature; in brackets the nodes. "
-            "Beside the name: the mean cosine distance of two nodes' features before and after the layer, over test "
-            "graphs and seeds; 0 where all nodes are alike. Colours are not comparable between panels."
+            "Beside the name: the mean cosine distance of two nodes' features before and after the layer, over all "
+            "test graphs; 0 where all nodes are alike. Colours are not comparable between panels."
         )
         return Picture(made, text + _partial(missing, []))
 

@@ -16,7 +16,7 @@ from rethinking.data.split import Split
 from rethinking.randomness import stream
 from rethinking.runs.identity import run_id
 from rethinking.runs.store import WEIGHTS
-from rethinking.training.diagnostics import look
+from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup
 
 BATCH_SIZE = 64
@@ -63,6 +63,13 @@ def activations(run: TrainedRun, graphs: int) -> Sequence[tuple[np.ndarray, np.n
     network, dataset, split = run.network()
     ((_, seen),) = look(network, dataset, split.test[:graphs], run.seed, run.epoch, graphs)
     return [(seen.before[0](g), seen.after[0](g)) for g in range(graphs)]
+
+
+def cosine_distances(run: TrainedRun) -> tuple[float, float]:
+    """The mean cosine distance of two nodes' features before and after the first pooling layer, over test graphs."""
+    network, dataset, split = run.network()
+    measures = diagnose(network, dataset, split.test, run.seed, run.epoch, BATCH_SIZE)
+    return measures["pool1_before"], measures["pool1_after"]
 
 
 def permuted_scores(run: TrainedRun, permutations: int) -> list[float]:

@@ -104,6 +104,7 @@ def test_pictures_of_trained_networks(rethinking: Call, tmp_path: Path, monkeypa
     assert np.abs(invariant).max() < 1 < np.abs(plain).max()
     assert len(plain) == 2 * figures.PERMUTATIONS
     assert len(five.figure.axes) == 2 * 2 * figures.GRAPHS
+    assert all("nan" not in axis.get_ylabel() for axis in five.figure.axes)
     before, after = (axis.get_images()[0].get_array().shape for axis in five.figure.axes[:2])
     assert before[0] > after[0] >= before[0] / 2
 
