@@ -153,8 +153,14 @@ def _done(entries: Sequence[Entry]) -> list[Entry]:
 
 def _read_cells(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / "cells.yaml"
-    # The loader in C reads a large file in a moment.
-    return yaml.load(path.read_text(), yaml.CSafeLoader) if path.is_file() else {}
+    try:
+        # The loader in C reads a large file in a moment.
+        return yaml.load(path.read_text(), yaml.CSafeLoader) if path.is_file() else {}
+    except (OSError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} cannot be read ({reason}); restore it or name another folder with --results."
+        ) from error
 
 
 def _cell_config(store: RunStore, run_id: str) -> dict[str, Any]:

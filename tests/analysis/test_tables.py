@@ -162,6 +162,25 @@ def test_unknown_tables_and_damaged_files_are_said(tmp_path: Path) -> None:
         read_results(RunStore(tmp_path), tmp_path)
 
 
+def test_collected_runs_of_an_older_schema_are_left_out(store: RunStore, tmp_path: Path) -> None:
+    collect(store, tmp_path / "results")
+    path = tmp_path / "results" / "provenance.csv"
+    about = pd.read_csv(path)
+    old = about["run_id"].str.startswith(cell("complement"))
+    about.loc[old, "schema"] = SCHEMA - 1
+    about.to_csv(path, index=False)
+    results = read_results(RunStore(tmp_path / "none"), tmp_path / "results")
+    assert "(7 of an older schema left out)" in results.sources[0] and "40 runs" in results.sources[0]
+    assert make_table("1", results).cells["Complement", "NCI1"].seeds_done == 0
+
+
+def test_a_damaged_file_of_cells(store: RunStore, tmp_path: Path) -> None:
+    collect(store, tmp_path / "results")
+    (tmp_path / "results" / "cells.yaml").write_text("a: [")
+    with pytest.raises(UserError, match=r"cells\.yaml cannot be read"):
+        read_results(store, tmp_path / "results")
+
+
 @pytest.mark.parametrize("name", [*table_names(), "control"])
 def test_every_table_is_latex_that_any_engine_takes(name: str, store: RunStore) -> None:
     made = make_table(name, read_results(store, Path("none")))
