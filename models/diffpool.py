@@ -23,7 +23,8 @@ class DiffPool(nn.Module):
     Pooling: Z = SAGE(A, X), X' = Sᵀ Z (Eq. 5), A' = Sᵀ A S. Layer l has ceil(ratio · nodes before it) clusters.
     The losses `link` and `entropy` apply to a Select that learns (`has_loss`) only. On molecules a convolution that
     sees bonds comes before all this. With `convs_before_pool=1` the initial convolution is left out and its kind
-    embeds the nodes of the first pooling layer (Table 2, "1 convolution").
+    embeds the nodes of the first pooling layer (Table 2, "1 convolution"). With more than 2, as many more SAGE
+    convolutions follow the initial one, as they do a pooling layer (the other reading of the paper's Appendix A).
     """
 
     def __init__(
@@ -41,19 +42,21 @@ class DiffPool(nn.Module):
         entropy_weight: float,
     ) -> None:
         super().__init__()
-        if min(pools, hidden, mlp_hidden) < 1 or not 0 < ratio <= 1 or convs_before_pool not in (1, 2):
+        if min(pools, hidden, mlp_hidden) < 1 or not 0 < ratio <= 1 or convs_before_pool < 1:
             raise ValueError(
                 f"pools={pools}, hidden={hidden}, mlp_hidden={mlp_hidden}, ratio={ratio}, "
-                f"convs_before_pool={convs_before_pool}; expected at least 1 each, a ratio in (0, 1], and 1 or 2"
+                f"convs_before_pool={convs_before_pool}; expected at least 1 each, and a ratio in (0, 1]"
             )
         self.link_weight = link_weight
         self.entropy_weight = entropy_weight
         self.encoder, width = encoder(replicas, shape, hidden)
         nodes = shape.max_nodes
         self.initial = nn.ModuleList()
-        if convs_before_pool == 2:
+        if convs_before_pool >= 2:
             self.initial.append(initial(replicas=replicas, in_features=width, out_features=hidden))
             width = hidden
+        more = convs_before_pool - 2
+        self.more = _SageBlock(replicas, hidden, convs=more) if more > 0 else None
         self.selects, self.embeds, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for number in range(pools):
             clusters = math.ceil(ratio * nodes)
@@ -79,6 +82,8 @@ class DiffPool(nn.Module):
         x = self.encoder(x, topology)
         for conv in self.initial:
             x = conv(x, level)
+        if self.more is not None:
+            x = self.more(torch.relu_(x), level)
         for select, embed, block in zip(self.selects, self.embeds, self.blocks, strict=True):
             x, level, added = pool(self.before(x, level), level, cast(Assignment, select), embed)
             losses = losses + added

@@ -171,3 +171,27 @@ def test_what_is_drawn_once_is_constant_through_training_and_saved(model: str, p
     for name in drawn:
         assert torch.equal(seen[0].get_buffer(name), fresh.get_buffer(name))
     assert not torch.equal(seen[0].out.weight, fresh.out.weight)
+
+
+@pytest.mark.usefixtures("double")
+def test_diffpool_with_more_convolutions_before_pooling() -> None:
+    """The other reading of the paper keeps the laws: replicas, numbering; and has as many more convolutions."""
+    dataset = random_dataset(7, directed=True)
+    more = "model.convs_before_pool=4"
+    chosen = cell("diffpool", "learned", more)
+    together = train(chosen, in_double(dataset), [0, 1])
+    for seed, replica in together.items():
+        alone = train(chosen, in_double(dataset), [seed])[seed]
+        for ours, expected in zip(replica.history, alone.history, strict=True):
+            assert ours == pytest.approx(expected, abs=1e-6)
+    torch.set_default_dtype(torch.float)
+    graphs = list(range(len(dataset)))
+    assert torch.allclose(predict(chosen, dataset, graphs), predict(chosen, renumbered(dataset), graphs), atol=1e-5)
+    convolutions = [
+        sum(
+            name.startswith(("initial", "more.convs")) and name.endswith("weight")
+            for name, _ in network.named_parameters()
+        )
+        for network in (cell("diffpool", "learned", *o).build(dataset, Classification())(1) for o in ([], [more]))
+    ]
+    assert convolutions[1] == 3 * convolutions[0]
