@@ -154,12 +154,14 @@ def in_words(comparisons: Sequence[Comparison], asked: Question) -> str:
         f"Of {len(comparisons)} comparisons of a non-local with the local variant: {', '.join(parts)} "
         f"(margin {' or '.join(sorted(margins))}, level {asked.level:g} after Holm over all of them)."
     )
-    contain = sum(c.difference.low <= 0 <= c.difference.high for c in comparisons)
-    text += f" {contain} of the {len(comparisons)} intervals contain zero."
+    intervals = [c.difference for c in comparisons if c.difference.n > 1]
+    contain = sum(interval.low <= 0 <= interval.high for interval in intervals)
+    text += f" {contain} of the {len(intervals)} intervals contain zero."
     partial = [c for c in comparisons if c.difference.n < asked.seeds]
     if partial:
         text += f" {len(partial)} of them are partial: fewer than {asked.seeds} seeds."
-    hopeless = [c for c in comparisons if c.verdict == "undecided" and c.needed is None]
+    undecided = [c for c in comparisons if c.verdict == "undecided" and c.difference.n > 1]
+    hopeless = [c for c in undecided if c.needed is None]
     if hopeless:
         text += (
             f" For {len(hopeless)} that are undecided no number of seeds would do: every seed splits the same graphs "
