@@ -218,6 +218,8 @@ def _verdicts(results: Results, fidelity: str) -> Picture:
         axis.set_xlabel(
             f"non-local minus local, test {unit.name}" + (" in points" if unit.scale == 100 else ""), fontsize=8
         )
+        axis.tick_params(axis="x", labelsize=8)
+        axis.locator_params(axis="x", nbins=7)
         axis.grid(axis="y", visible=False)
     shown = [verdict for verdict in colours if any(c.verdict == verdict for c in comparisons)]
     handles = [plt.Line2D([], [], color=colours[v], marker=MARKERS[list(colours).index(v)], label=v) for v in shown]
