@@ -142,6 +142,32 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def row_texts(c: Comparison, seeds: int) -> dict[str, str]:
+    """What one reads of a comparison, but for its settings. seeds: with fewer it is partial."""
+    n = c.difference.n
+    needed = "∞" if c.needed is None else str(c.needed)
+    return {
+        "data set": c.dataset,
+        "family": c.family,
+        "variant": c.variant,
+        "difference": c.unit.difference(c.difference) + ("*" if c.test_to_train else ""),
+        "verdict": c.verdict if n > 1 else "one seed only",
+        "within": f"{c.within:.{c.unit.digits}f}" if n > 1 else "—",
+        "seeds": f"{n}" if n >= seeds else f"{n}/{seeds}",
+        "needed": needed if n > 1 else "—",
+    }
+
+
+def method(asked: Question) -> str:
+    """How the numbers of `row_texts` are made."""
+    return (
+        f"Difference: non-local minus local, paired by seed, with its {asked.confidence:.0%} interval. Equivalent: two "
+        "one-sided tests. Where every seed splits the same graphs anew (marked *), variances are corrected by Nadeau "
+        "and Bengio (2003); otherwise the plain paired t. Within: the smallest margin at which the two would be "
+        "equivalent. Needed: seeds to show it at the margin, if there is no difference (∞: none do)."
+    )
+
+
 def in_words(comparisons: Sequence[Comparison], asked: Question) -> str:
     """The answer, in a few sentences."""
     counts: dict[str, int] = defaultdict(int)

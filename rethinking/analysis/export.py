@@ -82,10 +82,8 @@ DICTIONARY: dict[str, dict[str, str]] = {
 def export(results: Results, folder: Path) -> list[Path]:
     """Write every data frame and the data dictionary to a folder. Returns the files.
 
-    Raises UserError if there are no runs, or the folder cannot be written.
+    Raises UserError if the folder cannot be written.
     """
-    if results.runs.empty:
-        raise UserError("There are no finished runs to export; `rethinking run` trains some.")
     frames = {"runs": results.runs, "provenance": results.provenance, "histories": _histories(results)}
     with suppress(UserError):  # There may be nothing to compare yet.
         frames["comparisons"] = frame(compare(results, question())).astype({"seeds needed": str})

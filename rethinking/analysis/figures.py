@@ -116,16 +116,12 @@ def _gaps(results: Results, fidelity: str) -> Picture:
     for dataset, title in suite.columns.items():
         rows = []
         for first, second in suite.compare:
-            scores = [
-                suite_scores(_cell(suite, row, dataset, fidelity), results, suite.seeds) for row in (first, second)
-            ]
-            both = scores[0].index.intersection(scores[1].index)
+            complement, graclus = (_cell(suite, row, dataset, fidelity) for row in (first, second))
+            theirs, own = (suite_scores(cell, results, suite.seeds) for cell in (complement, graclus))
+            both = theirs.index.intersection(own.index)
             if len(both):
-                layers, hidden = (int(part) for part in second.removeprefix("Graclus ").split(" × "))
-                gap = float((scores[0][both] - scores[1][both]).mean())
-                rows.append(
-                    {"layers": layers, "hidden": hidden, "gap": gap, "graclus": scores[1][both].mean(), "n": len(both)}
-                )
+                setting = {name: graclus.network[name] for name in ("layers", "hidden")}
+                rows.append(setting | {"gap": (theirs[both] - own[both]).mean(), "graclus": own[both].mean()})
         if rows:
             panels.append((dataset, title, pd.DataFrame(rows)))
         if len(rows) < len(suite.compare):

@@ -14,7 +14,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from rethinking import __version__, paths
-from rethinking.analysis.comparisons import Comparison, compare, in_words, question
+from rethinking.analysis.comparisons import Comparison, compare, in_words, method, question, row_texts
 from rethinking.analysis.figures import Picture, draw, figure_names, style
 from rethinking.analysis.tables import (
     caption,
@@ -26,8 +26,7 @@ from rethinking.analysis.tables import (
     table_texts,
 )
 from rethinking.analysis.tidy import Results
-from rethinking.analysis.units import unit_of
-from rethinking.composition import options
+from rethinking.analysis.units import UNITS, unit_of
 from rethinking.config import PAPER
 from rethinking.errors import UserError
 
@@ -54,6 +53,7 @@ class Section:
     words: list[str] = field(default_factory=list)
     tables: list["PageTable"] = field(default_factory=list)
     pictures: list["PagePicture"] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _verdict(results: Results, fidelity: str) -> list[Section]:
         except UserError as error:
             sections.append(Section(id, title, [str(error)]))
             continue
-        table = PageTable("Local against each non-local variant", *_comparison_rows(made, asked.seeds))
+        table = _comparison_table(made, asked.seeds)
         pictures = [] if datasets else [_picture(draw("verdicts", results, fidelity))]
         words = [in_words(made, asked)]
         if datasets:
@@ -126,30 +126,15 @@ def _verdict(results: Results, fidelity: str) -> list[Section]:
                 "In the positive control the class hangs on which nodes are near each other, so that after one "
                 "convolution only local clusters can see it; in the negative control any clusters can."
             )
-        sections.append(Section(id, title, words, [table], pictures))
+        sections.append(Section(id, title, words, [table], pictures, [] if datasets else [method(asked)]))
     return sections
 
 
-def _comparison_rows(comparisons: Sequence[Comparison], seeds: int) -> tuple[list[str], list[list[str]]]:
-    columns = ["data set", "family", "variant", "seeds", "local", "difference [95 %]", "verdict", "within", "needed"]
-    rows = []
-    for c in comparisons:
-        d, digits = c.difference, c.unit.digits
-        interval = f" [{d.low:+.{digits}f}, {d.high:+.{digits}f}]" if d.n > 1 else ""
-        rows.append(
-            [
-                c.dataset,
-                f"{c.family} ({c.settings})" if c.settings else c.family,
-                c.variant,
-                str(d.n) if d.n >= seeds else f"{d.n}/{seeds}",
-                f"{c.b.mean():.{digits}f}",
-                f"{d.mean:+.{digits}f}{interval}{'*' if c.test_to_train else ''}",
-                c.verdict if d.n > 1 else "one seed only",
-                f"{c.within:.{digits}f}" if d.n > 1 else "—",
-                "—" if d.n < 2 else "∞" if c.needed is None else str(c.needed),
-            ]
-        )
-    return columns, rows
+def _comparison_table(comparisons: Sequence[Comparison], seeds: int) -> "PageTable":
+    rows = [
+        row_texts(c, seeds) | {"family": f"{c.family} ({c.settings})" if c.settings else c.family} for c in comparisons
+    ]
+    return _page_table("Local against each non-local variant", pd.DataFrame(rows), [])
 
 
 def _tables(results: Results, fidelity: str) -> Section:
@@ -229,19 +214,17 @@ def _ledger() -> Section:
     """Where the text and the released code part."""
     page = paths.PACKAGE.parent / "docs" / "fidelity.md"
     words = ["Where the paper's text and the code released with it part, and what was done here."]
-    if page.is_file():
-        lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
-        cells = [[re.sub("[`*]", "", part).strip() for part in line.strip("|").split("|")] for line in lines]
-        table = PageTable("The fidelity ledger", cells[0], [row for row in cells[2:] if len(row) == len(cells[0])])
-    else:
-        rows = options("fidelity")
-        table = PageTable("The fidelity ledger", ["fidelity"], [[row] for row in rows])
+    if not page.is_file():
+        return Section("fidelity", "Fidelity", [*words, "The ledger is docs/fidelity.md of the project's repository."])
+    lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
+    cells = [[re.sub("[`*]", "", part).strip() for part in line.strip("|").split("|")] for line in lines]
+    table = PageTable("The fidelity ledger", cells[0], [row for row in cells[2:] if len(row) == len(cells[0])])
     return Section("fidelity", "Fidelity", words, [table])
 
 
 def _runs(results: Results, runs: pd.DataFrame) -> Section:
     """Every run, with where it came from."""
-    scores = runs[(runs["split"] == "test") & runs["metric"].isin(["accuracy", "rocauc", "mae"])]
+    scores = runs[(runs["split"] == "test") & runs["metric"].isin([unit.metric for unit in UNITS.values()])]
     texts = scores[["run_id", "dataset", "family", "variant", "seed", "metric", "value"]].copy()
     texts["value"] = texts["value"].map("{:.4f}".format)
     known = [column for column in PROVENANCE if column in results.provenance]

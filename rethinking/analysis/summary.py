@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rethinking.analysis.settings import differing
 from rethinking.analysis.statistics import summarise
-from rethinking.analysis.tables import compare_cells, difference_text
+from rethinking.analysis.tables import compare_cells
 from rethinking.analysis.tidy import tidy
 from rethinking.analysis.units import Unit, unit_of
 from rethinking.composition import LEARNED
@@ -77,7 +77,7 @@ def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tu
         if other.cell.variant == LOCAL and same:
             unit, values = scores[id(job)]
             difference = compare_cells(job.cell, values, scores[id(other)][1])
-            return difference_text(difference, unit.digits) if difference else "—"
+            return unit.difference(difference) if difference else "—"
     return ""
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -245,14 +246,6 @@ def hyperparameters(name: str) -> tuple[str, pd.DataFrame]:
     return spec["title"], pd.DataFrame(rows)
 
 
-def difference_text(difference: PairedDifference, digits: int, line_break: str = " ") -> str:
-    """A paired difference with its interval."""
-    text = f"{difference.mean:+.{digits}f}"
-    if difference.n > 1:
-        text += f"{line_break}[{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
-    return text
-
-
 def _hyperparameters() -> dict[str, Any]:
     return yaml.safe_load((paths.CONF / "hyperparameters.yaml").read_text())
 
@@ -267,6 +260,7 @@ def _published(table: str, row: str, title: str) -> Published | None:
     return Published(float(first["mean"]), float(first["std"]), str(first["certainty"]))
 
 
+@cache
 def _published_values() -> pd.DataFrame:
     return pd.read_csv(paths.PUBLISHED, dtype={"table": str})
 
@@ -309,4 +303,4 @@ def _cell_text(cell: TableCell) -> str:
 def _comparison_text(comparison: RowDifference) -> str:
     if comparison.difference is None:
         return "—"
-    return difference_text(comparison.difference, comparison.unit.digits, "\n")
+    return comparison.unit.difference(comparison.difference, "\n")

@@ -100,6 +100,14 @@ def read_results(store: RunStore, folder: Path) -> Results:
     )
 
 
+def read_some(store: RunStore, folder: Path) -> Results:
+    """The same. Raises UserError if there are no runs at all."""
+    results = read_results(store, folder)
+    if results.runs.empty:
+        raise UserError(f"There are no finished runs in {store.folder}/ or {folder}/; `rethinking run` trains some.")
+    return results
+
+
 def collect(store: RunStore, folder: Path) -> int:
     """Add the finished runs of a store to a results folder. Returns how many runs the folder now has."""
     results = read_results(store, folder)

@@ -1,8 +1,12 @@
 """The units in which scores are shown."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:  # The statistics take seconds to import, which the progress of a run need not wait for.
+    from rethinking.analysis.statistics import PairedDifference
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,13 @@ class Unit:
     def show(self, mean: float, std: float) -> str:
         """Mean ± standard deviation; the latter is left out if it is NaN."""
         return f"{mean:.{self.digits}f}" + ("" if np.isnan(std) else f" ± {std:.{self.digits}f}")
+
+    def difference(self, difference: "PairedDifference", line_break: str = " ") -> str:
+        """A paired difference with its interval; without it for one seed."""
+        text = f"{difference.mean:+.{self.digits}f}"
+        if difference.n > 1:
+            text += f"{line_break}[{difference.low:+.{self.digits}f}, {difference.high:+.{self.digits}f}]"
+        return text
 
     def margin_text(self, margin: float) -> str:
         """A margin, with what it is of."""

@@ -5,6 +5,7 @@ from math import isclose
 from pathlib import Path
 
 import pandas as pd
+from hydra.utils import instantiate
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -65,7 +66,7 @@ def check_datasets(names: Sequence[str], places: Places) -> int:
             continue
         measured = dataset.statistics()
         table.add_row(config.title, *(_text(config, measured, column, "\n") for column in COLUMNS), dataset.fingerprint)
-        for column in differing(config, measured):
+        for column in unlike_published(config, measured):
             text = f"{config.name}: {column} is {measured[column]:g}, published is {config.published[column]:g}"
             reason = config.differs.get(column)
             (remarks if reason else complaints).append(f"{text}: {reason}." if reason else f"{text}.")
@@ -81,7 +82,7 @@ def write_splits(names: Sequence[str], seeds: int, folder: Path, places: Places)
     """Write the splits of the first seeds to `folder`, a file a data set. Returns the exit status."""
     for config in _configs(names):
         dataset = load(config, places)
-        splits = export_splits(_splitter(config), dataset, range(seeds))
+        splits = export_splits(instantiate(config.split), dataset, range(seeds))
         path = folder / f"{config.name}.csv"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -110,12 +111,12 @@ def statistics(names: Sequence[str], places: Places) -> tuple[pd.DataFrame, list
         for column in COLUMNS:
             row[column] = _text(config, measured, column)
         rows.append(row)
-        for column in differing(config, measured):
+        for column in unlike_published(config, measured):
             notes.append(f"{config.title}, {column}: {config.differs.get(column, 'differs from the published value')}.")
     return pd.DataFrame(rows, columns=["data set", *COLUMNS]), notes
 
 
-def differing(config: DatasetConfig, measured: dict[str, float]) -> list[str]:
+def unlike_published(config: DatasetConfig, measured: dict[str, float]) -> list[str]:
     """The columns of Table S1 in which a data set is not as published."""
     published = {column: value for column, value in config.published.items() if value is not None}
     return [
@@ -127,12 +128,6 @@ def differing(config: DatasetConfig, measured: dict[str, float]) -> list[str]:
 
 def _configs(names: Sequence[str]) -> list[DatasetConfig]:
     return [dataset_config(name) for name in names or options("dataset")]
-
-
-def _splitter(config: DatasetConfig):
-    from hydra.utils import instantiate
-
-    return instantiate(config.split)
 
 
 def _checksum(source: Source) -> str:

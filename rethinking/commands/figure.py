@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rethinking.analysis.figures import draw, figure_names, save
-from rethinking.analysis.tidy import read_results
+from rethinking.analysis.tidy import read_some
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 
 
 def write_figures(names: Sequence[str], fidelity: str, folder: Path, runs: Path, results: Path) -> int:
     """Draw figures by name, or all that the runs allow. Returns the exit status."""
-    everything = read_results(RunStore(runs), results)
-    if everything.runs.empty:
-        raise UserError(f"There are no finished runs in {runs}/ or {results}/; `rethinking run` trains some.")
+    everything = read_some(RunStore(runs), results)
     for name in names or figure_names():
         try:
             picture = draw(name, everything, fidelity)
