@@ -11,6 +11,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from rethinking.analysis.units import unit_of
+
 if TYPE_CHECKING:
     from rethinking.runs.execute import Outcome
     from rethinking.training.replica import Replica
@@ -69,8 +71,10 @@ class JobProgress(AbstractContextManager["JobProgress"]):
         """Show the replicas that still train, and how many seeds are done."""
         done = len(outcome.kept) + len(outcome.trained) + len(outcome.failed) + len(outcome.elsewhere)
         epoch = len(group[0].history)
-        now = 100 * np.mean([replica.history[-1][f"val_{metric_of(replica)}"] for replica in group])
-        note = f"epoch {epoch}, {done}/{self.seeds} done, val {now:.1f}"
+        metric = metric_of(group[0])
+        unit = unit_of(metric)
+        now = unit.scale * np.mean([replica.history[-1][f"val_{metric}"] for replica in group])
+        note = f"epoch {epoch}, {done}/{self.seeds} done, val {now:.{unit.digits}f}"
         self._progress.update(self._task, completed=done * self.max_epochs + len(group) * epoch, note=note)
         if not self._on_terminal and time.monotonic() - self._logged > LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
