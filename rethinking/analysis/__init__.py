@@ -1,1 +1,1 @@
-"""From runs to answers: tidy data frames, statistics, tables."""
+"""From runs to answers: tidy data frames, statistics, verdicts, tables, figures, the report."""

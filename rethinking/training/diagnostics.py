@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.analysis.locality import assignment_measures, cosine_distance, hop_distances
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.models.graclus import Hierarchy
 from rethinking.models.layers import Probe
 from rethinking.pooling.assignment import Assignment
+from rethinking.pooling.locality import assignment_measures, cosine_distance, hop_distances
 from rethinking.pooling.topology import Topology
 from rethinking.randomness import stream_keys
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.analysis.locality import assignment_measures, hop_distances
 from rethinking.composition import compose_job, options, possible_variants
 from rethinking.data.split import StratifiedSplit
 from rethinking.models.layers import initialise
+from rethinking.pooling.locality import assignment_measures, hop_distances
 from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup, train_group
 from rethinking.training.task import Classification
