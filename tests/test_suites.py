@@ -4,6 +4,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from rethinking.analysis import figures, suites, tables
+from rethinking.analysis.suites import Suite
+from rethinking.commands import reproduce as reproduction
+
 Call = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = ("dataset=digits", "seeds=2", "trainer.max_epochs=1", "trainer.batch_size=128")
 
@@ -26,6 +32,17 @@ def test_reproduce_trains_and_then_prints_the_table(rethinking: Call) -> None:
     assert result.stdout.count("missing, 0/20") == 6 and "Partial: 6 of 6 cells lack seeds" in result.stdout
     status = rethinking("status", "control", "--runs", "mine")
     assert "Controls lacks" in status.stdout and "Table 1" not in status.stdout
+
+
+def test_reproduce_draws_a_figure(rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a suite of cells that are trained in a moment."""
+    overrides = ["model=global_mean", "pooling=none", "trainer.max_epochs=1", "trainer.batch_size=128"]
+    small = Suite("figure1", "Figure 1: small", 2, {"Mean": overrides}, {"digits": "Digits"}, [])
+    for module in (suites, tables, figures, reproduction):
+        monkeypatch.setattr(module, "load_suite", lambda name: small)
+    result = rethinking("reproduce", "figure1")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "figures" / "figure_1.png").is_file() and "Figure 1: small. A point a seed" in result.stdout
 
 
 def test_what_is_wrong_is_said_before_any_work(rethinking: Call, tmp_path: Path) -> None:

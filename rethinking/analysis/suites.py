@@ -30,6 +30,11 @@ class Suite:
         """The table's number in the paper, if it is one."""
         return self.name.removeprefix("table")
 
+    @property
+    def figure(self) -> str | None:
+        """The figure's number in the paper, if it is one."""
+        return self.name.removeprefix("figure") if self.name.startswith("figure") else None
+
     def sweeps(self, changed: Sequence[str] = ()) -> list[list[str]]:
         """The overrides of a multirun for each row that is trained, with some of them changed."""
         common = [f"dataset={','.join(self.columns)}", f"seeds={self.seeds}"]
