@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from rethinking.models.layers import InitialDraw, Output, ReplicaLayer
-from rethinking.models.shape import DataShape
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape
 
 
 class LoopOverReplicas(ReplicaLayer):

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rethinking.models.layers import Output
+from rethinking.models.family import Output
 
 
 class Alternating(nn.Module):

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import InitialDraw, Output, ReplicaLayer
-from rethinking.models.shape import DataShape
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape
 
 
 class Constant(ReplicaLayer):

@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import BatchNorm, Linear, Output, Probe, SageConv
-from rethinking.models.molecules import encoder
-from rethinking.models.shape import DataShape
+from rethinking.graphs.levels import DenseLevel, Level, SparseLevel
+from rethinking.graphs.topology import Topology
+from rethinking.layers.convolutions import Probe, SageConv
+from rethinking.layers.linear import Linear
+from rethinking.layers.norm import BatchNorm
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape, encoder
 from rethinking.pooling import dense
 from rethinking.pooling.assignment import Assignment, MakeAssignment
-from rethinking.pooling.levels import DenseLevel, Level, SparseLevel
-from rethinking.pooling.topology import Topology
 
 
 class DiffPool(nn.Module):

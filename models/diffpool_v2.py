@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rethinking.graphs.levels import Level, SparseLevel
+from rethinking.graphs.topology import Topology
+from rethinking.layers.convolutions import GraphConv, Probe, SageStack
+from rethinking.layers.linear import Linear
 from rethinking.models.diffpool import pool
-from rethinking.models.layers import GraphConv, Linear, Output, Probe, SageStack
-from rethinking.models.molecules import encoder
-from rethinking.models.shape import DataShape
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape, encoder
 from rethinking.pooling.assignment import Assignment, MakeAssignment
-from rethinking.pooling.levels import Level, SparseLevel
-from rethinking.pooling.topology import Topology
 
 
 class DiffPoolV2(nn.Module):

@@ -4,13 +4,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.aggregation import neighbour_sum
-from rethinking.models.layers import BatchNorm, InitialDraw, Linear, Output, ReplicaLayer
-from rethinking.models.molecules import encoder
-from rethinking.models.shape import DataShape
-from rethinking.pooling.levels import SparseLevel
+from rethinking.graphs.levels import SparseLevel
+from rethinking.graphs.segments import neighbour_sum
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
+from rethinking.layers.linear import Linear
+from rethinking.layers.norm import BatchNorm
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape, encoder
 from rethinking.pooling.reduce import graph_sum
-from rethinking.pooling.topology import Topology
 
 
 class GIN(nn.Module):

@@ -4,11 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import GraphConv, Linear, Output
-from rethinking.models.molecules import first_conv
-from rethinking.models.shape import DataShape
+from rethinking.graphs.topology import Topology
+from rethinking.layers.convolutions import GraphConv
+from rethinking.layers.linear import Linear
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape, first_conv
 from rethinking.pooling.reduce import graph_mean
-from rethinking.pooling.topology import Topology
 
 
 class GlobalMean(nn.Module):

@@ -7,14 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rethinking.graphs.levels import NodeSets, SetLevel, SparseLevel
+from rethinking.graphs.topology import Topology
+from rethinking.layers.convolutions import GraphConv, Probe
+from rethinking.layers.linear import Linear
+from rethinking.layers.norm import BatchNorm
 from rethinking.models.alternating import Alternating
-from rethinking.models.layers import BatchNorm, GraphConv, Linear, Output, Probe
-from rethinking.models.molecules import first_conv
-from rethinking.models.shape import DataShape
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape, first_conv
 from rethinking.pooling import dense
 from rethinking.pooling.assignment import MakeAssignment
-from rethinking.pooling.levels import NodeSets, SetLevel, SparseLevel
-from rethinking.pooling.topology import Topology
 
 
 class GMN(Alternating):

@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import GraphConv, Linear, Output, Probe
-from rethinking.models.molecules import first_conv
-from rethinking.models.shape import DataShape
+from rethinking.graphs.topology import Clusters, Topology
+from rethinking.layers.convolutions import GraphConv, Probe
+from rethinking.layers.linear import Linear
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape, first_conv
 from rethinking.pooling.connect import coarsen
 from rethinking.pooling.matching import Matching
 from rethinking.pooling.reduce import cluster_max, graph_mean
-from rethinking.pooling.topology import Clusters, Topology
 from rethinking.randomness import derive
 
 

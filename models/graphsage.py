@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import Linear, Output
-from rethinking.models.molecules import encoder
-from rethinking.models.shape import DataShape
-from rethinking.pooling.levels import SparseLevel
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.levels import SparseLevel
+from rethinking.graphs.topology import Topology
+from rethinking.layers.linear import Linear
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape, encoder
 
 
 class GraphSAGE(nn.Module):

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import DenseGraphConv, GraphConv, Linear, Output, Probe
-from rethinking.models.molecules import first_conv
-from rethinking.models.shape import DataShape
+from rethinking.graphs.levels import DenseLevel, Level, SparseLevel
+from rethinking.graphs.topology import Topology
+from rethinking.layers.convolutions import DenseGraphConv, GraphConv, Probe
+from rethinking.layers.linear import Linear
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape, first_conv
 from rethinking.pooling import dense
 from rethinking.pooling.assignment import Assignment, MakeAssignment
-from rethinking.pooling.levels import DenseLevel, Level, SparseLevel
-from rethinking.pooling.topology import Topology
 
 
 class MinCutPool(nn.Module):

@@ -4,11 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import Linear, Output
-from rethinking.models.molecules import Embedding
-from rethinking.models.shape import DataShape
+from rethinking.graphs.topology import Topology
+from rethinking.layers.linear import Linear
+from rethinking.layers.molecules import Embedding
+from rethinking.models.family import Output
+from rethinking.models.inputs import DataShape
 from rethinking.pooling.reduce import graph_sum
-from rethinking.pooling.topology import Topology
 
 
 class SummedFeaturesMLP(nn.Module):

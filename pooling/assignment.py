@@ -8,8 +8,10 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from rethinking.models.layers import InitialDraw, Linear, ReplicaLayer, SageConv, SageStack
-from rethinking.pooling.levels import Level
+from rethinking.graphs.levels import Level
+from rethinking.layers.convolutions import SageConv, SageStack
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
+from rethinking.layers.linear import Linear
 
 
 class Assignment(ReplicaLayer):

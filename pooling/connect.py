@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from rethinking.pooling.topology import Clusters, Topology, pack
+from rethinking.graphs.topology import Clusters, Topology, pack
 
 
 def coarsen(topology: Topology, partner: np.ndarray) -> tuple[Clusters, Topology]:

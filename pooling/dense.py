@@ -6,7 +6,7 @@ A is never made dense on the level of the graphs themselves: only S and the coar
 import torch
 from torch import Tensor
 
-from rethinking.pooling.levels import Level, NodeSets
+from rethinking.graphs.levels import Level, NodeSets
 
 # Stands in for the degree of a node without edges: far below those that occur, and yet its inverse can be
 # multiplied over several levels in single precision.

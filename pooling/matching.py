@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numba import njit
 
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.topology import Topology
 from rethinking.randomness import below, mix
 
 # Separates the stream that picks partners from the one that orders the nodes.

@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import InitialDraw, ReplicaLayer
+from rethinking.graphs.levels import NodeSets
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.pooling.assignment import Assignment
 from rethinking.pooling.dense import TINY
-from rethinking.pooling.levels import NodeSets
 
 
 class MemoryAssignment(Assignment):

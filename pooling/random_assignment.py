@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rethinking.models.layers import InitialDraw
+from rethinking.graphs.levels import NodeSets
+from rethinking.layers.initial import InitialDraw
 from rethinking.pooling.assignment import Assignment
-from rethinking.pooling.levels import NodeSets
 
 
 class Distribution(Protocol):

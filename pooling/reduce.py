@@ -12,7 +12,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from rethinking.pooling.topology import Clusters, Topology, expand
+from rethinking.graphs.topology import Clusters, Topology, expand
 
 
 def cluster_max(x: Tensor, clusters: Clusters, coarse: Topology) -> Tensor:

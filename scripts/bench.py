@@ -16,18 +16,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rethinking.composition import compose_job
-from rethinking.config import Cell, Settings
+from rethinking.configuration.cell import Cell, Settings
+from rethinking.configuration.composition import compose_job
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
-from rethinking.models.layers import initialise
-from rethinking.models.shape import DataShape
+from rethinking.layers.initial import initialise
+from rethinking.models.inputs import DataShape
 from rethinking.randomness import stream
 from rethinking.runs.provenance import hardware
 from rethinking.training.group import ReplicaGroup
 from rethinking.training.memory import keep_freed_memory
-from scripts.pyg_reference import FAMILIES, make_peer, to_pyg, train_epochs
+from tests.peers import FAMILIES, make_peer, to_pyg, train_epochs
 
 Epoch = Callable[[], float]
 

@@ -20,12 +20,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from rethinking.composition import compose_job, options, possible_variants
-from rethinking.config import Cell
+from rethinking.configuration.cell import Cell
+from rethinking.configuration.composition import compose_job, options, possible_variants
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
-from rethinking.models.layers import initialise
+from rethinking.layers.initial import initialise
 from rethinking.progress import track
 from rethinking.randomness import stream
 from rethinking.runs.provenance import hardware

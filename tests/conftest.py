@@ -15,7 +15,7 @@ from rethinking.cli import main
 from rethinking.data.batches import lay_out
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.digits import read_digits
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.topology import Topology
 
 torch.set_num_threads(1)
 

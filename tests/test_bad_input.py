@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rethinking.cli import main
-from rethinking.composition import options
+from rethinking.configuration.composition import options
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 CELL = ("model=graclus", "pooling=learned", "dataset=digits")

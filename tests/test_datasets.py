@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.composition import compose_cell, dataset_config, options, possible_variants
+from rethinking.configuration.composition import compose_cell, dataset_config, options, possible_variants
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.load import load
 from rethinking.data.sources import Places

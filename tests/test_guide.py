@@ -20,20 +20,20 @@ from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.nn import TopKPooling
 
-from rethinking.composition import compose_job, expand_sweep
-from rethinking.config import Cell, identity
+from rethinking.configuration.cell import Cell, identity
+from rethinking.configuration.composition import compose_job, expand_sweep
 from rethinking.data.batches import Batches, lay_out
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.sources import Places
 from rethinking.data.split import StratifiedSplit
-from rethinking.models.layers import initialise
+from rethinking.graphs.levels import DenseLevel, SetLevel, SparseLevel
+from rethinking.graphs.topology import Topology, expand
+from rethinking.layers.initial import initialise
 from rethinking.pooling import dense
-from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel
-from rethinking.pooling.topology import Topology, expand
+from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica
-from rethinking.training.task import Classification
 from tests.conftest import ROOT, in_double, random_dataset
 
 GUIDE = ROOT / "docs" / "extending.md"

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from rethinking.composition import compose_job, options, possible_variants
-from rethinking.config import Cell
+from rethinking.configuration.cell import Cell
+from rethinking.configuration.composition import compose_job, options, possible_variants
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.split import StratifiedSplit
-from rethinking.models.layers import initialise
+from rethinking.layers.initial import initialise
+from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica
-from rethinking.training.task import Classification
 from tests.conftest import in_double, random_dataset
 
 PAIRS = [

@@ -21,8 +21,8 @@ from rethinking.analysis.settings import differing
 from rethinking.analysis.statistics import PairedDifference, Verdict
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.units import Unit, unit_of
-from rethinking.composition import LEARNED, options
-from rethinking.config import PAPER, with_class_names
+from rethinking.configuration.cell import PAPER, with_class_names
+from rethinking.configuration.composition import LEARNED, options
 from rethinking.errors import UserError
 
 

@@ -18,8 +18,8 @@ from rethinking.analysis.tables import suite_scores
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.trained import activations, all_with_weights, cosine_distances, permuted_scores, with_weights
 from rethinking.analysis.units import unit_of
-from rethinking.composition import LEARNED, compose_cell
-from rethinking.config import PAPER, Cell
+from rethinking.configuration.cell import PAPER, Cell
+from rethinking.configuration.composition import LEARNED, compose_cell
 from rethinking.errors import UserError
 
 # Of Figures 5 and 6, and Figure 3.

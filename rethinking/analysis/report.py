@@ -27,7 +27,7 @@ from rethinking.analysis.tables import (
 )
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.units import UNITS, unit_of
-from rethinking.config import PAPER
+from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
 
 # What of a run's provenance the page shows.

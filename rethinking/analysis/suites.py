@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import yaml
 
 from rethinking import paths
-from rethinking.composition import options
+from rethinking.configuration.composition import options
 from rethinking.errors import UserError
 
 

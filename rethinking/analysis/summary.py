@@ -12,8 +12,8 @@ from rethinking.analysis.statistics import summarise
 from rethinking.analysis.tables import compare_cells
 from rethinking.analysis.tidy import tidy
 from rethinking.analysis.units import Unit, unit_of
-from rethinking.composition import LEARNED
-from rethinking.config import Settings, identity
+from rethinking.configuration.cell import Settings, identity
+from rethinking.configuration.composition import LEARNED
 from rethinking.data.load import load
 from rethinking.runs.identity import cell_id, run_id
 from rethinking.runs.store import Entry, RunStore, State

@@ -23,8 +23,8 @@ from rethinking.analysis.statistics import (
 from rethinking.analysis.suites import load_suite, suite_names
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.units import UNITS, Unit, unit_of
-from rethinking.composition import compose_cell
-from rethinking.config import PAPER, Cell
+from rethinking.configuration.cell import PAPER, Cell
+from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 
 # How many seeds the paper has.

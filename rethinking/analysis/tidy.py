@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from rethinking.config import Cell
+from rethinking.configuration.cell import Cell
 from rethinking.errors import UserError
 from rethinking.runs import identity
 from rethinking.runs.identity import SCHEMA

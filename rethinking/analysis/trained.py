@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rethinking.analysis.tidy import Results
-from rethinking.config import Cell
+from rethinking.configuration.cell import Cell
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.load import load
 from rethinking.data.sources import Places

@@ -10,7 +10,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from rethinking.composition import dataset_config, options
+from rethinking.configuration.composition import dataset_config, options
 from rethinking.data.load import DatasetConfig, Source, cache_folder, choose_source, load
 from rethinking.data.sources import Places, local_copy
 from rethinking.data.split import export_splits

@@ -9,7 +9,7 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
-from rethinking.pooling.topology import Topology, expand, pack
+from rethinking.graphs.topology import Topology, expand, pack
 from rethinking.randomness import derive
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from rethinking.errors import UserError
-from rethinking.models.shape import Fields
+from rethinking.graphs.fields import Fields
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.sources import Places, RawFile, find_raw_file, local_copy
 from rethinking.errors import UserError
-from rethinking.models.shape import Fields
+from rethinking.graphs.fields import Fields
 
 CACHE_VERSION = 2
 MANIFEST = "manifest.json"

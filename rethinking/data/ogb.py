@@ -8,7 +8,7 @@ import pandas as pd
 from rethinking.data.archive import DAMAGE, open_zip, zip_member
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.errors import UserError
-from rethinking.models.shape import Fields
+from rethinking.graphs.fields import Fields
 
 PARTS = ("train", "valid", "test")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from rethinking.config import Cell, Settings, choose_device
+from rethinking.configuration.cell import Cell, Settings, choose_device
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split

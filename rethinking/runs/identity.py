@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from rethinking.config import Cell, identity
+from rethinking.configuration.cell import Cell, identity
 
 # Raised by one whenever a change of the program alters what a run means; older runs are then stale.
 SCHEMA = 1

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
+from rethinking.graphs.topology import Topology
+from rethinking.layers.convolutions import Probe
 from rethinking.models.graclus import Hierarchy
-from rethinking.models.layers import Probe
 from rethinking.pooling.assignment import Assignment
-from rethinking.pooling.locality import assignment_measures, cosine_distance, hop_distances
-from rethinking.pooling.topology import Topology
+from rethinking.pooling.measures import assignment_measures, cosine_distance, hop_distances
 from rethinking.randomness import stream_keys
 
 # Something of each graph of a batch, by its number: an assignment [nodes or clusters before, clusters], or node

@@ -12,13 +12,14 @@ from torch.optim import Adam
 from rethinking.data.batches import Batch, Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import initialise
 from rethinking.models.alternating import Alternating
-from rethinking.models.layers import Output, initialise
-from rethinking.pooling.topology import Topology
+from rethinking.models.family import Output
 from rethinking.randomness import stream, stream_keys
+from rethinking.tasks.task import Task
 from rethinking.training.parameters import ReplicaParameters
 from rethinking.training.replica import Replica, TrainerConfig
-from rethinking.training.task import Task
 
 
 class Network(Protocol):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rethinking.composition import compose_job
+from rethinking.configuration.composition import compose_job
 from rethinking.runs.identity import SCHEMA, cell_id
 from rethinking.runs.store import RunStore
 

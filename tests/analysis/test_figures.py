@@ -12,7 +12,7 @@ from rethinking.analysis import figures, trained
 from rethinking.analysis.figures import draw, figure_names
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import read_results
-from rethinking.composition import compose_cell, compose_job
+from rethinking.configuration.composition import compose_cell, compose_job
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NOISE, fill

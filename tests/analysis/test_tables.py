@@ -17,7 +17,7 @@ from rethinking.analysis.tables import (
     table_texts,
 )
 from rethinking.analysis.tidy import COLUMNS, Results, collect, read_results
-from rethinking.composition import compose_job
+from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
 from rethinking.runs.identity import SCHEMA, cell_id
 from rethinking.runs.store import RunStore

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rethinking.commands.data import unlike_published
-from rethinking.composition import compose_cell, dataset_config
+from rethinking.configuration.composition import compose_cell, dataset_config
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.neighbours import nearest_by_similarity, neighbour_edges
@@ -21,8 +21,8 @@ from rethinking.data.sources import Places
 from rethinking.data.superpixels import read_superpixels
 from rethinking.data.zinc import read_zinc
 from rethinking.errors import UserError
-from rethinking.models.shape import Fields
-from rethinking.training.task import OGBClassification, Regression
+from rethinking.graphs.fields import Fields
+from rethinking.tasks.task import OGBClassification, Regression
 
 SUPERPIXELS = {"train": 3, "test": 2}
 MOLECULES = {"train": 4, "val": 2, "test": 3}
@@ -207,7 +207,7 @@ def test_ogb_does_not_look_for_a_newer_version() -> None:
     code = (
         "import socket, threading\n"
         "socket.socket.connect = lambda *a: print('connected')\n"
-        "from rethinking.training.task import OGBClassification\n"
+        "from rethinking.tasks.task import OGBClassification\n"
         "OGBClassification('ogbg-molhiv')\n"
         "import sys; print('outdated' in sys.modules, threading.active_count())"
     )

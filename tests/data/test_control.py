@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rethinking.composition import dataset_config
+from rethinking.configuration.composition import dataset_config
 from rethinking.data.control import BLUE, INNER, RED, read_control
 from rethinking.data.dataset import GraphDataset
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from sklearn.datasets import load_digits
 
-from rethinking.composition import dataset_config
+from rethinking.configuration.composition import dataset_config
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.neighbours import neighbour_edges
 

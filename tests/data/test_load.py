@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.composition import dataset_config
+from rethinking.configuration.composition import dataset_config
 from rethinking.data import sources
 from rethinking.data.load import DatasetConfig, cache_folder, load
 from rethinking.data.sources import Places

@@ -11,13 +11,13 @@ from torch_geometric.nn import BatchNorm, GraphConv, global_mean_pool
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import StratifiedSplit
+from rethinking.layers.initial import initialise
 from rethinking.models.adapter import LoopOverReplicas
-from rethinking.models.layers import initialise
-from rethinking.models.shape import DataShape
+from rethinking.models.inputs import DataShape
+from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica, TrainerConfig
-from rethinking.training.task import Classification
-from scripts.pyg_reference import to_pyg
+from tests.peers import to_pyg
 
 
 class Ordinary(nn.Module):

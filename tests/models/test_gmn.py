@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from rethinking.composition import compose_job
+from rethinking.configuration.composition import compose_job
 from rethinking.data.split import StratifiedSplit
-from rethinking.models.layers import initialise
+from rethinking.layers.initial import initialise
+from rethinking.tasks.task import Classification
 from rethinking.training.group import ReplicaGroup, train_group
 from rethinking.training.replica import Replica
-from rethinking.training.task import Classification
 from tests.conftest import in_double, random_dataset
 
 CPU = torch.device("cpu")

@@ -6,14 +6,14 @@ import torch
 from torch_geometric.data import Batch
 
 from rethinking.data.batches import Batches, lay_out
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import initialise
 from rethinking.models.graclus import Graclus, Hierarchy
-from rethinking.models.layers import initialise
-from rethinking.models.shape import DataShape
+from rethinking.models.inputs import DataShape
 from rethinking.pooling.connect import coarsen
 from rethinking.pooling.matching import NeighbourMatching
-from rethinking.pooling.topology import Topology
-from scripts.pyg_reference import PyGGraclus, to_pyg, topology_of
 from tests.conftest import random_dataset
+from tests.peers import PyGGraclus, to_pyg, topology_of
 
 
 class FixedMatching:

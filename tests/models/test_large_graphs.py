@@ -10,10 +10,10 @@ from tests.conftest import ROOT
 STEP = """
 import resource, sys
 import numpy as np, torch
-from rethinking.composition import compose_job
+from rethinking.configuration.composition import compose_job
 from rethinking.data.dataset import build_dataset
 from rethinking.data.split import Split
-from rethinking.models.layers import initialise
+from rethinking.layers.initial import initialise
 from rethinking.training.group import ReplicaGroup
 
 torch.set_num_threads(1)

@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Batch as PyGBatch
 
-from rethinking.composition import compose_job
-from rethinking.config import Cell
+from rethinking.configuration.cell import Cell
+from rethinking.configuration.composition import compose_job
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
-from rethinking.models.layers import initialise
-from rethinking.models.shape import DataShape
-from rethinking.training.task import Classification
-from scripts.pyg_reference import FAMILIES, make_peer, to_pyg, train_epochs
+from rethinking.layers.initial import initialise
+from rethinking.models.inputs import DataShape
+from rethinking.tasks.task import Classification
 from tests.conftest import random_dataset
 from tests.models.test_graclus import FixedMatching
+from tests.peers import FAMILIES, make_peer, to_pyg, train_epochs
 
 TASK = Classification()
 SOFT = ("diffpool", "diffpool_v2")

@@ -5,10 +5,10 @@ import torch
 from torch_geometric.data import Batch
 from torch_geometric.nn import global_mean_pool, max_pool
 
+from rethinking.graphs.topology import Topology, expand
 from rethinking.pooling import reduce
 from rethinking.pooling.connect import coarsen
 from rethinking.pooling.matching import NeighbourMatching
-from rethinking.pooling.topology import Topology, expand
 
 
 def draw(topology: Topology) -> np.ndarray:

@@ -9,12 +9,15 @@ from torch_geometric.nn import DenseGraphConv as PyGDenseGraphConv
 from torch_geometric.nn import dense_diff_pool, dense_mincut_pool
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
-from rethinking.models.layers import BatchNorm, DenseGraphConv, InitialDraw, SageConv, SageStack, initialise
-from rethinking.pooling import dense, levels
+from rethinking.graphs import levels
+from rethinking.graphs.levels import DenseLevel, SetLevel, SparseLevel
+from rethinking.graphs.topology import Topology, expand
+from rethinking.layers.convolutions import DenseGraphConv, SageConv, SageStack
+from rethinking.layers.initial import InitialDraw, initialise
+from rethinking.layers.norm import BatchNorm
+from rethinking.pooling import dense
 from rethinking.pooling.assignment import LinearAssignment, OnComplement, SageAssignment
-from rethinking.pooling.levels import DenseLevel, SetLevel, SparseLevel
 from rethinking.pooling.random_assignment import Bernoulli, Categorical, Normal, RandomAssignment, Uniform
-from rethinking.pooling.topology import Topology, expand
 
 CPU = torch.device("cpu")
 EVERY_ROW = SetLevel(2, 1, 20, CPU)

@@ -6,8 +6,8 @@ from scipy import stats
 
 from rethinking.data.batches import lay_out
 from rethinking.data.dataset import GraphDataset, build_dataset
+from rethinking.graphs.topology import Topology, expand
 from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching, UniformMatching
-from rethinking.pooling.topology import Topology, expand
 
 SELECTS = [NeighbourMatching(), ComplementMatching(), UniformMatching()]
 ONLY_NEIGHBOURS = {NeighbourMatching: True, ComplementMatching: False, UniformMatching: None}

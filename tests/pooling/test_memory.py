@@ -5,11 +5,11 @@ import torch
 from torch_geometric.nn import MemPooling
 from torch_geometric.utils import to_dense_batch
 
-from rethinking.models.layers import initialise
+from rethinking.graphs.levels import SparseLevel
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import initialise
 from rethinking.pooling import dense
-from rethinking.pooling.levels import SparseLevel
 from rethinking.pooling.memory import DistanceAssignment, MemoryAssignment
-from rethinking.pooling.topology import Topology
 from tests.pooling.test_dense import CPU, replica_batch
 
 HEADS, KEYS = 3, 4

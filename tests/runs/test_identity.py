@@ -2,7 +2,7 @@
 
 import pytest
 
-from rethinking.composition import compose_job
+from rethinking.configuration.composition import compose_job
 from rethinking.runs.identity import cell_id, run_id
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.composition import compose_job, options, possible_variants
+from rethinking.configuration.composition import compose_job, options, possible_variants
 from rethinking.data.split import StratifiedSplit
-from rethinking.models.layers import initialise
-from rethinking.pooling.locality import assignment_measures, hop_distances
+from rethinking.layers.initial import initialise
+from rethinking.pooling.measures import assignment_measures, hop_distances
+from rethinking.tasks.task import Classification
 from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup, train_group
-from rethinking.training.task import Classification
 from tests.conftest import random_dataset
 
 PAIRS = [(model, pooling) for model, pooling in product(options("model"), options("pooling"))

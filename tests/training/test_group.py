@@ -11,13 +11,15 @@ from torch import Tensor
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split, StratifiedSplit
+from rethinking.layers.initial import ReplicaLayer, initialise
+from rethinking.layers.linear import Linear
+from rethinking.models.family import Output
 from rethinking.models.graclus import Graclus
-from rethinking.models.layers import Linear, Output, ReplicaLayer, initialise
-from rethinking.models.shape import DataShape
+from rethinking.models.inputs import DataShape
 from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching
+from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica, TrainerConfig
-from rethinking.training.task import Classification
 from tests.conftest import random_dataset
 
 CONFIG = TrainerConfig(

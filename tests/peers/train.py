@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
 from rethinking.training.replica import TrainerConfig
-from scripts.pyg_reference.peer import Peer
+from tests.peers.peer import Peer
 
 
 def train_epochs(model: Peer, graphs: list[Data], config: TrainerConfig) -> Iterator[float]:

@@ -7,7 +7,7 @@ from torch import nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import GraphConv, global_mean_pool
 
-from scripts.pyg_reference.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear
+from tests.peers.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear
 
 
 class PyGGlobalMean(Peer):

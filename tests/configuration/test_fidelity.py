@@ -10,16 +10,16 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from rethinking import paths
-from rethinking.composition import compose_cell, compose_job
-from rethinking.config import Cell, identity
+from rethinking.configuration.cell import Cell, identity
+from rethinking.configuration.composition import compose_cell, compose_job
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import FixedSplit, LeakingSplit, StratifiedSplit
 from rethinking.errors import UserError
-from rethinking.models.layers import initialise
+from rethinking.layers.initial import initialise
+from rethinking.tasks.task import Classification, Regression
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica, TrainerConfig
-from rethinking.training.task import Classification, Regression
 from tests.conftest import ROOT, random_dataset
 
 LEDGER = OmegaConf.load(paths.CONF / "ledger.yaml").ledger

@@ -19,11 +19,11 @@ from rethinking.data.load import DatasetConfig
 from rethinking.data.sources import Places
 from rethinking.data.split import Splitter, file_checksum
 from rethinking.errors import UserError
-from rethinking.models.layers import initialise
-from rethinking.models.shape import DataShape
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import initialise
+from rethinking.models.inputs import DataShape
+from rethinking.tasks.task import Task
 from rethinking.training.replica import TrainerConfig
-from rethinking.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ NEEDED = {
 }
 
 # What a data set is trained for unless its file says otherwise; the ids of such runs do not name it.
-USUAL_TASK = {"_target_": "rethinking.training.task.Classification"}
+USUAL_TASK = {"_target_": "rethinking.tasks.task.Classification"}
 
 # What splits by a file, in place of what the data set's own file says.
 FILE_SPLIT = "rethinking.data.split.FileSplit"

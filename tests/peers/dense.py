@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.utils import to_dense_adj
 
-from rethinking.models import layers
-from scripts.pyg_reference.peer import copy_each, copy_linear, copy_norm
+from rethinking.layers import convolutions
+from tests.peers.peer import copy_each, copy_linear, copy_norm
 
 
 def dense_adjacency(data: Batch, x: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class DenseSAGEConv(nn.Module):
             x = F.normalize(x, dim=-1)
         return x if mask is None else x * mask[..., None]
 
-    def copy(self, source: layers.SageConv, replica: int) -> None:
+    def copy(self, source: convolutions.SageConv, replica: int) -> None:
         """Take the weights of one replica of our layer."""
         copy_linear(self.lin, source.linear, replica)
 
@@ -59,7 +59,7 @@ class SageStack(nn.Module):
             outputs.append(x)
         return torch.cat([*outputs, self.convs[-1](x, adj, mask)], dim=-1)
 
-    def copy(self, source: layers.SageStack, replica: int) -> None:
+    def copy(self, source: convolutions.SageStack, replica: int) -> None:
         """Take the weights and running statistics of one replica of our layer."""
         copy_each(DenseSAGEConv.copy, self.convs, source.convs, replica)
         copy_each(copy_norm, self.norms, source.norms, replica)

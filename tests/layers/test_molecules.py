@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from rethinking.composition import compose_job, options, possible_variants
+from rethinking.configuration.composition import compose_job, options, possible_variants
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.split import StratifiedSplit
 from rethinking.errors import UserError
-from rethinking.models.layers import initialise
-from rethinking.models.molecules import MoleculeConv
-from rethinking.models.shape import DataShape, Fields
+from rethinking.graphs.fields import Fields
+from rethinking.layers.initial import initialise
+from rethinking.layers.molecules import MoleculeConv
+from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
-from rethinking.training.task import Classification
 from tests.conftest import in_double, random_dataset
 
 # How many values OGB's nine fields of an atom and three of a bond have.
@@ -61,7 +61,7 @@ class Peer(MessagePassing):
 def test_the_convolution_equals_ogbs_with_sums() -> None:
     dataset = molecules()
     batch = Batches(dataset, CPU).batch(np.array([[3, 0, 7], [1, 9, 2]]), np.zeros(2, np.uint64))
-    conv = MoleculeConv(2, DataShape(9, 2, 12, FIELDS), 8)
+    conv = MoleculeConv(2, FIELDS, 8)
     initialise(conv, [0, 1])
     ours = conv(batch.x, batch.topology)
     edges, fields = torch.from_numpy(batch.topology.edge_index), torch.from_numpy(batch.topology.edge_fields)

@@ -10,8 +10,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from rethinking.models.aggregation import neighbour_sum
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.segments import neighbour_sum
+from rethinking.graphs.topology import Topology
 
 # Graphs with fewer nodes are padded to the largest of a batch whatever that wastes: one product is faster than several.
 LARGE = 256

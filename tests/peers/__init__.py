@@ -8,17 +8,17 @@ from typing import Any
 
 from hydra.utils import instantiate
 
-from rethinking.config import Cell
-from rethinking.models.shape import DataShape
-from scripts.pyg_reference.data import to_pyg, topology_of
-from scripts.pyg_reference.diffpool import PyGDiffPool
-from scripts.pyg_reference.diffpool_v2 import PyGDiffPoolV2
-from scripts.pyg_reference.global_mean import PyGGlobalMean
-from scripts.pyg_reference.gmn import PyGGMN
-from scripts.pyg_reference.graclus import PyGGraclus
-from scripts.pyg_reference.mincut import PyGMinCut
-from scripts.pyg_reference.peer import Peer
-from scripts.pyg_reference.train import train_epochs
+from rethinking.configuration.cell import Cell
+from rethinking.models.inputs import DataShape
+from tests.peers.data import to_pyg, topology_of
+from tests.peers.diffpool import PyGDiffPool
+from tests.peers.diffpool_v2 import PyGDiffPoolV2
+from tests.peers.global_mean import PyGGlobalMean
+from tests.peers.gmn import PyGGMN
+from tests.peers.graclus import PyGGraclus
+from tests.peers.mincut import PyGMinCut
+from tests.peers.peer import Peer
+from tests.peers.train import train_epochs
 
 __all__ = ["FAMILIES", "Peer", "PyGGraclus", "make_peer", "to_pyg", "topology_of", "train_epochs"]
 

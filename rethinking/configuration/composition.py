@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tabulate import tabulate
 
 from rethinking import paths
-from rethinking.config import KEYS, Cell, ImpossiblePairError, Settings, register_resolvers, settings
+from rethinking.configuration.cell import KEYS, Cell, ImpossiblePairError, Settings, register_resolvers, settings
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
 

@@ -12,8 +12,8 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import GraphConv, global_mean_pool, max_pool
 
 from rethinking.pooling.matching import Matching
-from scripts.pyg_reference.data import topology_of
-from scripts.pyg_reference.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear
+from tests.peers.data import topology_of
+from tests.peers.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear
 
 
 class PyGGraclus(Peer):

@@ -9,8 +9,8 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import DenseGraphConv, GraphConv, dense_mincut_pool
 from torch_geometric.utils import to_dense_batch
 
-from scripts.pyg_reference.dense import dense_adjacency
-from scripts.pyg_reference.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear
+from tests.peers.dense import dense_adjacency
+from tests.peers.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear
 
 
 class PyGMinCut(Peer):

@@ -9,8 +9,8 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import DenseGraphConv, dense_diff_pool
 from torch_geometric.utils import to_dense_batch
 
-from scripts.pyg_reference.dense import DenseSAGEConv, dense_adjacency, norm_nodes
-from scripts.pyg_reference.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear, copy_norm
+from tests.peers.dense import DenseSAGEConv, dense_adjacency, norm_nodes
+from tests.peers.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear, copy_norm
 
 
 class PyGDiffPool(Peer):

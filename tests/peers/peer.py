@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import DenseGraphConv, GraphConv
 
-from rethinking.models import layers
+from rethinking.layers import convolutions, linear, norm
 
 # Predictions [B, out], and auxiliary losses by name, weighted.
 Output = tuple[Tensor, dict[str, Tensor]]
@@ -39,7 +39,7 @@ def copy_each(
 
 
 @torch.no_grad()
-def copy_linear(target: nn.Linear, source: layers.Linear, replica: int) -> None:
+def copy_linear(target: nn.Linear, source: linear.Linear, replica: int) -> None:
     """x W + b. PyG and torch keep W transposed."""
     assert source.bias is not None, "no peer has a linear layer without one"
     target.weight.copy_(source.weight[replica].T)
@@ -47,7 +47,7 @@ def copy_linear(target: nn.Linear, source: layers.Linear, replica: int) -> None:
 
 
 @torch.no_grad()
-def copy_graph_conv(target: GraphConv | DenseGraphConv, source: layers.GraphConv, replica: int) -> None:
+def copy_graph_conv(target: GraphConv | DenseGraphConv, source: convolutions.GraphConv, replica: int) -> None:
     """X W1 + A X W2 + b; ours holds W1 above W2."""
     own, neighbours = source.weight[replica].split(source.in_features)
     target.lin_root.weight.copy_(own.T)
@@ -56,7 +56,7 @@ def copy_graph_conv(target: GraphConv | DenseGraphConv, source: layers.GraphConv
 
 
 @torch.no_grad()
-def copy_norm(target: nn.BatchNorm1d, source: layers.BatchNorm, replica: int) -> None:
+def copy_norm(target: nn.BatchNorm1d, source: norm.BatchNorm, replica: int) -> None:
     """Batch normalisation, with its running statistics."""
     for name in ("weight", "bias", "running_mean", "running_var"):
         getattr(target, name).copy_(getattr(source, name)[replica, 0])

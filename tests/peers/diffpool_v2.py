@@ -10,8 +10,8 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import GraphConv, dense_diff_pool
 from torch_geometric.utils import to_dense_batch
 
-from scripts.pyg_reference.dense import SageStack, dense_adjacency
-from scripts.pyg_reference.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear
+from tests.peers.dense import SageStack, dense_adjacency
+from tests.peers.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear
 
 
 class PyGDiffPoolV2(Peer):

@@ -3,9 +3,10 @@
 import torch
 from torch_geometric.nn import GraphConv as PyGGraphConv
 
-from rethinking.models.aggregation import scatter_with_neighbour_sum, with_neighbour_sum
-from rethinking.models.layers import GraphConv, initialise
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.segments import scatter_with_neighbour_sum, with_neighbour_sum
+from rethinking.graphs.topology import Topology
+from rethinking.layers.convolutions import GraphConv
+from rethinking.layers.initial import initialise
 
 
 def test_equals_the_dense_product(topology: Topology) -> None:

@@ -10,9 +10,9 @@ from torch_geometric.data import Batch
 from torch_geometric.nn import GraphConv, MemPooling
 from torch_geometric.utils import to_dense_batch
 
-from rethinking.models import layers
+from rethinking.layers import linear
 from rethinking.pooling.memory import MemoryAssignment
-from scripts.pyg_reference.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear, copy_norm
+from tests.peers.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear, copy_norm
 
 
 class PyGGMN(Peer):
@@ -89,7 +89,7 @@ class Memory(MemPooling):
         nn.init.uniform_(self.k)
 
     @torch.no_grad()
-    def copy(self, source: tuple[MemoryAssignment, layers.Linear], replica: int) -> None:
+    def copy(self, source: tuple[MemoryAssignment, linear.Linear], replica: int) -> None:
         """Take the weights of one replica of our Select and of the linear layer behind it."""
         select, linear = source
         self.k.copy_(select.keys[replica].view_as(self.k))

@@ -7,7 +7,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.topology import Topology
 
 
 def with_neighbour_sum(x: Tensor, topology: Topology) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch_geometric.data import Data
 
 from rethinking.data.dataset import GraphDataset
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.topology import Topology
 
 
 def topology_of(edge_index: np.ndarray, sizes: np.ndarray, nodes: int) -> Topology:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.composition import (
+from rethinking.configuration.cell import ImpossiblePairError
+from rethinking.configuration.composition import (
     compose_cell,
     compose_job,
     expand_sweep,
@@ -14,9 +15,8 @@ from rethinking.composition import (
     pairs_table,
     possible_variants,
 )
-from rethinking.config import ImpossiblePairError
 from rethinking.data.batches import Batches
-from rethinking.models.layers import initialise
+from rethinking.layers.initial import initialise
 from tests.conftest import ROOT, random_dataset
 
 GROUPS = ("model", "pooling", "dataset", "trainer", "fidelity")

@@ -1,15 +1,15 @@
 """Molecules, whose atoms and bonds have categorical fields: embeddings, and a convolution that sees bonds (MOLHIV)."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.models.layers import InitialDraw, Linear, ReplicaLayer
-from rethinking.models.shape import DataShape
-from rethinking.pooling.topology import Topology
+from rethinking.graphs.fields import Fields
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
+from rethinking.layers.linear import Linear
 
 
 class Embedding(ReplicaLayer):
@@ -51,11 +51,10 @@ class MoleculeConv(ReplicaLayer):
     The sum-aggregating convolution of OGB's examples, by which the released code begins every family on MOLHIV.
     """
 
-    def __init__(self, replicas: int, shape: DataShape, features: int) -> None:
+    def __init__(self, replicas: int, fields: Fields, features: int) -> None:
         super().__init__()
-        assert shape.fields is not None
-        self.atoms = Embedding(replicas, shape.fields.node, features)
-        self.bonds = Embedding(replicas, shape.fields.edge, features)
+        self.atoms = Embedding(replicas, fields.node, features)
+        self.bonds = Embedding(replicas, fields.edge, features)
         self.linear = Linear(replicas, features, features)
         self.root = nn.Parameter(torch.empty(replicas, 1, features))
 
@@ -73,27 +72,3 @@ class MoleculeConv(ReplicaLayer):
         messages = torch.relu(flat.index_select(0, source) + self.bonds(fields, target // topology.width))
         sums = torch.zeros_like(flat).index_add(0, target, messages)
         return sums.view_as(h) + torch.relu(h + self.root)
-
-
-def first_conv(
-    replicas: int, shape: DataShape, features: int, plain: Callable[[int, int, int], nn.Module]
-) -> nn.Module:
-    """A family's first convolution: `plain`, or for molecules the one that sees atoms and bonds."""
-    if shape.fields:
-        return MoleculeConv(replicas, shape, features)
-    return plain(replicas, shape.in_features, features)
-
-
-class NoEncoder(nn.Module):
-    """For features that are numbers already."""
-
-    def forward(self, x: Tensor, topology: Topology) -> Tensor:
-        """Returns x."""
-        return x
-
-
-def encoder(replicas: int, shape: DataShape, features: int) -> tuple[nn.Module, int]:
-    """What turns categorical features into numbers before a family's own layers, and the width of the result."""
-    if shape.fields:
-        return MoleculeConv(replicas, shape, features), features
-    return NoEncoder(), shape.in_features

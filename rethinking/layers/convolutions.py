@@ -1,0 +1,108 @@
+"""Convolutions with a replica axis, on any level of coarsening."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rethinking.graphs.levels import Level
+from rethinking.graphs.segments import with_neighbour_sum
+from rethinking.graphs.topology import Topology
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
+from rethinking.layers.linear import Linear
+from rethinking.layers.norm import BatchNorm
+
+
+class GraphConv(ReplicaLayer):
+    """X W1 + A X W2 + b, the convolution of Eq. 1 before its ReLU (PyG's `GraphConv`, sum aggregation).
+
+    `weight` [R, 2·in, out] holds W1 above W2: one product instead of two.
+    """
+
+    def __init__(self, replicas: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.weight = nn.Parameter(torch.empty(replicas, 2 * in_features, out_features))
+        self.bias = nn.Parameter(torch.empty(replicas, 1, out_features))
+
+    def reset(self, draw: InitialDraw) -> None:
+        """U(±1/√in) for weight and bias."""
+        bound = 1 / math.sqrt(self.in_features)
+        draw.uniform(self.weight, "weight", bound)
+        draw.uniform(self.bias, "bias", bound)
+
+    def forward(self, x: Tensor, topology: Topology) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out]."""
+        return torch.baddbmm(self.bias, with_neighbour_sum(x, topology), self.weight)
+
+
+class DenseGraphConv(GraphConv):
+    """The same convolution on any level, so on dense weighted graphs too (PyG's `DenseGraphConv`)."""
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:  # type: ignore[override]
+        """x: [R, N, in]. Returns [R, N, out]."""
+        both = torch.cat([x, level.neighbour_sum(x)], dim=-1)
+        return torch.baddbmm(self.bias, both, self.weight)
+
+
+class SageConv(ReplicaLayer):
+    """mean over neighbours · W + b: the released code's SAGE convolution (PyG 1.4.3, `DenseSAGEConv`).
+
+    Rows of A are averaged (`A X / max(rowsum, 1)`); there is one weight, and no separate one for the node itself.
+    with_self: the diagonal of A is set to one. unit_length: every node's output is scaled to length one.
+    The first version of DiffPool has both, the second neither.
+    """
+
+    def __init__(
+        self, replicas: int, in_features: int, out_features: int, with_self: bool = True, unit_length: bool = True
+    ) -> None:
+        super().__init__()
+        self.linear = Linear(replicas, in_features, out_features)
+        self.with_self = with_self
+        self.unit_length = unit_length
+
+    def reset(self, draw: InitialDraw) -> None:
+        """Nothing of its own: the linear layer draws its weights."""
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out]."""
+        x = self.linear(level.mean_with_self(x) if self.with_self else level.neighbour_mean(x))
+        return F.normalize(x, dim=-1) if self.unit_length else x
+
+
+class SageStack(nn.Module):
+    """[H1 | H2 | H3], three SAGE convolutions; H1 and H2 after ReLU and batch normalisation (DiffPool, second version).
+
+    out_features: the width of the result, 2 · hidden + last.
+    """
+
+    def __init__(self, replicas: int, in_features: int, hidden: int, last: int, norm_counts_padding: bool) -> None:
+        super().__init__()
+        widths = [in_features, hidden, hidden, last]
+        self.convs = nn.ModuleList(
+            SageConv(replicas, first, second, with_self=False, unit_length=False) for first, second in pairwise(widths)
+        )
+        self.norms = nn.ModuleList(BatchNorm(replicas, hidden, norm_counts_padding) for _ in range(2))
+        self.out_features = 2 * hidden + last
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out_features]."""
+        outputs = []
+        for conv, norm in zip(self.convs[:-1], self.norms, strict=True):
+            x = norm(torch.relu_(conv(x, level)), level)
+            outputs.append(x)
+        return torch.cat([*outputs, self.convs[-1](x, level)], dim=-1)
+
+
+class Probe(nn.Module):
+    """Passes node features on; a hook sees them here, with the graphs they belong to, before or after a pooling layer.
+
+    For figures and measures of activations, which then need to know nothing of a family.
+    """
+
+    def forward(self, x: Tensor, level: Any) -> Tensor:
+        """x: [R, N, F]. level: a level or topology of that width. Returns x."""
+        return x

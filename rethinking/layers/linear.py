@@ -1,0 +1,28 @@
+"""The linear layer with a replica axis."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
+
+
+class Linear(ReplicaLayer):
+    """x W + b, initialised as `torch.nn.Linear`."""
+
+    def __init__(self, replicas: int, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(replicas, in_features, out_features))
+        self.bias = nn.Parameter(torch.empty(replicas, 1, out_features)) if bias else None
+
+    def reset(self, draw: InitialDraw) -> None:
+        """U(±1/√in) for weight and bias."""
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        draw.uniform(self.weight, "weight", bound)
+        if self.bias is not None:
+            draw.uniform(self.bias, "bias", bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out]."""
+        return torch.bmm(x, self.weight) if self.bias is None else torch.baddbmm(self.bias, x, self.weight)
