@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.models.family import Output
@@ -50,18 +51,15 @@ class LoopOverReplicas(ReplicaLayer):
         """The stacked values [R, …] of the module's parameter or buffer of that name."""
         return getattr(self, _flat(name))
 
-    def prepare(self, topology: Topology, keys: np.ndarray) -> tuple[Topology, list[int]]:
-        """The topology, and a seed for what each replica's module draws in this step."""
-        return topology, [int(key) >> 1 for key in keys.reshape(topology.replicas, -1)[:, 0]]
-
-    def forward(self, x: Tensor, prepared: tuple[Topology, list[int]]) -> Output:
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         (template,) = self._template
-        topology, seeds = prepared
+        # What each replica's module draws in this step.
+        seeds = [int(key) >> 1 for key in level.keys.reshape(level.replicas, -1)[:, 0]]
         template.train(self.training)
         names = [name for name, _ in _state(template)]
         predictions = []
-        for replica, (nodes, edge_index, batch) in enumerate(_parts(topology)):
+        for replica, (nodes, edge_index, batch) in enumerate(_parts(level.topology)):
             state = {name: self.get_parameter_or_buffer(name)[replica] for name in names}
             inputs = (x[replica, :nodes], edge_index.to(x.device), batch.to(x.device))
             with torch.random.fork_rng():

@@ -1,10 +1,9 @@
 """The lowest floor: the same prediction for every graph, so the majority class or the best constant."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.graphs.topology import Topology
+from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.models.family import Output
 from rethinking.models.inputs import DataShape
@@ -22,11 +21,6 @@ class Constant(ReplicaLayer):
         """Zero."""
         self.bias.zero_()
 
-    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
-        """Nothing is drawn."""
-        return topology
-
-    def forward(self, x: Tensor, topology: Topology) -> Output:
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
-        graphs = len(topology.start) // topology.replicas
-        return self.bias.expand(-1, graphs, -1), {}
+        return self.bias.expand(-1, level.graphs, -1), {}

@@ -1,18 +1,14 @@
 """GIN, the graph isomorphism network (Xu et al. 2019): a baseline without pooling layers (Table 1)."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rethinking.graphs.levels import SparseLevel
-from rethinking.graphs.segments import neighbour_sum
-from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.linear import Linear
 from rethinking.layers.norm import BatchNorm
 from rethinking.models.family import Output
 from rethinking.models.inputs import DataShape, encoder
-from rethinking.pooling.reduce import graph_sum
 
 
 class GIN(nn.Module):
@@ -31,18 +27,13 @@ class GIN(nn.Module):
         widths = [width] + [hidden] * layers
         self.outs = nn.ModuleList(Linear(replicas, w, shape.out_features) for w in widths)
 
-    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
-        """Nothing is drawn."""
-        return topology
-
-    def forward(self, x: Tensor, topology: Topology) -> Output:
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
-        level = SparseLevel(topology, x.device)
-        x = self.encoder(x, topology)
-        prediction = self.outs[0](graph_sum(x, topology))
+        x = self.encoder(x, level)
+        prediction = self.outs[0](level.graph_sum(x))
         for layer, out in zip(self.layers, self.outs[1:], strict=True):
             x = layer(x, level)
-            prediction = prediction + out(graph_sum(x, topology))
+            prediction = prediction + out(level.graph_sum(x))
         return prediction, {}
 
 
@@ -60,7 +51,7 @@ class _GINLayer(ReplicaLayer):
 
     def forward(self, x: Tensor, level: SparseLevel) -> Tensor:
         """x: [R, N, in]. Returns [R, N, hidden]."""
-        x = (1 + self.epsilon) * x + neighbour_sum(x, level.topology)
+        x = (1 + self.epsilon) * x + level.incoming_sum(x)
         for linear, norm in zip(self.linears, self.norms, strict=True):
             x = torch.relu_(norm(linear(x), level))
         return x

@@ -1,15 +1,13 @@
 """The baseline without pooling layers: convolutions, then the mean over all nodes (the paper, Section 3)."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.graphs.topology import Topology
+from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.convolutions import GraphConv
 from rethinking.layers.linear import Linear
 from rethinking.models.family import Output
 from rethinking.models.inputs import DataShape, first_conv
-from rethinking.pooling.reduce import graph_mean
 
 
 class GlobalMean(nn.Module):
@@ -27,13 +25,9 @@ class GlobalMean(nn.Module):
         self.head = Linear(replicas, hidden, hidden)
         self.out = Linear(replicas, hidden, shape.out_features)
 
-    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
-        """Nothing is drawn."""
-        return topology
-
-    def forward(self, x: Tensor, topology: Topology) -> Output:
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         for conv in self.convs:
-            x = torch.relu_(conv(x, topology))
-        x = graph_mean(x, topology)
+            x = torch.relu_(conv(x, level))
+        x = level.graph_mean(x)
         return self.out(torch.relu_(self.head(x))), {}

@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rethinking.graphs.levels import NodeSets, SetLevel, SparseLevel
-from rethinking.graphs.topology import Topology
-from rethinking.layers.convolutions import GraphConv, Probe
+from rethinking.graphs.levels import NodeSets, SparseLevel
+from rethinking.layers.convolutions import GraphConv
 from rethinking.layers.linear import Linear
 from rethinking.layers.norm import BatchNorm
 from rethinking.models.alternating import Alternating
-from rethinking.models.family import Output
+from rethinking.models.family import Output, at_least_one
 from rethinking.models.inputs import DataShape, first_conv
-from rethinking.pooling import dense
-from rethinking.pooling.assignment import MakeAssignment
+from rethinking.pooling.connect import NoConnect
+from rethinking.pooling.losses import kl_loss
+from rethinking.pooling.pool import Pool, Pooled
+from rethinking.pooling.reduce import LinearReduce
+from rethinking.pooling.select import MakeSelect
 
 
 class GMN(Alternating):
@@ -32,7 +33,7 @@ class GMN(Alternating):
         self,
         replicas: int,
         shape: DataShape,
-        select: MakeAssignment,
+        select: MakeSelect,
         keys: Sequence[int],
         hidden: int,
         memory_hidden: int,
@@ -44,24 +45,20 @@ class GMN(Alternating):
         norm_counts_padding: bool,
     ) -> None:
         super().__init__()
-        if min([*keys, hidden, memory_hidden, mlp_hidden, convs_before_pool, kl_period, len(keys)]) < 1:
-            raise ValueError(
-                f"keys={keys}, hidden={hidden}, memory_hidden={memory_hidden}, mlp_hidden={mlp_hidden}, "
-                f"convs_before_pool={convs_before_pool}, kl_period={kl_period}; expected at least 1 each"
-            )
+        at_least_one(keys=list(keys), hidden=hidden, memory_hidden=memory_hidden, mlp_hidden=mlp_hidden)
+        at_least_one(convs_before_pool=convs_before_pool, kl_period=kl_period)
         self.kl_weight = kl_weight
         self.first = first_conv(replicas, shape, hidden, GraphConv)
         self.convs = nn.ModuleList(GraphConv(replicas, hidden, hidden) for _ in range(convs_before_pool - 1))
         self.norm = BatchNorm(replicas, hidden, norm_counts_padding)
-        self.linears = nn.ModuleList()
+        self.pools = nn.ModuleList()
         selects = []
         width, nodes = hidden, shape.max_nodes
         for clusters in keys:
             selects.append(select(replicas=replicas, in_features=width, max_nodes=nodes, clusters=clusters))
-            self.linears.append(Linear(replicas, width, memory_hidden))
+            reduce = LinearReduce(Linear(replicas, width, memory_hidden), nn.LeakyReLU())
+            self.pools.append(Pool(selects[-1], reduce, NoConnect()))
             width, nodes = memory_hidden, clusters
-        self.selects = nn.ModuleList(selects)
-        self.before, self.after = Probe(), Probe()
         self.head = Linear(replicas, memory_hidden, mlp_hidden)
         self.out = Linear(replicas, mlp_hidden, shape.out_features)
         self.own_parameters = [parameter for select in selects for parameter in select.taught]
@@ -69,34 +66,25 @@ class GMN(Alternating):
         learns = any(select.has_loss for select in selects) and (self.own_parameters or not keys_learn)
         self.period = kl_period if learns else 0
 
-    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
-        """Nothing is drawn."""
-        return topology
-
-    def forward(self, x: Tensor, topology: Topology) -> Output:
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; the loss is that of `unsupervised`."""
-        return self._predict(x, topology)[0], {}
+        return self._predict(x, level)[0], {}
 
-    def unsupervised(self, x: Tensor, topology: Topology) -> Output:
+    def unsupervised(self, x: Tensor, level: SparseLevel) -> Output:
         """The predictions [R, B, out] and the loss `kl` of a batch, divided by its number of nodes."""
-        prediction, assignments = self._predict(x, topology)
-        kl = sum(dense.kl_loss(assignment, level) for assignment, level in assignments)
-        nodes = assignments[0][1].sizes.sum(dim=1)
-        return prediction, {"kl": self.kl_weight * kl / nodes}
+        prediction, layers = self._predict(x, level)
+        kl = torch.stack([kl_loss(layer.selection.soft()) for layer in layers]).sum(dim=0)
+        return prediction, {"kl": self.kl_weight * kl / level.sizes.sum(dim=1)}
 
-    def _predict(self, x: Tensor, topology: Topology) -> tuple[Tensor, list[tuple[Tensor, NodeSets]]]:
-        """The predictions, and the assignment of every memory layer with what it assigns."""
-        x = torch.relu_(self.first(x, topology))
+    def _predict(self, x: Tensor, level: SparseLevel) -> tuple[Tensor, list[Pooled]]:
+        """The predictions, and what every memory layer made."""
+        x = torch.relu_(self.first(x, level))
         for conv in self.convs:
-            x = torch.relu_(conv(x, topology))
-        level: NodeSets = SparseLevel(topology, x.device)
+            x = torch.relu_(conv(x, level))
         x = self.norm(x, level)
-        assignments = []
-        for select, linear in zip(self.selects, self.linears, strict=True):
-            assignment = select(self.before(x, level), level)
-            assignments.append((assignment, level))
-            x = F.leaky_relu(linear(dense.reduce(x, assignment, level)))
-            level = SetLevel(len(x), level.graphs, assignment.shape[-1], x.device)
-            x = self.after(x, level)
-        x = level.per_graph(x).mean(dim=2)
-        return self.out(F.leaky_relu(self.head(x))), assignments
+        layers: list[Pooled] = []
+        sets: NodeSets = level
+        for pool in self.pools:
+            layers.append(pool(x, sets))
+            x, sets = layers[-1].x, layers[-1].level
+        return self.out(F.leaky_relu(self.head(sets.graph_mean(x)))), layers

@@ -1,11 +1,9 @@
 """GraphSAGE (Hamilton et al. 2017) as in Errica et al. 2020: a baseline without pooling layers (Table 1)."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rethinking.graphs.levels import SparseLevel
-from rethinking.graphs.topology import Topology
 from rethinking.layers.linear import Linear
 from rethinking.models.family import Output
 from rethinking.models.inputs import DataShape, encoder
@@ -26,18 +24,12 @@ class GraphSAGE(nn.Module):
         self.head = Linear(replicas, layers * hidden, hidden)
         self.out = Linear(replicas, hidden, shape.out_features)
 
-    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
-        """Nothing is drawn."""
-        return topology
-
-    def forward(self, x: Tensor, topology: Topology) -> Output:
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
-        # The mean over those that point to a node, as PyG's `SAGEConv` has it.
-        level = SparseLevel(topology.transposed, x.device)
-        x = self.encoder(x, topology)
+        x = self.encoder(x, level)
         maxima = []
         for conv in self.convs:
-            x = torch.relu_(conv(torch.cat([x, level.neighbour_mean(x)], dim=-1)))
-            # Nothing is below zero, so padding cannot be the maximum.
-            maxima.append(level.per_graph(x).amax(dim=2))
+            # The mean over those that point to a node, as PyG's `SAGEConv` has it.
+            x = torch.relu_(conv(torch.cat([x, level.incoming_mean(x)], dim=-1)))
+            maxima.append(level.graph_max(x))
         return self.out(torch.relu_(self.head(torch.cat(maxima, dim=-1)))), {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from rethinking.graphs.fields import Fields
-from rethinking.graphs.topology import Topology
+from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.molecules import MoleculeConv
 
 
@@ -35,7 +35,7 @@ def first_conv(
 class NoEncoder(nn.Module):
     """For features that are numbers already."""
 
-    def forward(self, x: Tensor, topology: Topology) -> Tensor:
+    def forward(self, x: Tensor, level: SparseLevel) -> Tensor:
         """Returns x."""
         return x
 

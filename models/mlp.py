@@ -1,15 +1,13 @@
 """A floor that sees no structure: a perceptron on the sum of a graph's node features (as in Errica et al. 2020)."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.graphs.topology import Topology
+from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.linear import Linear
 from rethinking.layers.molecules import Embedding
 from rethinking.models.family import Output
 from rethinking.models.inputs import DataShape
-from rethinking.pooling.reduce import graph_sum
 
 
 class SummedFeaturesMLP(nn.Module):
@@ -27,15 +25,11 @@ class SummedFeaturesMLP(nn.Module):
         self.linears = nn.ModuleList(Linear(replicas, w, hidden) for w in [width] + [hidden] * (layers - 1))
         self.out = Linear(replicas, hidden, shape.out_features)
 
-    def prepare(self, topology: Topology, keys: np.ndarray) -> Topology:
-        """Nothing is drawn."""
-        return topology
-
-    def forward(self, x: Tensor, topology: Topology) -> Output:
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         if self.atoms is not None:
             x = self.atoms(x)
-        x = graph_sum(x, topology)
+        x = level.graph_sum(x)
         for linear in self.linears:
             x = torch.relu_(linear(x))
         return self.out(x), {}

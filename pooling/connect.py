@@ -1,71 +1,97 @@
-"""Connect for hard clusters: the coarser graph joins two clusters when any edge joins their nodes."""
+"""Connect: which clusters are joined by edges; the level that the clusters are.
+
+Each says which form of clusters it takes, and is called as connect(selection, same_always).
+"""
 
 import numpy as np
+import torch
 from numba import njit
+from torch import Tensor, nn
 
-from rethinking.graphs.topology import Clusters, Topology, pack
+from rethinking.graphs.levels import DenseLevel, NodeSets, SetLevel, SparseLevel
+from rethinking.graphs.topology import Topology
+from rethinking.pooling.selection import HardSelection, Selection, SoftSelection
+
+# Stands in for the degree of a node without edges: far below those that occur, and yet its inverse can be
+# multiplied over several levels in single precision.
+TINY = 1e-12
 
 
-def coarsen(topology: Topology, partner: np.ndarray) -> tuple[Clusters, Topology]:
-    """Merge matched nodes: A'_{kl} = 1 iff an edge leads from cluster k to cluster l, k ≠ l (Eq. 3).
+class Connect(nn.Module):
+    """The base of all."""
 
-    partner: int64 [R·N], a matching as `pooling.matching` draws it.
-    Clusters are numbered by their first node. Directions of edges are kept.
+    def accept(self, selection: Selection) -> Selection:
+        """The clusters in the form it takes: soft. Raises TypeError if they cannot be had so."""
+        return selection.soft()
+
+    def forward(self, selection: Selection, same_always: bool) -> NodeSets:
+        """same_always: whether a graph has the same clusters every time."""
+        raise NotImplementedError
+
+
+class AnyEdgeConnect(Connect):
+    """A'_kl = 1 iff an edge leads from cluster k to another, l (Eq. 3). Directions are kept. For hard clusters."""
+
+    def accept(self, selection: Selection) -> Selection:
+        """Raises TypeError for soft clusters."""
+        if not isinstance(selection, HardSelection):
+            raise TypeError("this family needs a Select that gives hard clusters; this one gives soft ones")
+        return selection
+
+    def forward(self, selection: HardSelection, same_always: bool) -> SparseLevel:  # type: ignore[override]
+        """See `Connect`."""
+        fine = selection.level.topology
+        ptr, nodes = selection.ptr_and_nodes
+        in_ptr, in_rows = _merge_edges(fine.in_ptr, fine.in_rows, selection.of, ptr, nodes)
+        out_ptr, out_rows = in_ptr, in_rows
+        if fine.directed:
+            out_ptr, out_rows = _merge_edges(fine.out_ptr, fine.out_rows, selection.of, ptr, nodes)
+        width, start = selection.place
+        coarse = Topology(fine.replicas, width, start, selection.count, in_ptr, in_rows, out_ptr, out_rows)
+        return selection.level.coarser(coarse, same_always)
+
+
+class ProductConnect(Connect):
+    """A' = Sᵀ A S. For soft clusters."""
+
+    def forward(self, selection: SoftSelection, same_always: bool) -> DenseLevel:  # type: ignore[override]
+        """See `Connect`."""
+        return DenseLevel(selection.contract(selection.level))  # type: ignore[arg-type]
+
+
+class NormalisedConnect(Connect):
+    """A' = Sᵀ A S without its diagonal, symmetrically normalised (MinCutPool). For soft clusters."""
+
+    def forward(self, selection: SoftSelection, same_always: bool) -> DenseLevel:  # type: ignore[override]
+        """See `Connect`."""
+        return DenseLevel(normalise(selection.contract(selection.level)))  # type: ignore[arg-type]
+
+
+class NoConnect(Connect):
+    """Clusters without edges (GMN). For soft clusters."""
+
+    def forward(self, selection: SoftSelection, same_always: bool) -> SetLevel:  # type: ignore[override]
+        """See `Connect`."""
+        level = selection.level
+        return SetLevel(level.replicas, level.graphs, selection.assignment.shape[-1], level.device)
+
+
+def normalise(adjacency: Tensor) -> Tensor:
+    """A' without its diagonal, divided by the square roots of its degrees (MinCutPool's Connect).
+
+    adjacency: [R, B, k, k]. The degrees are row sums, as in PyG's `dense_mincut_pool`.
     """
-    count = _count_clusters(topology.start, topology.size, partner)
-    width, start = pack(topology.replicas, count)
-    rows = topology.replicas * width
-    of, ptr, members = _number_clusters(topology.start, topology.size, partner, start, rows)
-    clusters = Clusters(of, ptr, members)
-    in_ptr, in_rows = _merge_edges(topology.in_ptr, topology.in_rows, of, ptr, members)
-    out_ptr, out_rows = in_ptr, in_rows
-    if topology.directed:
-        out_ptr, out_rows = _merge_edges(topology.out_ptr, topology.out_rows, of, ptr, members)
-    coarse = Topology(topology.replicas, width, start, count, in_ptr, in_rows, out_ptr, out_rows)
-    return clusters, coarse
+    k = adjacency.shape[-1]
+    adjacency = adjacency * (1 - torch.eye(k, device=adjacency.device))
+    degree = adjacency.sum(dim=-1)
+    # Not from zero, where the root has no gradient. A cluster that receives nothing has no weight to share: its row
+    # is zero, and in a directed graph its column need not be.
+    scale = degree.clamp(min=TINY).rsqrt() * (degree > TINY)
+    return adjacency * scale[..., None, :] * scale[..., :, None]
 
 
 @njit(cache=True, nogil=True)
-def _count_clusters(start, size, partner):
-    count = np.zeros(len(start), np.int64)
-    for graph in range(len(start)):
-        for row in range(start[graph], start[graph] + size[graph]):
-            count[graph] += partner[row] >= row
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _number_clusters(start, size, partner, coarse_start, coarse_rows):
-    of = np.full(len(partner), -1, np.int64)
-    ptr = np.zeros(coarse_rows + 1, np.int64)
-    members = np.empty(size.sum(), np.int64)
-    filled = 0
-    cluster = 0
-    # Graphs lie in ascending order of their rows, so clusters are met in that order too.
-    for graph in range(len(start)):
-        for empty in range(cluster, coarse_start[graph]):
-            ptr[empty + 1] = filled
-        cluster = coarse_start[graph]
-        for row in range(start[graph], start[graph] + size[graph]):
-            other = partner[row]
-            if other < row:
-                continue
-            of[row] = cluster
-            members[filled] = row
-            filled += 1
-            if other > row:
-                of[other] = cluster
-                members[filled] = other
-                filled += 1
-            cluster += 1
-            ptr[cluster] = filled
-    for empty in range(cluster, coarse_rows):
-        ptr[empty + 1] = filled
-    return of, ptr, members
-
-
-@njit(cache=True, nogil=True)
-def _merge_edges(edge_ptr, edge_rows, of, ptr, members):
+def _merge_edges(edge_ptr, edge_rows, of, ptr, nodes):
     coarse_ptr = np.empty_like(ptr)
     coarse_rows = np.empty(len(edge_rows), np.int64)
     joined_to = np.full(len(ptr) - 1, -1, np.int64)
@@ -73,10 +99,11 @@ def _merge_edges(edge_ptr, edge_rows, of, ptr, members):
     coarse_ptr[0] = 0
     for cluster in range(len(ptr) - 1):
         joined_to[cluster] = cluster
-        for row in members[ptr[cluster] : ptr[cluster + 1]]:
+        for row in nodes[ptr[cluster] : ptr[cluster + 1]]:
             for other in edge_rows[edge_ptr[row] : edge_ptr[row + 1]]:
                 target = of[other]
-                if joined_to[target] != cluster:
+                # A node that is dropped takes its edges with it.
+                if target >= 0 and joined_to[target] != cluster:
                     joined_to[target] = cluster
                     coarse_rows[filled] = target
                     filled += 1

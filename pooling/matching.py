@@ -6,22 +6,25 @@ or stays alone. The Selects differ in who is a candidate. Two nodes are neighbou
 joins them in either direction.
 """
 
-from typing import Protocol
-
 import numpy as np
 from numba import njit
+from torch import Tensor
 
+from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology
+from rethinking.pooling.select import Select
+from rethinking.pooling.selection import HardSelection
 from rethinking.randomness import below, mix
 
 # Separates the stream that picks partners from the one that orders the nodes.
 CHOICE = np.uint64(1 << 40)
 
 
-class Matching(Protocol):
-    """A Select of the kind `matching`."""
+class Matching(Select):
+    """The base of matchings. sizes: unused; how many clusters there are follows from each graph."""
 
-    is_local: bool
+    def __init__(self, **sizes: int) -> None:
+        super().__init__()
 
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
         """Draw one matching of every graph.
@@ -29,10 +32,16 @@ class Matching(Protocol):
         keys: uint64 [R·B], the random stream of each graph.
         Returns the partner of each row, int64 [R·N]: itself for a node that stays alone, −1 for padding.
         """
-        ...
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, level: SparseLevel) -> HardSelection:
+        """See `Select`. Clusters are numbered by their first node."""
+        top = level.topology
+        cluster, count = _number_clusters(top.start, top.size, self.draw(top, level.keys))
+        return HardSelection(cluster, count, level)
 
 
-class NeighbourMatching:
+class NeighbourMatching(Matching):
     """Pairs neighbours: Graclus without edge weights (Dhillon et al. 2007; the paper, Section 2.2)."""
 
     is_local = True
@@ -42,7 +51,7 @@ class NeighbourMatching:
         return _match_neighbours(topology.start, topology.size, *_edges(topology), topology.directed, keys)
 
 
-class ComplementMatching:
+class ComplementMatching(Matching):
     """Pairs nodes that are *not* neighbours: Graclus on the complement graph (the paper, Section 2.2)."""
 
     is_local = False
@@ -52,7 +61,7 @@ class ComplementMatching:
         return _match_non_neighbours(topology.start, topology.size, *_edges(topology), keys)
 
 
-class UniformMatching:
+class UniformMatching(Matching):
     """Pairs nodes uniformly at random, connected or not: a perfect matching but for an odd node."""
 
     is_local = False
@@ -148,3 +157,18 @@ def _match_anyone(start, size, rows, keys):
         if size[graph] % 2:
             partner[order[size[graph] - 1]] = order[size[graph] - 1]
     return partner
+
+
+@njit(cache=True, nogil=True)
+def _number_clusters(start, size, partner):
+    """The cluster of each row within its graph, and how many clusters each graph has."""
+    cluster = np.full(len(partner), -1, np.int64)
+    count = np.zeros(len(start), np.int64)
+    for graph in range(len(start)):
+        for row in range(start[graph], start[graph] + size[graph]):
+            other = partner[row]
+            if other >= row:
+                cluster[row] = count[graph]
+                cluster[other] = count[graph]
+                count[graph] += 1
+    return cluster, count

@@ -1,8 +1,6 @@
 """How local a clustering of a graph's nodes is, as pure functions on arrays."""
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import shortest_path
 
 
 def assignment_measures(assignment: np.ndarray, edges: np.ndarray, hops: np.ndarray) -> dict[str, float]:
@@ -10,7 +8,7 @@ def assignment_measures(assignment: np.ndarray, edges: np.ndarray, hops: np.ndar
 
     assignment: [n, k]; the size of its numbers counts, and rows are scaled to sum to one. A row of zeros is a node in
     no cluster. edges: int [2, E], each in both directions.
-    hops: [n, n], see `hop_distances`. Returns
+    hops: [n, n], see `graphs.hops`. Returns
 
     - entropy: the mean entropy of a row by log k, in [0, 1]; 0 for a hard assignment, 1 for none.
     - clusters: how many clusters are in use, the exponential of the entropy of the mean row; in [1, k].
@@ -51,15 +49,6 @@ def cosine_distance(x: np.ndarray) -> float:
     n = len(unit)
     # The sum over all pairs is that of everything, less the n products of a row with itself.
     return float(1 - (np.square(unit.sum(axis=0)).sum() - n) / (n * (n - 1))) if n > 1 else np.nan
-
-
-def hop_distances(nodes: int, edges: np.ndarray) -> np.ndarray:
-    """The number of steps from each node to each other, along edges in either direction; infinite if there is no way.
-
-    edges: int [2, E]. Returns [nodes, nodes].
-    """
-    graph = csr_array((np.ones(edges.shape[1]), (edges[0], edges[1])), shape=(nodes, nodes))
-    return shortest_path(graph, directed=False, unweighted=True)
 
 
 def _entropy(p: np.ndarray) -> np.ndarray:

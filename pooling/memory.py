@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from rethinking.graphs.levels import NodeSets
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
-from rethinking.pooling.assignment import Assignment
-from rethinking.pooling.dense import TINY
+from rethinking.pooling.connect import TINY
+from rethinking.pooling.select import Select
+from rethinking.pooling.selection import SoftSelection
 
 
-class MemoryAssignment(Assignment):
+class MemoryAssignment(Select):
     """GMN's own: S = softmax(Σ_h w_h C_h), C_h ∝ (1 + ‖q − key‖²/τ)^{−(τ+1)/2}, its rows summing to one (τ = 1).
 
     Nodes belong to the nearest keys. With one head S = softmax(C), without w. The keys are taught by the
@@ -35,13 +36,13 @@ class MemoryAssignment(Assignment):
         """Keys: U(0, 1)."""
         draw.uniform(self.keys, "keys", bound=1.0, low=0.0)
 
-    def forward(self, x: Tensor, level: NodeSets) -> Tensor:
-        """See `Assignment`. x: the queries."""
+    def forward(self, x: Tensor, level: NodeSets) -> SoftSelection:
+        """See `Select`. x: the queries."""
         near = (1 + squared_distance(x, self.keys)).reciprocal()
-        return self.combine(near, rows_sum_to_one=True).softmax(dim=-1)
+        return SoftSelection(self.combine(near, rows_sum_to_one=True).softmax(dim=-1), level)
 
 
-class DistanceAssignment(Assignment):
+class DistanceAssignment(Select):
     """S = softmax(Σ_h w_h ‖q − key‖), with keys drawn U(low, high) once and never changed.
 
     Nodes belong to the *farthest* keys: a Select without any notion of nearness (the paper, Section 2.4). The keys
@@ -65,11 +66,11 @@ class DistanceAssignment(Assignment):
         for replica, generator in enumerate(draw.assignment_streams()):
             self.keys[replica] = torch.from_numpy(generator.uniform(self.low, self.high, self.keys.shape[1:]))
 
-    def forward(self, x: Tensor, level: NodeSets) -> Tensor:
-        """See `Assignment`."""
+    def forward(self, x: Tensor, level: NodeSets) -> SoftSelection:
+        """See `Select`."""
         # Not from zero, where the root has no gradient.
         distance = squared_distance(x, self.keys).clamp(min=TINY).sqrt()
-        return self.combine(distance, rows_sum_to_one=False).softmax(dim=-1)
+        return SoftSelection(self.combine(distance, rows_sum_to_one=False).softmax(dim=-1), level)
 
 
 class CombineHeads(ReplicaLayer):

@@ -1,4 +1,4 @@
-"""The random Selects of the kinds `assignment` and `memory`: S drawn once before training (Eq. 6, Remark 1)."""
+"""The random soft Selects: S drawn once before training (Eq. 6, Remark 1)."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from rethinking.graphs.levels import NodeSets
 from rethinking.layers.initial import InitialDraw
-from rethinking.pooling.assignment import Assignment
+from rethinking.pooling.select import Select
+from rethinking.pooling.selection import SoftSelection
 
 
 class Distribution(Protocol):
@@ -65,7 +66,7 @@ class Categorical:
         return np.eye(columns)[generator.integers(columns, size=rows)]
 
 
-class RandomAssignment(Assignment):
+class RandomAssignment(Select):
     """S = softmax(S̃), with S̃ drawn once before training and never changed (Eq. 6).
 
     S̃ is [max_nodes, k], row i for the i-th node of a graph; it depends on how nodes are numbered.
@@ -98,10 +99,10 @@ class RandomAssignment(Assignment):
         for replica, generator in enumerate(draw.assignment_streams()):
             self.random[replica] = torch.from_numpy(self.distribution(generator, shape))
 
-    def forward(self, x: Tensor, level: NodeSets) -> Tensor:
-        """See `Assignment`."""
+    def forward(self, x: Tensor, level: NodeSets) -> SoftSelection:
+        """See `Select`."""
         if self.invariant:
-            return torch.bmm(x.detach(), self.random).softmax(dim=-1)
+            return SoftSelection(torch.bmm(x.detach(), self.random).softmax(dim=-1), level)
         assignment = self.random.softmax(dim=-1)
         position = level.position[..., None].expand(-1, -1, assignment.shape[-1])
-        return assignment.gather(1, position)
+        return SoftSelection(assignment.gather(1, position), level)

@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from rethinking.cli import main
 from rethinking.data.batches import lay_out
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.digits import read_digits
-from rethinking.graphs.topology import Topology
+from rethinking.graphs.levels import SparseLevel
+from rethinking.graphs.topology import Topology, expand
 
 torch.set_num_threads(1)
+
+CPU = torch.device("cpu")
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,6 +67,24 @@ def topology(dataset: GraphDataset) -> Topology:
     """Three replicas, each with another batch of six graphs."""
     graphs = np.random.default_rng(1).permutation(len(dataset))[:18].reshape(3, 6)
     return lay_out(dataset, graphs)[0]
+
+
+def replica_batch(topology: Topology, replica: int) -> tuple[Tensor, Tensor, Tensor]:
+    """One replica's rows, edge_index and batch vector, as PyG has them."""
+    graphs = len(topology.start) // topology.replicas
+    mine = slice(replica * graphs, (replica + 1) * graphs)
+    rows = torch.from_numpy(expand(topology.start[mine], topology.size[mine]))
+    edges = torch.from_numpy(topology.edge_index)
+    first = replica * topology.width
+    edges = edges[:, (edges[1] >= first) & (edges[1] < first + topology.width)] - first
+    batch = torch.from_numpy(topology.graph)[rows] - replica * graphs
+    return rows - first, edges, batch
+
+
+@pytest.fixture
+def level(topology: Topology) -> SparseLevel:
+    """The graphs of `topology`, each with a random stream."""
+    return SparseLevel(topology, CPU, np.arange(len(topology.start)).astype(np.uint64))
 
 
 @pytest.fixture(scope="session")

@@ -252,7 +252,7 @@ def predict(chosen: Cell, dataset: GraphDataset, graphs: list[int]) -> Tensor:
     network = chosen.build(random_dataset(7), Classification())(1)
     initialise(network, [0])
     batch = Batches(dataset, CPU).batch(np.array([graphs]), np.zeros(1, np.uint64))
-    return network.eval()(batch.x, network.prepare(batch.topology, batch.keys))[0][0].detach()
+    return network.eval()(batch.x, batch.level)[0][0].detach()
 
 
 @pytest.mark.parametrize("pooling", ["learned", "topk"])
@@ -268,10 +268,10 @@ def test_the_entropy_applies_to_selects_that_learn_by_it_only(folder: Path) -> N
     dataset = random_dataset(7)
     build = cell(folder, "shallow", "topk").build(dataset, Classification())
     batch = Batches(dataset, CPU).batch(np.arange(6)[None], np.zeros(1, np.uint64))
-    assert build(1)(batch.x, batch.topology)[1] == {}
+    assert build(1)(batch.x, batch.level.topology)[1] == {}
     learned = cell(folder, "shallow", "learned").build(dataset, Classification())(1)
     initialise(learned, [0])
-    assert learned(batch.x, batch.topology)[1]["entropy"].shape == (1,)
+    assert learned(batch.x, batch.level.topology)[1]["entropy"].shape == (1,)
 
 
 def test_communities(folder: Path) -> None:

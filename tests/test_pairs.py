@@ -76,7 +76,7 @@ def test_saved_weights_predict_the_same(model: str, pooling: str) -> None:
     initialise(loaded, [8, 9])
     loaded.load_state_dict(network.state_dict())
     batch = Batches(dataset, CPU).batch(np.arange(12).reshape(2, 6), np.zeros(2, np.uint64))
-    first, second = (n.eval()(batch.x, n.prepare(batch.topology, batch.keys))[0] for n in (network, loaded))
+    first, second = (n.eval()(batch.x, batch.level)[0] for n in (network, loaded))
     assert torch.equal(first, second)
 
 
@@ -84,7 +84,7 @@ def predict(chosen: Cell, dataset: GraphDataset, graphs: list[int], seed: int = 
     network = chosen.build(random_dataset(7), Classification())(1)
     initialise(network, [seed])
     batch = Batches(dataset, CPU).batch(np.array([graphs]), np.zeros(1, np.uint64))
-    return network.eval()(batch.x, network.prepare(batch.topology, batch.keys))[0][0].detach()
+    return network.eval()(batch.x, batch.level)[0][0].detach()
 
 
 @pytest.mark.parametrize(("model", "pooling"), PAIRS)

@@ -62,7 +62,7 @@ def activations(run: TrainedRun, graphs: int) -> Sequence[tuple[np.ndarray, np.n
     """Node features of the first test graphs before and after the first pooling layer: [nodes, F], [clusters, F']."""
     network, dataset, split = run.network()
     ((_, seen),) = look(network, dataset, split.test[:graphs], run.seed, run.epoch, graphs)
-    return [(seen.before[0](g), seen.after[0](g)) for g in range(graphs)]
+    return [(seen[0].before(g), seen[0].after(g)) for g in range(graphs)]
 
 
 def cosine_distances(run: TrainedRun) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from rethinking.data.load import DatasetConfig
 from rethinking.data.sources import Places
 from rethinking.data.split import Splitter, file_checksum
 from rethinking.errors import UserError
+from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import initialise
 from rethinking.models.inputs import DataShape
@@ -70,7 +71,7 @@ class Cell:
         except Exception as error:
             raise UserError(f"{pair} cannot be made with these settings: {_reason(error)}") from error
         try:
-            _check_output(made(torch.ones(2, 3, 1), made.prepare(_two_tiny_graphs(), np.zeros(4, np.uint64))))
+            _check_output(made(torch.ones(2, 3, 1), _two_tiny_graphs()))
         except Exception as error:
             raise UserError(f"{pair} does not predict: {_reason(error)}") from error
         try:
@@ -260,11 +261,12 @@ def _reason(error: Exception) -> str:
     return text if isinstance(cause, (HydraException, TypeError, ValueError)) else f"{type(cause).__name__}: {text}"
 
 
-def _two_tiny_graphs() -> Topology:
+def _two_tiny_graphs() -> SparseLevel:
     """For two replicas: two nodes joined by an edge, and one alone."""
     edges = np.array([1, 0, 4, 3])
     pointers = np.array([0, 1, 2, 2, 3, 4, 4])
-    return Topology(2, 3, np.array([0, 2, 3, 5]), np.array([2, 1, 2, 1]), pointers, edges, pointers, edges)
+    topology = Topology(2, 3, np.array([0, 2, 3, 5]), np.array([2, 1, 2, 1]), pointers, edges, pointers, edges)
+    return SparseLevel(topology, torch.device("cpu"), np.zeros(4, np.uint64))
 
 
 def _check_output(output: Any) -> None:

@@ -1,7 +1,8 @@
 """Batches of R replicas: graphs of a data set laid out side by side, without a Python loop over graphs."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
+from rethinking.graphs.sparse import Origin, SparseLevel
 from rethinking.graphs.topology import Topology, expand, pack
 from rethinking.randomness import derive
 
@@ -17,14 +19,13 @@ from rethinking.randomness import derive
 class Batch:
     """One step's graphs.
 
-    x: [R, N, F] on the device, zero in padding rows. y: [R, B] on the device.
-    topology: the edges. keys: uint64 [R·B], the `matching` stream of each graph.
+    x: [R, N, F] on the device, zero in padding rows. y: [R, B] on the device. level: the graphs, each with its
+    `matching` stream.
     """
 
     x: Tensor
     y: Tensor
-    topology: Topology
-    keys: np.ndarray
+    level: SparseLevel
 
 
 class Batches:
@@ -37,6 +38,8 @@ class Batches:
         self.x = torch.from_numpy(padded).to(device)
         self.y = torch.from_numpy(dataset.y).to(device)
         self.device = device
+        # What Selects have computed once for each graph.
+        self._kept: dict[Hashable, dict[int, Any]] = {}
 
     def __call__(self, order: np.ndarray, size: int, keys: np.ndarray) -> Iterator[Batch]:
         """The graphs of `order`, `size` at a time.
@@ -53,7 +56,8 @@ class Batches:
         x = self.x.index_select(0, rows).view(topology.replicas, topology.width, -1)
         y = self.y[torch.from_numpy(graphs).to(self.device)]
         graph_keys = derive(np.repeat(keys, graphs.shape[1]), graphs.ravel())
-        return Batch(x, y, topology, graph_keys)
+        origin = Origin(graphs.ravel(), self._kept)
+        return Batch(x, y, SparseLevel(topology, self.device, graph_keys, origin=origin))
 
 
 def lay_out(dataset: GraphDataset, graphs: np.ndarray) -> tuple[Topology, np.ndarray]:

@@ -1,5 +1,13 @@
-"""The neighbour sum A X over R × B graphs, forward and backward, on the CPU and elsewhere."""
+"""Sums, means and maxima over segments of rows: a node's neighbours, a cluster's nodes, a graph's nodes.
 
+Every operation takes node features and `Segments`, and is an operator of torch's: a compiled loop on the CPU, and on
+any other device the plain torch form beside it, which the tests hold it against. Nothing else in the project asks
+which device it runs on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -7,105 +15,272 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from rethinking.graphs.topology import Topology
 
+@dataclass(frozen=True)
+class Segments:
+    """Which of n rows each of S segments is made of; a row may be in several, or in none.
 
-def with_neighbour_sum(x: Tensor, topology: Topology) -> Tensor:
-    """[X | A X]: the features of each node beside the sum of its in-neighbours' features.
-
-    x: [R, N, F]. Returns [R, N, 2·F]. Works for directed graphs (A ≠ Aᵀ).
+    ptr, rows: int64 [S+1], [M]; segment s has the rows `rows[ptr[s]:ptr[s+1]]`.
+    row_ptr, row_segments: int64 [n+1], [M], the transpose: row i is in the segments `row_segments[row_ptr[i]:…]`.
     """
-    if x.device.type == "cpu":
-        return _WithNeighbourSum.apply(x, topology)
-    return scatter_with_neighbour_sum(x, topology)
+
+    ptr: Tensor
+    rows: Tensor
+    row_ptr: Tensor
+    row_segments: Tensor
+
+    @cached_property
+    def transposed(self) -> "Segments":
+        """Rows and segments the other way round."""
+        return Segments(self.row_ptr, self.row_segments, self.ptr, self.rows)
+
+    @cached_property
+    def count(self) -> Tensor:
+        """How many rows each segment has. Returns int64 [S, 1]."""
+        return self.ptr.diff()[:, None]
+
+    def _arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.ptr, self.rows, self.row_ptr, self.row_segments
 
 
-def scatter_with_neighbour_sum(x: Tensor, topology: Topology) -> Tensor:
-    """`with_neighbour_sum` by torch's scatters, for any device."""
-    source, target = topology.edge_index_on(x.device)
-    flat = x.reshape(-1, x.shape[-1])
-    sums = torch.zeros_like(flat).index_add(0, target, flat.index_select(0, source))
-    return torch.cat([x, sums.view_as(x)], dim=-1)
+def segment_sum(x: Tensor, segments: Segments) -> Tensor:
+    """The sum over each segment, zero for one without rows. x: [n, F] or [R, N, F] with R·N = n. Returns [S, F]."""
+    return _OPS.segment_sum(x.flatten(0, -2), *segments._arrays())
 
 
-def neighbour_sum(x: Tensor, topology: Topology) -> Tensor:
-    """A X alone. x: [R, N, F]. Returns [R, N, F]."""
-    if x.device.type == "cpu":
-        return _NeighbourSum.apply(x, topology)
-    return scatter_with_neighbour_sum(x, topology)[..., x.shape[-1] :]
+def segment_mean(x: Tensor, segments: Segments) -> Tensor:
+    """The mean over each segment, zero for one without rows. x: [n, F] or [R, N, F]. Returns [S, F]."""
+    return segment_sum(x, segments) / segments.count.clamp(min=1)
 
 
-class _NeighbourSum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, topology: Topology) -> Tensor:
-        ctx.topology = topology
-        return _sum_rows(x.detach(), topology.in_ptr, topology.in_rows)
+def segment_max(x: Tensor, segments: Segments) -> Tensor:
+    """The maximum over each segment, zero for one without rows. x: [n, F] or [R, N, F]. Returns [S, F].
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        # The transpose of a sum over in-neighbours is the sum over out-neighbours.
-        return _sum_rows(grad, ctx.topology.out_ptr, ctx.topology.out_rows), None
+    Where several rows hold the maximum the gradient is shared equally among them, as in PyG.
+    """
+    return _OPS.segment_max(x.flatten(0, -2), *segments._arrays())
 
 
-def _sum_rows(x: Tensor, ptr: np.ndarray, rows: np.ndarray) -> Tensor:
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    _sum(x.contiguous().view(-1, x.shape[-1]).numpy(), ptr, rows, out.view(-1, x.shape[-1]).numpy())
+def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
+    """[X | sums]: each row beside the sum over its segment, for as many segments as rows.
+
+    x: [n, F] or [R, N, F]. Returns x's shape with 2·F columns. As `segment_sum` beside x, but without a copy.
+    """
+    return _OPS.beside_segment_sum(x.flatten(0, -2), *segments._arrays()).unflatten(0, x.shape[:-1])
+
+
+def plain_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    """`segment_sum` in plain torch, for any device."""
+    return x.new_zeros(len(ptr) - 1, x.shape[1]).index_add(0, _numbers(ptr), x.index_select(0, rows))
+
+
+def plain_max(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    """`segment_max` in plain torch, for any device."""
+    values = x.index_select(0, rows)
+    # Not from zero: a maximum of zero would then share its gradient with the start value.
+    out = x.new_full((len(ptr) - 1, x.shape[1]), -torch.inf)
+    out = out.scatter_reduce(0, _numbers(ptr)[:, None].expand_as(values), values, "amax", include_self=False)
+    return out.masked_fill(ptr.diff()[:, None] == 0, 0)
+
+
+def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+    """The gradient of `segment_max` in plain torch."""
+    segment = _numbers(ptr)
+    holds = (x.index_select(0, rows) == out.index_select(0, segment)).to(x.dtype)
+    holders = torch.zeros_like(out).index_add(0, segment, holds).clamp(min=1)
+    return torch.zeros_like(x).index_add(0, rows, holds * (grad / holders).index_select(0, segment))
+
+
+def plain_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    """`beside_segment_sum` in plain torch, for any device."""
+    return torch.cat([x, plain_sum(x, ptr, rows, row_ptr, row_segments)], dim=1)
+
+
+def plain_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    """The gradient of `beside_segment_sum` in plain torch."""
+    own, sums = grad.chunk(2, dim=1)
+    return own.index_add(0, _numbers(row_ptr), sums.index_select(0, row_segments))
+
+
+def _numbers(ptr: Tensor) -> Tensor:
+    """The segment of each entry of `rows`."""
+    return torch.arange(len(ptr) - 1, device=ptr.device).repeat_interleave(ptr.diff())
+
+
+def _compiled_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    out = x.new_empty(len(ptr) - 1, x.shape[1])
+    _sum(x.contiguous().numpy(), ptr.numpy(), rows.numpy(), out.numpy())
     return out
 
 
-class _WithNeighbourSum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, topology: Topology) -> Tensor:
-        ctx.topology = topology
-        out = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
-        rows = x.detach().contiguous().view(-1, x.shape[-1]).numpy()
-        _forward(rows, topology.in_ptr, topology.in_rows, out.view(-1, out.shape[-1]).numpy())
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        topology = ctx.topology
-        width = grad.shape[-1] // 2
-        grad_x = grad.new_empty(*grad.shape[:-1], width)
-        rows = grad.contiguous().view(-1, 2 * width).numpy()
-        _backward(rows, topology.out_ptr, topology.out_rows, grad_x.view(-1, width).numpy())
-        return grad_x, None
+def _compiled_max(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    out = x.new_empty(len(ptr) - 1, x.shape[1])
+    _max(x.contiguous().numpy(), ptr.numpy(), rows.numpy(), out.numpy())
+    return out
 
 
-@njit(cache=True, nogil=True)
-def _forward(x, in_ptr, in_rows, out):
-    width = x.shape[1]
-    for row in range(x.shape[0]):
-        # Plain loops with one statement each: the compiler vectorises these.
-        for f in range(width):
-            out[row, f] = x[row, f]
-        for f in range(width):
-            out[row, width + f] = 0
-        for edge in range(in_ptr[row], in_ptr[row + 1]):
-            source = in_rows[edge]
-            for f in range(width):
-                out[row, width + f] += x[source, f]
+def _compiled_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+    grad_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
+    arrays = (tensor.contiguous().numpy() for tensor in (grad, x, out))
+    _max_backward(*arrays, ptr.numpy(), rows.numpy(), grad_x.numpy())  # type: ignore[call-arg]
+    return grad_x
 
 
-@njit(cache=True, nogil=True)
-def _backward(grad, out_ptr, out_rows, grad_x):
-    width = grad_x.shape[1]
-    for row in range(grad_x.shape[0]):
-        for f in range(width):
-            grad_x[row, f] = grad[row, f]
-        for edge in range(out_ptr[row], out_ptr[row + 1]):
-            target = out_rows[edge]
-            for f in range(width):
-                grad_x[row, f] += grad[target, width + f]
+def _compiled_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    out = x.new_empty(len(x), 2 * x.shape[1])
+    _beside_sum(x.contiguous().numpy(), ptr.numpy(), rows.numpy(), out.numpy())
+    return out
+
+
+def _compiled_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    grad_x = grad.new_empty(len(grad), grad.shape[1] // 2)
+    _beside_sum_backward(grad.contiguous().numpy(), row_ptr.numpy(), row_segments.numpy(), grad_x.numpy())
+    return grad_x
 
 
 @njit(cache=True, nogil=True)
 def _sum(x, ptr, rows, out):
     width = x.shape[1]
-    for row in range(x.shape[0]):
+    for segment in range(len(ptr) - 1):
+        # Plain loops with one statement each: the compiler vectorises these.
         for f in range(width):
-            out[row, f] = 0
-        for edge in range(ptr[row], ptr[row + 1]):
-            source = rows[edge]
+            out[segment, f] = 0
+        for entry in range(ptr[segment], ptr[segment + 1]):
+            row = rows[entry]
             for f in range(width):
-                out[row, f] += x[source, f]
+                out[segment, f] += x[row, f]
+
+
+@njit(cache=True, nogil=True)
+def _max(x, ptr, rows, out):
+    width = x.shape[1]
+    for segment in range(len(ptr) - 1):
+        first = ptr[segment]
+        last = ptr[segment + 1]
+        if first == last:
+            for f in range(width):
+                out[segment, f] = 0
+            continue
+        row = rows[first]
+        for f in range(width):
+            out[segment, f] = x[row, f]
+        for entry in range(first + 1, last):
+            row = rows[entry]
+            for f in range(width):
+                out[segment, f] = max(out[segment, f], x[row, f])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _max_backward(grad, x, out, ptr, rows, grad_x):
+    width = x.shape[1]
+    holders = np.empty(width, x.dtype)
+    for segment in range(len(ptr) - 1):
+        first = ptr[segment]
+        last = ptr[segment + 1]
+        if last - first == 1:
+            row = rows[first]
+            for f in range(width):
+                grad_x[row, f] += grad[segment, f]
+            continue
+        holders[:] = 0
+        for entry in range(first, last):
+            row = rows[entry]
+            for f in range(width):
+                holders[f] += x[row, f] == out[segment, f]
+        for entry in range(first, last):
+            row = rows[entry]
+            for f in range(width):
+                grad_x[row, f] += (x[row, f] == out[segment, f]) * grad[segment, f] / holders[f]
+
+
+@njit(cache=True, nogil=True)
+def _beside_sum(x, ptr, rows, out):
+    width = x.shape[1]
+    for segment in range(len(ptr) - 1):
+        for f in range(width):
+            out[segment, f] = x[segment, f]
+        for f in range(width):
+            out[segment, width + f] = 0
+        for entry in range(ptr[segment], ptr[segment + 1]):
+            row = rows[entry]
+            for f in range(width):
+                out[segment, width + f] += x[row, f]
+
+
+@njit(cache=True, nogil=True)
+def _beside_sum_backward(grad, row_ptr, row_segments, grad_x):
+    width = grad_x.shape[1]
+    for row in range(grad_x.shape[0]):
+        for f in range(width):
+            grad_x[row, f] = grad[row, f]
+        for entry in range(row_ptr[row], row_ptr[row + 1]):
+            segment = row_segments[entry]
+            for f in range(width):
+                grad_x[row, f] += grad[segment, width + f]
+
+
+_LIBRARY = torch.library.Library("rethinking", "DEF")
+_OPS = torch.ops.rethinking
+_SEGMENTS = "Tensor ptr, Tensor rows, Tensor row_ptr, Tensor row_segments"
+
+
+def _define(schema: str, compiled: Callable[..., Tensor], plain: Callable[..., Tensor], fake: Any) -> None:
+    """fake: what comes out, by its shape alone; for compilers and captured graphs."""
+    name = _LIBRARY.define(schema).partition("(")[0]
+    _LIBRARY.impl(name, compiled, "CPU")
+    _LIBRARY.impl(name, plain, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"rethinking::{name}", fake, lib=_LIBRARY)
+
+
+def _keep_arrays(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[1:])
+
+
+def _keep_values(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[0], output, inputs[1], inputs[2])
+
+
+def _sum_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    ptr, rows, row_ptr, row_segments = ctx.saved_tensors
+    return _OPS.segment_sum(grad, row_ptr, row_segments, ptr, rows), None, None, None, None
+
+
+def _max_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    return _OPS.segment_max_backward(grad, *ctx.saved_tensors), None, None, None, None
+
+
+def _beside_sum_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    _, _, row_ptr, row_segments = ctx.saved_tensors
+    return _OPS.beside_segment_sum_backward(grad, row_ptr, row_segments), None, None, None, None
+
+
+def _a_row_a_segment(x: Tensor, ptr: Tensor, *others: Tensor) -> Tensor:
+    return x.new_empty(ptr.shape[0] - 1, x.shape[1])
+
+
+_define(f"segment_sum(Tensor x, {_SEGMENTS}) -> Tensor", _compiled_sum, plain_sum, _a_row_a_segment)
+_define(f"segment_max(Tensor x, {_SEGMENTS}) -> Tensor", _compiled_max, plain_max, _a_row_a_segment)
+_define(
+    "segment_max_backward(Tensor grad, Tensor x, Tensor out, Tensor ptr, Tensor rows) -> Tensor",
+    _compiled_max_backward,
+    plain_max_backward,
+    lambda grad, x, *others: torch.empty_like(x),
+)
+_define(
+    f"beside_segment_sum(Tensor x, {_SEGMENTS}) -> Tensor",
+    _compiled_beside_sum,
+    plain_beside_sum,
+    lambda x, *others: x.new_empty(x.shape[0], 2 * x.shape[1]),
+)
+_define(
+    "beside_segment_sum_backward(Tensor grad, Tensor row_ptr, Tensor row_segments) -> Tensor",
+    _compiled_beside_sum_backward,
+    plain_beside_sum_backward,
+    lambda grad, *others: grad.new_empty(grad.shape[0], grad.shape[1] // 2),
+)
+for _name, _backward, _keep in (
+    ("segment_sum", _sum_backward, _keep_arrays),
+    ("segment_max", _max_grad, _keep_values),
+    ("beside_segment_sum", _beside_sum_grad, _keep_arrays),
+):
+    torch.library.register_autograd(f"rethinking::{_name}", _backward, setup_context=_keep, lib=_LIBRARY)

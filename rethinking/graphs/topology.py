@@ -6,11 +6,10 @@ the width: the nodes of the largest batch among the replicas. Node i of replica 
 trained, so everything here is NumPy and compiled code.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
 
 @dataclass(frozen=True)
@@ -58,33 +57,6 @@ class Topology:
         graph = np.full(self.rows, len(self.start), dtype=np.int64)
         graph[expand(self.start, self.size)] = np.repeat(np.arange(len(self.start)), self.size)
         return graph
-
-    @cached_property
-    def transposed(self) -> "Topology":
-        """Every edge the other way round, without features of edges; the same object for undirected edges."""
-        if not self.directed:
-            return self
-        return replace(
-            self, in_ptr=self.out_ptr, in_rows=self.out_rows, out_ptr=self.in_ptr, out_rows=self.in_rows,
-            edge_fields=None,
-        )  # fmt: skip
-
-    def edge_index_on(self, device: torch.device) -> torch.Tensor:
-        """`edge_index` as a tensor on a device."""
-        return torch.from_numpy(self.edge_index).to(device)
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """A hard assignment of the rows of a topology to the rows of the next, coarser one.
-
-    of: int64 [R·N], the coarse row of each row; −1 for padding.
-    ptr, members: the rows of coarse row k are `members[ptr[k]:ptr[k+1]]`, int64 [R·N'+1], [nodes].
-    """
-
-    of: np.ndarray
-    ptr: np.ndarray
-    members: np.ndarray
 
 
 def expand(start: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -2,22 +2,19 @@
 
 import math
 from itertools import pairwise
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rethinking.graphs.levels import Level
-from rethinking.graphs.segments import with_neighbour_sum
-from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.linear import Linear
 from rethinking.layers.norm import BatchNorm
 
 
 class GraphConv(ReplicaLayer):
-    """X W1 + A X W2 + b, the convolution of Eq. 1 before its ReLU (PyG's `GraphConv`, sum aggregation).
+    """X W1 + A X W2 + b, the convolution of Eq. 1 before its ReLU (PyG's `GraphConv`, sum over incoming edges).
 
     `weight` [R, 2·in, out] holds W1 above W2: one product instead of two.
     """
@@ -34,18 +31,17 @@ class GraphConv(ReplicaLayer):
         draw.uniform(self.weight, "weight", bound)
         draw.uniform(self.bias, "bias", bound)
 
-    def forward(self, x: Tensor, topology: Topology) -> Tensor:
+    def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        return torch.baddbmm(self.bias, with_neighbour_sum(x, topology), self.weight)
+        return torch.baddbmm(self.bias, level.beside_incoming_sum(x), self.weight)
 
 
 class DenseGraphConv(GraphConv):
-    """The same convolution on any level, so on dense weighted graphs too (PyG's `DenseGraphConv`)."""
+    """The same convolution over those a node points to, as PyG's `DenseGraphConv`; no difference if undirected."""
 
-    def forward(self, x: Tensor, level: Level) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        both = torch.cat([x, level.neighbour_sum(x)], dim=-1)
-        return torch.baddbmm(self.bias, both, self.weight)
+        return torch.baddbmm(self.bias, level.beside_neighbour_sum(x), self.weight)
 
 
 class SageConv(ReplicaLayer):
@@ -95,14 +91,3 @@ class SageStack(nn.Module):
             x = norm(torch.relu_(conv(x, level)), level)
             outputs.append(x)
         return torch.cat([*outputs, self.convs[-1](x, level)], dim=-1)
-
-
-class Probe(nn.Module):
-    """Passes node features on; a hook sees them here, with the graphs they belong to, before or after a pooling layer.
-
-    For figures and measures of activations, which then need to know nothing of a family.
-    """
-
-    def forward(self, x: Tensor, level: Any) -> Tensor:
-        """x: [R, N, F]. level: a level or topology of that width. Returns x."""
-        return x

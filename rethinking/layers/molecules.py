@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.graphs.fields import Fields
-from rethinking.graphs.topology import Topology
+from rethinking.graphs.sparse import SparseLevel
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.linear import Linear
 
@@ -62,13 +62,12 @@ class MoleculeConv(ReplicaLayer):
         """root: N(0, 1), as torch's embeddings."""
         draw.normal(self.root, "root")
 
-    def forward(self, x: Tensor, topology: Topology) -> Tensor:
+    def forward(self, x: Tensor, level: SparseLevel) -> Tensor:
         """x: [R, N, fields], whole numbers. Returns [R, N, features]."""
-        assert topology.edge_fields is not None, "the data set has no fields of edges"
         h = self.linear(self.atoms(x))
-        source, target = topology.edge_index_on(x.device)
-        fields = torch.from_numpy(topology.edge_fields).to(x.device)
+        source, target = level.edge_index
         flat = h.flatten(0, 1)
-        messages = torch.relu(flat.index_select(0, source) + self.bonds(fields, target // topology.width))
+        bonds = self.bonds(level.edge_fields, target // x.shape[1])
+        messages = torch.relu(flat.index_select(0, source) + bonds)
         sums = torch.zeros_like(flat).index_add(0, target, messages)
         return sums.view_as(h) + torch.relu(h + self.root)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from torch.optim import Adam
 from rethinking.data.batches import Batch, Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
-from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import initialise
 from rethinking.models.alternating import Alternating
 from rethinking.models.family import Output
@@ -20,18 +19,6 @@ from rethinking.randomness import stream, stream_keys
 from rethinking.tasks.task import Task
 from rethinking.training.parameters import ReplicaParameters
 from rethinking.training.replica import Replica, TrainerConfig
-
-
-class Network(Protocol):
-    """What the engine asks of a family, beside being an `nn.Module` with parameters [R, …]."""
-
-    def prepare(self, topology: Topology, keys: np.ndarray) -> Any:
-        """What does not depend on weights, drawn before the step. keys: uint64 [R·B]."""
-        ...
-
-    def __call__(self, x: Tensor, prepared: Any) -> Output:
-        """x: [R, N, F]. Returns the predictions [R, B, out], and weighted auxiliary losses by name, [R] each."""
-        ...
 
 
 def train_group(
@@ -137,7 +124,7 @@ class ReplicaGroup:
         # Nothing but the parameters of this step changes: no running statistics either.
         self.network.eval()
         for batch in self._training_batches(epoch):
-            prediction, losses = family.unsupervised(batch.x, self._prepare(batch))
+            prediction, losses = family.unsupervised(batch.x, batch.level)
             torch.stack(list(losses.values())).sum().backward()
             total += self.task.loss(prediction.detach(), batch.y) * batch.y.shape[1]
         for replica in self.replicas:
@@ -179,10 +166,7 @@ class ReplicaGroup:
         return {name: value[replica : replica + 1].clone().cpu() for name, value in state.items()}
 
     def _predict(self, batch: Batch) -> Output:
-        return self.network(batch.x, self._prepare(batch))
-
-    def _prepare(self, batch: Batch) -> Any:
-        return cast(Network, self.network).prepare(batch.topology, batch.keys)
+        return self.network(batch.x, batch.level)
 
     def release(self) -> list[Replica]:
         """Let the finished replicas leave the group."""

@@ -54,7 +54,7 @@ def test_each_possible_pair_predicts(model: str, pooling: str) -> None:
     network = cell.build(dataset, cell.task())(2)
     initialise(network, [0, 1])
     batch = Batches(dataset, torch.device("cpu")).batch(np.array([[0, 1], [2, 3]]), np.zeros(2, np.uint64))
-    prediction, _ = network(batch.x, network.prepare(batch.topology, batch.keys))
+    prediction, _ = network(batch.x, batch.level)
     assert prediction.shape == (2, 2, 2)
 
 

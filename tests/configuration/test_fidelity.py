@@ -129,7 +129,7 @@ def test_row_4_saves_the_best_or_the_last_weights() -> None:
         network.load_state_dict(replica.weights)
         val = StratifiedSplit(0.2, 0.2)(dataset, 1).val
         batch = Batches(dataset, torch.device("cpu")).batch(val[None], np.zeros(1, np.uint64))
-        prediction = network.eval()(batch.x, network.prepare(batch.topology, batch.keys))[0].detach()
+        prediction = network.eval()(batch.x, batch.level)[0].detach()
         record = replica.history[-1 if last else replica.best_epoch - 1]
         assert float(Classification().loss(prediction, batch.y)) == pytest.approx(record["val_loss"], abs=1e-5)
 

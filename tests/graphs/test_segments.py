@@ -1,52 +1,97 @@
-"""The neighbour sum equals PyG's and the dense product, forward and backward, directed or not."""
+"""Sums, means and maxima over segments: compiled and plain alike, forward and backward, and equal to PyG's."""
 
+from collections.abc import Callable
+
+import numpy as np
+import pytest
 import torch
-from torch_geometric.nn import GraphConv as PyGGraphConv
+from torch import Tensor
+from torch_geometric.utils import scatter
 
-from rethinking.graphs.segments import scatter_with_neighbour_sum, with_neighbour_sum
-from rethinking.graphs.topology import Topology
-from rethinking.layers.convolutions import GraphConv
-from rethinking.layers.initial import initialise
+from rethinking.graphs.segments import (
+    Segments,
+    beside_segment_sum,
+    plain_beside_sum,
+    plain_beside_sum_backward,
+    plain_max,
+    plain_max_backward,
+    plain_sum,
+    segment_max,
+    segment_mean,
+    segment_sum,
+)
 
-
-def test_equals_the_dense_product(topology: Topology) -> None:
-    adjacency = torch.zeros(topology.rows, topology.rows, dtype=torch.double)
-    source, target = topology.edge_index
-    adjacency[target, source] = 1
-    x = torch.randn(3, topology.width, 4, dtype=torch.double, requires_grad=True)
-    dense = torch.cat([x, (adjacency @ x.view(-1, 4)).view_as(x)], dim=-1)
-    weight = torch.randn_like(dense)
-    (expected,) = torch.autograd.grad((dense * weight).sum(), x)
-    for function in (with_neighbour_sum, scatter_with_neighbour_sum):
-        out = function(x, topology)
-        assert torch.allclose(out, dense)
-        (gradient,) = torch.autograd.grad((out * weight).sum(), x)
-        assert torch.allclose(gradient, expected)
+ROWS, COUNT = 40, 25
 
 
-def test_the_convolution_equals_pyg(topology: Topology) -> None:
-    conv = GraphConv(3, 4, 6)
-    initialise(conv, [0, 1, 2])
-    x = torch.randn(3, topology.width, 4)
-    ours = conv(x, topology)
-    edge_index = torch.from_numpy(topology.edge_index)
-    for replica in range(3):
-        pyg = PyGGraphConv(4, 6)
-        with torch.no_grad():
-            pyg.lin_root.weight.copy_(conv.weight[replica, :4].T)
-            pyg.lin_rel.weight.copy_(conv.weight[replica, 4:].T)
-            pyg.lin_rel.bias.copy_(conv.bias[replica, 0])
-        expected = pyg(x.view(-1, 4), edge_index).view(3, topology.width, 6)[replica]
-        assert torch.allclose(ours[replica], expected, atol=1e-6)
+def random_segments(seed: int = 0, rows: int = ROWS, count: int = COUNT) -> tuple[Segments, Tensor]:
+    """Overlapping segments, some empty, and for each entry its segment."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(0, 6, count)
+    sizes[[3, count - 1]] = 0
+    row = rng.integers(0, rows, sizes.sum())
+    segment = np.repeat(np.arange(count), sizes)
+    order = np.lexsort((segment, row))
+    ptr, row_ptr = (np.concatenate([[0], np.cumsum(np.bincount(n, minlength=size))])
+                    for n, size in ((segment, count), (row, rows)))  # fmt: skip
+    arrays = map(torch.from_numpy, (ptr, row, row_ptr, segment[order]))
+    return Segments(*arrays), torch.from_numpy(segment)
 
 
-def test_initial_values_are_drawn_as_pyg_draws_them() -> None:
-    """Uniform on ±1/√in, each replica its own."""
-    conv = GraphConv(2, 25, 400)
-    initialise(conv, [3, 4])
-    for replica in range(2):
-        weight = conv.weight[replica].detach()
-        assert weight.abs().max() <= 0.2
-        assert weight.abs().max() > 0.199
-        assert abs(float(weight.mean())) < 0.005
-    assert not torch.equal(conv.weight[0], conv.weight[1])
+def gradient(y: Tensor, x: Tensor) -> Tensor:
+    weight = torch.arange(y.numel(), dtype=y.dtype).sin().view_as(y)
+    return torch.autograd.grad((y * weight).sum(), x)[0]
+
+
+@pytest.mark.parametrize(("ours", "reduce"), [(segment_sum, "sum"), (segment_mean, "mean"), (segment_max, "max")])
+def test_equals_pygs_scatter(ours: Callable[[Tensor, Segments], Tensor], reduce: str) -> None:
+    segments, number = random_segments()
+    # Few distinct values, so that several rows of a segment often hold the maximum; none is zero, where PyG's scatter
+    # would let the zero that it begins with have a share of the gradient.
+    x = torch.randint(1, 4, (ROWS, 4)).double().requires_grad_()
+    expected = scatter(x.index_select(0, segments.rows), number, dim=0, dim_size=COUNT, reduce=reduce)
+    assert torch.allclose(ours(x, segments), expected)
+    assert torch.allclose(gradient(ours(x, segments), x), gradient(expected, x))
+
+
+@pytest.mark.parametrize(
+    ("ours", "plain"), [(segment_sum, plain_sum), (segment_max, plain_max), (beside_segment_sum, plain_beside_sum)]
+)
+def test_the_compiled_forms_equal_the_plain_ones(
+    ours: Callable[[Tensor, Segments], Tensor], plain: Callable[..., Tensor]
+) -> None:
+    """Whose derivative is torch's own."""
+    segments, _ = random_segments(rows=COUNT)
+    x = torch.randn(COUNT, 3, dtype=torch.double, requires_grad=True)
+    expected = plain(x, segments.ptr, segments.rows, segments.row_ptr, segments.row_segments)
+    assert torch.allclose(ours(x, segments), expected)
+    assert torch.allclose(gradient(ours(x, segments), x), gradient(expected, x))
+
+
+def test_the_plain_gradients_equal_torchs() -> None:
+    """What other devices run backward, run on the CPU."""
+    segments, _ = random_segments(rows=COUNT)
+    arrays = (segments.ptr, segments.rows, segments.row_ptr, segments.row_segments)
+    x = torch.randint(0, 3, (COUNT, 3)).double().requires_grad_()
+    grad = torch.randn(COUNT, 3, dtype=torch.double)
+    out = segment_max(x, segments)
+    (expected,) = torch.autograd.grad(plain_max(x, *arrays), x, grad)
+    assert torch.allclose(plain_max_backward(grad, x.detach(), out.detach(), *arrays[:2]), expected)
+    both = torch.randn(COUNT, 6, dtype=torch.double)
+    (expected,) = torch.autograd.grad(plain_beside_sum(x, *arrays), x, both)
+    assert torch.allclose(plain_beside_sum_backward(both, *arrays[2:]), expected)
+
+
+def test_every_operator_is_one_of_torchs() -> None:
+    """Fake tensors, shapes, the autograd registration: torch's own check of custom operators."""
+    segments, _ = random_segments(rows=COUNT)
+    arrays = (segments.ptr, segments.rows, segments.row_ptr, segments.row_segments)
+    for name in ("segment_sum", "segment_max", "beside_segment_sum"):
+        x = torch.randn(COUNT, 3, dtype=torch.double, requires_grad=True)
+        torch.library.opcheck(getattr(torch.ops.rethinking, name).default, (x, *arrays))
+
+
+def test_rows_that_are_not_contiguous() -> None:
+    segments, _ = random_segments()
+    x = torch.randn(4, ROWS, dtype=torch.double).T
+    assert torch.equal(segment_sum(x, segments), segment_sum(x.contiguous(), segments))

@@ -63,11 +63,12 @@ def test_the_convolution_equals_ogbs_with_sums() -> None:
     batch = Batches(dataset, CPU).batch(np.array([[3, 0, 7], [1, 9, 2]]), np.zeros(2, np.uint64))
     conv = MoleculeConv(2, FIELDS, 8)
     initialise(conv, [0, 1])
-    ours = conv(batch.x, batch.topology)
-    edges, fields = torch.from_numpy(batch.topology.edge_index), torch.from_numpy(batch.topology.edge_fields)
+    ours = conv(batch.x, batch.level)
+    edges, fields = batch.level.edge_index, batch.level.edge_fields
+    width = batch.level.topology.width
     for replica in range(2):
-        first = replica * batch.topology.width
-        mine = (edges[1] >= first) & (edges[1] < first + batch.topology.width)
+        first = replica * width
+        mine = (edges[1] >= first) & (edges[1] < first + width)
         expected = Peer(conv, replica)(batch.x[replica].long(), edges[:, mine] - first, fields[mine])
         assert torch.allclose(ours[replica], expected, atol=1e-5)
 
@@ -81,7 +82,7 @@ def test_the_fields_of_an_edge_stay_with_it() -> None:
         assert bond.setdefault((min(source, target), max(source, target)), tuple(fields)) == tuple(fields)
     assert len(set(bond.values())) > 10
     graphs = np.array([[5, 2], [8, 5]])
-    topology = Batches(dataset, CPU).batch(graphs, np.zeros(2, np.uint64)).topology
+    topology = Batches(dataset, CPU).batch(graphs, np.zeros(2, np.uint64)).level.topology
     row_of = np.full(topology.rows, nodes)
     for graph, start, size in zip(graphs.ravel(), topology.start, topology.size, strict=True):
         row_of[start : start + size] = dataset.node_ptr[graph] + np.arange(size)
@@ -112,7 +113,7 @@ def test_every_family_trains_on_molecules(model: str) -> None:
     for part in ("atoms.table", "bonds.table"):
         (table,) = [value for name, value in network.named_parameters() if name.endswith(part)]
         batch = Batches(dataset, CPU).batch(np.arange(len(dataset))[None], np.zeros(1, np.uint64))
-        prediction = network(batch.x, network.prepare(batch.topology, batch.keys))[0]
+        prediction = network(batch.x, batch.level)[0]
         assert torch.autograd.grad(prediction.square().sum(), table)[0].abs().max() > 0
 
 
@@ -122,7 +123,7 @@ def test_the_floor_of_summed_features_sees_atoms_only() -> None:
     network = cell.build(dataset, Classification())(1)
     initialise(network, [0])
     batch = Batches(dataset, CPU).batch(np.arange(len(dataset))[None], np.zeros(1, np.uint64))
-    network(batch.x, batch.topology)[0].square().sum().backward()
+    network(batch.x, batch.level)[0].square().sum().backward()
     assert network.atoms.table.grad.abs().max() > 0
     assert not any("bonds" in name for name, _ in network.named_parameters())
 

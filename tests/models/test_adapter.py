@@ -44,7 +44,7 @@ def test_each_replica_predicts_what_its_module_would(dataset: GraphDataset) -> N
     model.eval()
     graphs = np.array([[0, 5, 9], [20, 1, 5]])
     batch = Batches(dataset, torch.device("cpu")).batch(graphs, np.zeros(2, np.uint64))
-    predictions, _ = model(batch.x, model.prepare(batch.topology, batch.keys))
+    predictions, _ = model(batch.x, batch.level)
     pyg = to_pyg(dataset)
     for replica in range(2):
         module = Ordinary(dataset.in_features, 2, None).eval()

@@ -42,7 +42,7 @@ def test_every_second_epoch_moves_the_keys_and_nothing_else() -> None:
         names = moved(learning, epoch)
         assert names and not any(map(is_key, names))
     # The last layer has one key: nothing to choose, nothing to learn.
-    assert moved(learning, 2) == {"selects.0.keys"}
+    assert moved(learning, 2) == {"pools.0.select.keys"}
 
 
 def test_as_released_the_keys_stay_and_the_same_step_moves_the_rest() -> None:
@@ -62,13 +62,13 @@ def test_what_is_drawn_has_ordinary_epochs_only(pooling: str) -> None:
 def test_the_unsupervised_step_equals_one_over_all_graphs_at_once() -> None:
     """Gradients add up over batches: the step does not depend on the batch size beyond the loss's own division."""
     small, whole = (group(f"trainer.batch_size={size}", "model.kl_weight=1.0", seeds=(0,)) for size in (3, 100))
-    keys = [learning.network.selects[0].keys.detach().clone() for learning in (small, whole)]
+    keys = [learning.network.pools[0].select.keys.detach().clone() for learning in (small, whole)]
     assert torch.equal(*keys)
     for learning in (small, whole):
         learning.train(2)
     # Adam's first step is the sign of the gradient, whatever the scale of the loss.
     steps = [
-        learning.network.selects[0].keys.detach() - before
+        learning.network.pools[0].select.keys.detach() - before
         for learning, before in zip((small, whole), keys, strict=True)
     ]
     assert float((steps[0].sign() == steps[1].sign()).float().mean()) > 0.95

@@ -6,22 +6,23 @@ import torch
 from torch_geometric.data import Batch
 
 from rethinking.data.batches import Batches, lay_out
+from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import initialise
-from rethinking.models.graclus import Graclus, Hierarchy
+from rethinking.models.graclus import Graclus
 from rethinking.models.inputs import DataShape
-from rethinking.pooling.connect import coarsen
-from rethinking.pooling.matching import NeighbourMatching
+from rethinking.pooling.matching import Matching, NeighbourMatching
 from tests.conftest import random_dataset
 from tests.peers import PyGGraclus, to_pyg, topology_of
 
 
-class FixedMatching:
+class FixedMatching(Matching):
     """Pairs neighbours, the same ones whatever the stream: by visiting nodes in a given order."""
 
     is_local = True
 
     def __init__(self, rank: np.ndarray) -> None:
+        super().__init__()
         self.rank = rank
 
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
@@ -35,11 +36,18 @@ class FixedMatching:
         return partner
 
 
+class GivenMatching(Matching):
+    def __init__(self, partner: np.ndarray) -> None:
+        super().__init__()
+        self.partner = partner
+
+    def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
+        return self.partner
+
+
 def test_equals_the_plain_pyg_model() -> None:
     dataset = random_dataset(3)
-    ours = Graclus(
-        1, DataShape(dataset.in_features, 2, 12), NeighbourMatching(), layers=3, hidden=8, convs_before_pool=2
-    )
+    ours = Graclus(1, DataShape(dataset.in_features, 2, 12), NeighbourMatching, layers=3, hidden=8, convs_before_pool=2)
     initialise(ours, [5])
     rank = np.random.default_rng(0).permutation(len(dataset.x))
     peer = PyGGraclus(dataset.in_features, 2, FixedMatching(rank), layers=3, hidden=8)
@@ -53,10 +61,11 @@ def test_equals_the_plain_pyg_model() -> None:
         for linear, pyg in ((ours.head, peer.head), (ours.out, peer.out)):
             pyg.weight.copy_(linear.weight[0].T)
             pyg.bias.copy_(linear.bias[0, 0])
-    ours.select = FixedMatching(rank)
+    for pool in ours.pools:
+        pool.select = FixedMatching(rank)
     graphs = np.arange(len(dataset))[None]
     batch = Batches(dataset, torch.device("cpu")).batch(graphs, np.zeros(1, np.uint64))
-    prediction = ours(batch.x, ours.prepare(batch.topology, batch.keys))[0][0]
+    prediction = ours(batch.x, batch.level)[0][0]
     expected = peer(Batch.from_data_list(to_pyg(dataset)), np.random.default_rng(0))
     assert torch.allclose(prediction, expected, atol=1e-5)
 
@@ -79,16 +88,16 @@ def test_renumbering_the_nodes_permutes_the_clusters_and_keeps_the_prediction(di
     x_renumbered[:, permutation] = x
 
     model = Graclus(
-        1, DataShape(dataset.in_features, 2, 12), NeighbourMatching(), layers=2, hidden=8, convs_before_pool=2
+        1, DataShape(dataset.in_features, 2, 12), NeighbourMatching, layers=2, hidden=8, convs_before_pool=2
     )
     initialise(model, [0])
-    partner = model.select.draw(topology, np.array([4], np.uint64))
+    partner = model.pools[0].select.draw(topology, np.array([4], np.uint64))
     partner_renumbered = np.empty_like(partner)
     partner_renumbered[permutation] = permutation[partner]
     predictions = []
     for features, level, matching in ((x, topology, partner), (x_renumbered, renumbered, partner_renumbered)):
-        clusters, coarse = coarsen(level, matching)
-        predictions.append(model(features, Hierarchy([level, coarse], [clusters]))[0])
+        model.pools[0].select = GivenMatching(matching)
+        predictions.append(model(features, SparseLevel(level, torch.device("cpu"), np.zeros(1, np.uint64)))[0])
     assert torch.allclose(*predictions, atol=1e-6)
 
 
@@ -96,6 +105,6 @@ def test_one_convolution_drops_the_initial_one() -> None:
     """The rows "1 convolution" of Table 2."""
 
     def convolutions(convs_before_pool: int) -> int:
-        return len(Graclus(1, DataShape(3, 2, 12), NeighbourMatching(), 3, 8, convs_before_pool).convs)
+        return len(Graclus(1, DataShape(3, 2, 12), NeighbourMatching, 3, 8, convs_before_pool).convs)
 
     assert (convolutions(2), convolutions(1)) == (3, 2)

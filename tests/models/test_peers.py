@@ -44,18 +44,18 @@ def test_equals_the_pyg_model(case: tuple[str, ...], dataset: GraphDataset) -> N
     graphs = two_batches(family, dataset)
     batch = Batches(dataset, torch.device("cpu")).batch(graphs, np.zeros(2, np.uint64))
     if family == "graclus":
-        network.select = FixedMatching(np.arange(batch.topology.rows))
-    prepared = network.prepare(batch.topology, batch.keys)
+        for pool in network.pools:
+            pool.select = FixedMatching(np.arange(batch.level.topology.rows))
     peers = []
     for replica in range(2):
         peer = make_peer(chosen, shape(dataset)).double()
         peer.copy(network, replica)
         if family == "graclus":
-            peer.select = network.select
+            peer.select = network.pools[0].select
         peers.append(peer)
 
     x = batch.x.double()
-    prediction, losses = network.unsupervised(x, prepared) if family == "gmn" else network(x, prepared)
+    prediction, losses = network.unsupervised(x, batch.level) if family == "gmn" else network(x, batch.level)
     sum(losses.values(), TASK.loss(prediction, batch.y)).sum().backward()
     for replica, peer in enumerate(peers):
         data = pyg_batch(dataset, graphs[replica])
@@ -70,7 +70,7 @@ def test_equals_the_pyg_model(case: tuple[str, ...], dataset: GraphDataset) -> N
             assert torch.allclose(ours, theirs, atol=1e-7 * float(theirs.abs().max())), name
 
     network.eval()
-    prediction = network(x, prepared)[0]
+    prediction = network(x, batch.level)[0]
     for replica, peer in enumerate(peers):
         expected = peer.eval().predict(pyg_batch(dataset, graphs[replica]))[0]
         assert torch.allclose(prediction[replica], expected), "the running statistics differ"

@@ -36,7 +36,7 @@ def make_peer(cell: Cell, shape: DataShape) -> Peer:
     diffpool = ("pools", "hidden", "mlp_hidden", "ratio", "link_weight", "entropy_weight")
     match cell.family:
         case "graclus":
-            return PyGGraclus(*width, instantiate(cell.select), **given("layers", "hidden"))
+            return PyGGraclus(*width, instantiate(cell.select)(), **given("layers", "hidden"))
         case "global_mean":
             return PyGGlobalMean(*width, **given("layers", "hidden"))
         case "diffpool":

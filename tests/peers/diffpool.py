@@ -62,8 +62,8 @@ class PyGDiffPool(Peer):
             copy_graph_conv(self.initial, network.initial[0], replica)
         else:
             self.initial.copy(network.initial[0], replica)
-        copy_each(DenseSAGEConv.copy, self.selects, [select.scores for select in network.selects], replica)
-        copy_each(DenseSAGEConv.copy, self.embeds, network.embeds, replica)
+        copy_each(DenseSAGEConv.copy, self.selects, [pool.select.scores for pool in network.pools], replica)
+        copy_each(DenseSAGEConv.copy, self.embeds, [pool.reduce.embed for pool in network.pools], replica)
         copy_each(SageBlock.copy, self.blocks, network.blocks, replica)
         copy_linear(self.head, network.head, replica)
         copy_linear(self.out, network.out, replica)

@@ -66,9 +66,9 @@ class PyGDiffPoolV2(Peer):
         """See `Peer`."""
         if self.first is not None:
             copy_graph_conv(self.first, network.first, replica)
-        copy_each(SageStack.copy, self.pool_stacks, [select.stack for select in network.selects], replica)
-        copy_each(copy_linear, self.pool_scores, [select.scores for select in network.selects], replica)
-        copy_each(SageStack.copy, self.embeds, network.embeds, replica)
+        copy_each(SageStack.copy, self.pool_stacks, [pool.select.stack for pool in network.pools], replica)
+        copy_each(copy_linear, self.pool_scores, [pool.select.scores for pool in network.pools], replica)
+        copy_each(SageStack.copy, self.embeds, [pool.reduce.embed for pool in network.pools], replica)
         self.last.copy(network.last, replica)
         copy_linear(self.head, network.head, replica)
         copy_linear(self.out, network.out, replica)

@@ -73,7 +73,7 @@ class PyGGMN(Peer):
         copy_graph_conv(self.first, network.first, replica)
         copy_graph_conv(self.second, network.convs[0], replica)
         copy_norm(self.norm, network.norm, replica)
-        copy_each(Memory.copy, self.memories, zip(network.selects, network.linears, strict=True), replica)
+        copy_each(Memory.copy, self.memories, [(pool.select, pool.reduce.linear) for pool in network.pools], replica)
         copy_linear(self.head, network.head, replica)
         copy_linear(self.out, network.out, replica)
 

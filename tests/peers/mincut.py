@@ -59,6 +59,6 @@ class PyGMinCut(Peer):
         """See `Peer`."""
         copy_graph_conv(self.first, network.first, replica)
         copy_each(copy_graph_conv, self.convs, network.convs, replica)
-        copy_each(copy_linear, self.selects, [select.scores for select in network.selects], replica)
+        copy_each(copy_linear, self.selects, [pool.select.scores for pool in network.pools], replica)
         copy_linear(self.head, network.head, replica)
         copy_linear(self.out, network.out, replica)

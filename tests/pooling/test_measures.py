@@ -6,7 +6,8 @@ from networkx import Graph, all_pairs_shortest_path_length, barbell_graph
 from networkx.algorithms.community import modularity
 from scipy.spatial.distance import pdist
 
-from rethinking.pooling.measures import assignment_measures, cosine_distance, hop_distances
+from rethinking.graphs.hops import hop_distances
+from rethinking.pooling.measures import assignment_measures, cosine_distance
 
 
 def edges_of(graph: Graph) -> np.ndarray:

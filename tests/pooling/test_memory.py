@@ -8,9 +8,10 @@ from torch_geometric.utils import to_dense_batch
 from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import initialise
-from rethinking.pooling import dense
+from rethinking.pooling.losses import kl_loss
 from rethinking.pooling.memory import DistanceAssignment, MemoryAssignment
-from tests.pooling.test_dense import CPU, replica_batch
+from rethinking.pooling.reduce import SumReduce
+from tests.conftest import CPU, replica_batch
 
 HEADS, KEYS = 3, 4
 
@@ -21,9 +22,10 @@ def test_equals_pygs_memory_pooling(topology: Topology) -> None:
     select = MemoryAssignment(3, 5, 12, KEYS, HEADS).double()
     initialise(select, [0, 1, 2])
     x = torch.randn(3, topology.width, 5, dtype=torch.double)
-    assignment = select(x, level)
-    pooled = dense.reduce(x, assignment, level).unflatten(1, (level.graphs, -1))
-    losses = dense.kl_loss(assignment, level)
+    selection = select(x, level)
+    assignment = selection.assignment
+    pooled = SumReduce()(x, selection).unflatten(1, (level.graphs, -1))
+    losses = kl_loss(selection)
     (gradients,) = torch.autograd.grad(losses.sum(), select.keys)
     for replica in range(3):
         rows, _, batch = replica_batch(topology, replica)
@@ -49,7 +51,7 @@ def test_rows_sum_to_one_and_distance_prefers_the_farthest_key(topology: Topolog
     x = torch.randn(3, topology.width, 5)
     for select in (MemoryAssignment(3, 5, 12, KEYS, heads), DistanceAssignment(3, 5, 12, KEYS, heads, 0.0, 10.0)):
         initialise(select, [0, 1, 2])
-        assignment = select(x, level)
+        assignment = select(x, level).assignment
         assert torch.allclose(assignment.sum(dim=-1), torch.ones(3, topology.width))
         assert (select.combine.weight is None) == (heads == 1)
     if heads == 1:
@@ -63,7 +65,7 @@ def test_a_node_that_lies_on_a_key_has_finite_gradients() -> None:
     for select in (MemoryAssignment(1, 2, 1, 2, 1), DistanceAssignment(1, 2, 1, 2, 1, 0.0, 10.0)):
         initialise(select, [0])
         x = select.keys[:, :1].detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(select(x, level)[..., 0].sum(), x)
+        (gradient,) = torch.autograd.grad(select(x, level).assignment[..., 0].sum(), x)
         assert torch.isfinite(gradient).all()
 
 

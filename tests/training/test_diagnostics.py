@@ -8,8 +8,9 @@ import torch
 
 from rethinking.configuration.composition import compose_job, options, possible_variants
 from rethinking.data.split import StratifiedSplit
+from rethinking.graphs.hops import hop_distances
 from rethinking.layers.initial import initialise
-from rethinking.pooling.measures import assignment_measures, hop_distances
+from rethinking.pooling.measures import assignment_measures
 from rethinking.tasks.task import Classification
 from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup, train_group
@@ -51,14 +52,14 @@ def test_later_layers_are_measured_on_the_nodes_of_the_input() -> None:
     arguments = (network, dataset, np.array([graph]), 0, 1, 1)
     measures = diagnose(*arguments)
     ((_, seen),) = look(*arguments)
-    first, second = (layer(0).astype(float) for layer in seen.assignments)
+    first, second = (layer.selection.of_graph(0).astype(float) for layer in seen)
     nodes = slice(dataset.node_ptr[graph], dataset.node_ptr[graph + 1])
     edges = dataset.edge_index[:, dataset.in_ptr[nodes.start] : dataset.in_ptr[nodes.stop]] - nodes.start
     expected = assignment_measures(first @ second, edges, hop_distances(nodes.stop - nodes.start, edges))
     assert {name: measures[f"pool2_{name}"] for name in NAMES} == pytest.approx(expected)
 
 
-def test_probes_see_what_is_pooled() -> None:
+def test_what_is_seen_is_what_is_pooled() -> None:
     """MinCutPool's reduction is SᵀX of what its Select saw."""
     dataset = random_dataset(7)
     network = compose_job(["model=mincut", "pooling=learned", "dataset=digits"]).cell.build(dataset, Classification())(
@@ -67,7 +68,7 @@ def test_probes_see_what_is_pooled() -> None:
     initialise(network, [0])
     for topology, seen in look(network, dataset, np.arange(9), seed=0, epoch=1, batch_size=4):
         for g in range(len(topology.start)):
-            before, assignment, after = (part[0](g) for part in (seen.before, seen.assignments, seen.after))
+            before, after, assignment = seen[0].before(g), seen[0].after(g), seen[0].selection.of_graph(g)
             assert before.shape[0] == topology.size[g]
             assert np.allclose(after, assignment.T @ before, atol=1e-5)
 

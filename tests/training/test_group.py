@@ -39,7 +39,7 @@ def train(
     dataset: GraphDataset, seeds: Sequence[int], select: Matching | None = None, config: TrainerConfig = CONFIG
 ) -> dict[int, Replica]:
     replicas = train_group(
-        build=lambda r: Graclus(r, DataShape(dataset.in_features, 2, 12), select or NeighbourMatching(), 2, 16, 2),
+        build=lambda r: Graclus(r, DataShape(dataset.in_features, 2, 12), select or NeighbourMatching, 2, 16, 2),
         dataset=dataset,
         splits=[SPLITTER(dataset, seed) for seed in seeds],
         seeds=seeds,
@@ -71,10 +71,10 @@ def test_gradients_equal_those_of_single_runs(digits: GraphDataset) -> None:
     keys = np.array([5, 6, 7], np.uint64)
 
     def gradients(replicas: list[int]) -> dict[str, Tensor]:
-        model = Graclus(len(replicas), DataShape(3, 10, 64), NeighbourMatching(), 3, 64, 2)
+        model = Graclus(len(replicas), DataShape(3, 10, 64), NeighbourMatching, 3, 64, 2)
         initialise(model, [seeds[r] for r in replicas])
         batch = Batches(digits, torch.device("cpu")).batch(graphs[replicas], keys[replicas])
-        prediction, _ = model(batch.x, model.prepare(batch.topology, batch.keys))
+        prediction, _ = model(batch.x, batch.level)
         Classification().loss(prediction, batch.y).sum().backward()
         return {name: parameter.grad for name, parameter in model.named_parameters()}
 
@@ -89,14 +89,14 @@ def test_variants_with_one_seed_share_split_initial_weights_and_order() -> None:
     """Differences between variants are paired by construction."""
     dataset = random_dataset(7)
     seen: dict[str, list] = {}
-    for select in (NeighbourMatching(), ComplementMatching()):
-        record = seen.setdefault(type(select).__name__, [])
+    for select in (NeighbourMatching, ComplementMatching):
+        record = seen.setdefault(select.__name__, [])
 
         class Recording(Graclus):
-            def prepare(self, topology, keys, record=record):
+            def forward(self, x, level, record=record):
                 if self.training:
-                    record.append((keys.copy(), {n: p.detach().clone() for n, p in self.named_parameters()}))
-                return super().prepare(topology, keys)
+                    record.append((level.keys, {n: p.detach().clone() for n, p in self.named_parameters()}))
+                return super().forward(x, level)
 
         for _ in train_group(
             lambda r, select=select, kind=Recording: kind(r, DataShape(dataset.in_features, 2, 12), select, 2, 16, 2),
@@ -142,11 +142,9 @@ class Exploding(ReplicaLayer):
     def reset(self, draw) -> None:
         self.broken[1::2] = math.nan
 
-    def prepare(self, topology, keys):
-        return topology
-
-    def forward(self, x: Tensor, topology) -> Output:
+    def forward(self, x: Tensor, level) -> Output:
         self.passes += 1
+        topology = level.topology
         x = torch.stack([x[r, topology.start.reshape(len(x), -1)[r] - r * topology.width] for r in range(len(x))])
         return self.linear(x) + (self.broken if self.passes > 8 else 0), {}
 

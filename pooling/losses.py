@@ -1,0 +1,64 @@
+"""The losses that teach soft clusters. Each takes the clusters and the graphs they refer to, and returns [R].
+
+The graphs are those of the level, or for `complement` their complement graphs; a weight and a sum over pooling layers
+are the family's.
+"""
+
+import torch
+from torch import Tensor
+
+from rethinking.graphs.levels import Level
+from rethinking.pooling.connect import TINY
+from rethinking.pooling.selection import SoftSelection
+
+
+def mincut_loss(selection: SoftSelection, level: Level) -> Tensor:
+    """−tr(Sᵀ A S) / tr(Sᵀ D S), the mean over graphs (Bianchi et al. 2020, first term of the loss).
+
+    A graph without edges has nothing to cut and counts as zero.
+    """
+    cut = selection.contract(level).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
+    squares = selection.assignment.square().sum(dim=-1, keepdim=True)
+    volume = level.graph_sum(level.degree * squares).sum(dim=-1)
+    return -(cut / volume.clamp(min=TINY)).mean(dim=1)
+
+
+def orthogonality_loss(selection: SoftSelection, level: Level) -> Tensor:
+    """‖SᵀS/‖SᵀS‖ − I/√k‖, the mean over graphs (Bianchi et al. 2020, second term)."""
+    gramian = selection.gramian
+    k = gramian.shape[-1]
+    gramian = gramian / torch.linalg.matrix_norm(gramian, keepdim=True)
+    identity = torch.eye(k, device=gramian.device, dtype=gramian.dtype) / k**0.5
+    return torch.linalg.matrix_norm(gramian - identity).mean(dim=1)
+
+
+def link_loss(selection: SoftSelection, level: Level) -> Tensor:
+    """‖A − S Sᵀ‖ / numel(A) over all graphs of a replica (Ying et al. 2018), as PyG's `dense_diff_pool`.
+
+    The Gramian S Sᵀ of the nodes is never made: ‖A − S Sᵀ‖² = ‖A‖² − 2 tr(Sᵀ A S) + ‖Sᵀ S‖². numel(A) counts graphs
+    padded to the replica's largest.
+    """
+    overlap = selection.contract(level).diagonal(dim1=-2, dim2=-1).sum(dim=(1, 2))
+    squared = level.squared_norm - 2 * overlap + selection.gramian.square().sum(dim=(1, 2, 3))
+    return squared.clamp(min=TINY).sqrt() / (level.graphs * level.sizes.amax(dim=1).square())
+
+
+def entropy_loss(selection: SoftSelection, level: Level) -> Tensor:
+    """The mean entropy of a node's assignment (Ying et al. 2018), as PyG's `dense_diff_pool`.
+
+    The mean counts graphs padded to the replica's largest.
+    """
+    s = selection.assignment
+    entropy = level.graph_sum(-(s * (s + 1e-15).log()).sum(dim=-1, keepdim=True))
+    return entropy.sum(dim=(1, 2)) / (level.graphs * level.sizes.amax(dim=1))
+
+
+def kl_loss(selection: SoftSelection) -> Tensor:
+    """KL(P ‖ S) summed over all nodes of a replica, P the sharper S²/column sums, its rows summing to one (GMN).
+
+    The column sums are those of each graph; P is not detached, as in PyG's `MemPooling.kl_loss` and the released code.
+    """
+    nodes = selection.level.per_graph(selection.assignment)
+    sharper = nodes.square() / (nodes.sum(dim=2, keepdim=True) + TINY)
+    sharper = sharper / (sharper.sum(dim=3, keepdim=True) + TINY)
+    return (sharper * ((sharper + TINY).log() - (nodes + TINY).log())).sum(dim=(1, 2, 3))

@@ -1,0 +1,260 @@
+"""What a Select decides: the assignment of the nodes of a batch to clusters, soft or hard.
+
+Whatever looks at clusters (Reduce, Connect, losses, measures, figures) reads a Selection and knows no family.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from rethinking.graphs.levels import Level, NodeSets, SparseLevel
+from rethinking.graphs.segments import Segments, segment_sum
+from rethinking.graphs.topology import expand, pack
+
+
+class Selection(ABC):
+    """Which clusters the nodes of a level belong to. level: of the nodes."""
+
+    level: NodeSets
+
+    @abstractmethod
+    def dense(self) -> Tensor:
+        """S as a matrix for each graph, k columns for all of them. Returns [R, N, k], undefined in padding rows."""
+
+    @property
+    @abstractmethod
+    def sizes(self) -> Tensor:
+        """The weight of each cluster, the sum of its column of S. Returns [R, B, k]."""
+
+    @property
+    @abstractmethod
+    def members(self) -> Tensor:
+        """The cluster of each node within its graph, the one with the largest weight; −1 for none. int64 [R, N]."""
+
+    @property
+    def row_sums(self) -> Tensor:
+        """The weights of each node together. Returns [R, N, 1], undefined in padding rows."""
+        return self.dense().sum(dim=-1, keepdim=True)
+
+    @abstractmethod
+    def lift(self, x: Tensor) -> Tensor:
+        """S X', the features of clusters back on their nodes. x: [R, N', F]. Returns [R, N, F]."""
+
+    @abstractmethod
+    def soft(self) -> "SoftSelection":
+        """The same with S as a matrix."""
+
+    @abstractmethod
+    def of_graph(self, graph: int) -> np.ndarray:
+        """S of one graph, counted over all replicas. Returns [n, k]."""
+
+
+class SoftSelection(Selection):
+    """A soft assignment. assignment: S [R, N, k], the rows of its nodes in their order; undefined in padding rows."""
+
+    def __init__(self, assignment: Tensor, level: NodeSets) -> None:
+        self.assignment = assignment
+        self.level = level
+        self._contracted: dict[NodeSets, Tensor] = {}
+
+    def dense(self) -> Tensor:
+        """See `Selection`."""
+        return self.assignment
+
+    @property
+    def sizes(self) -> Tensor:
+        """See `Selection`."""
+        return self.level.graph_sum(self.assignment)
+
+    @property
+    def members(self) -> Tensor:
+        """See `Selection`."""
+        return self.assignment.argmax(dim=-1)
+
+    def lift(self, x: Tensor) -> Tensor:
+        """See `Selection`. x: [R, B·k, F]."""
+        clusters = x.unflatten(1, (self.level.graphs, -1))
+        return self.level.from_graphs(self.level.per_graph(self.assignment) @ clusters)
+
+    def soft(self) -> "SoftSelection":
+        """Itself."""
+        return self
+
+    def of_graph(self, graph: int) -> np.ndarray:
+        """See `Selection`."""
+        return self.assignment.detach().flatten(0, 1)[self.level.rows_of(graph)].cpu().numpy()
+
+    def reduce(self, x: Tensor) -> Tensor:
+        """Sᵀ X for every graph. x: [R, N, F]. Returns [R, B·k, F]."""
+        return self.level.product(self.assignment, x).flatten(1, 2)
+
+    def contract(self, level: Level) -> Tensor:
+        """Sᵀ A S for every graph, A that of `level`; made once. Returns [R, B, k, k]."""
+        if level not in self._contracted:
+            self._contracted[level] = level.product(self.assignment, level.neighbour_sum(self.assignment))
+        return self._contracted[level]
+
+    @cached_property
+    def gramian(self) -> Tensor:
+        """Sᵀ S for every graph. Returns [R, B, k, k]."""
+        return self.level.product(self.assignment, self.assignment)
+
+
+class HardSelection(Selection):
+    """A hard assignment: every node is in one cluster, or in none.
+
+    cluster: int64 [R·N], a node's cluster within its graph, 0 … count−1; −1 for a node that is dropped, and for
+    padding. count: int64 [R·B], the clusters of each graph. weight: [R, N, 1], by which a node counts in its cluster;
+    None for one. width: columns of S as a matrix, where all graphs are to have as many; None for the largest count.
+    """
+
+    def __init__(
+        self,
+        cluster: np.ndarray,
+        count: np.ndarray,
+        level: SparseLevel,
+        weight: Tensor | None = None,
+        width: int | None = None,
+    ) -> None:
+        self.cluster = cluster
+        self.count = count
+        self.level: SparseLevel = level
+        self.weight = weight
+        self.width = width
+
+    @cached_property
+    def place(self) -> tuple[int, np.ndarray]:
+        """Where the clusters lie as rows: the width N' and the first row of every graph, int64 [R·B]."""
+        return pack(self.level.replicas, self.count)
+
+    @cached_property
+    def of(self) -> np.ndarray:
+        """The cluster of each node as a row of the coarser level, int64 [R·N]; −1 for none."""
+        first = np.append(self.place[1], 0)[self.level.topology.graph]
+        return np.where(self.cluster < 0, -1, self.cluster + first)
+
+    @cached_property
+    def ptr_and_nodes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The nodes of coarse row k are `nodes[ptr[k]:ptr[k+1]]`, ascending. int64 [R·N'+1], [nodes in clusters]."""
+        return _gather(self.of, self.level.replicas * self.place[0])
+
+    @cached_property
+    def segments(self) -> Segments:
+        """The nodes of each cluster, over all replicas."""
+        inside = self.of >= 0
+        row_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(inside)])
+        arrays = (*self.ptr_and_nodes, row_ptr, self.of[inside])
+        return Segments(*(torch.from_numpy(array).to(self.level.device) for array in arrays))
+
+    def weighted(self, x: Tensor) -> Tensor:
+        """x: [R, N, F]. Returns each node's features by its weight, [R, N, F]."""
+        return x if self.weight is None else x * self.weight
+
+    def dense(self) -> Tensor:
+        """See `Selection`."""
+        width = int(self.count.max()) if self.width is None else self.width
+        members = self.members[..., None]
+        inside = (members >= 0).to(torch.get_default_dtype())
+        values = self.weighted(inside)
+        rows = values.new_zeros(*members.shape[:2], width)
+        return rows.scatter(-1, members.clamp(min=0), values * inside)
+
+    @property
+    def sizes(self) -> Tensor:
+        """See `Selection`."""
+        return self.level.graph_sum(self.dense())
+
+    @cached_property
+    def members(self) -> Tensor:
+        """See `Selection`."""
+        return torch.from_numpy(self.cluster).to(self.level.device).view(self.level.replicas, -1)
+
+    def lift(self, x: Tensor) -> Tensor:
+        """See `Selection`. x: [R, N', F]."""
+        rows = segment_sum(x, self.segments.transposed).view(self.level.replicas, -1, x.shape[-1])
+        return self.weighted(rows)
+
+    def soft(self) -> SoftSelection:
+        """See `Selection`."""
+        return SoftSelection(self.dense(), self.level)
+
+    def of_graph(self, graph: int) -> np.ndarray:
+        """See `Selection`. Returns [n, the clusters of that graph]."""
+        rows = self.level.rows_of(graph)
+        members = self.cluster[rows]
+        matrix = np.zeros((len(members), self.count[graph]), np.float32)
+        inside = np.flatnonzero(members >= 0)
+        weight = 1.0 if self.weight is None else self.weight.detach().flatten()[rows].cpu().numpy()[inside]
+        matrix[inside, members[inside]] = weight
+        return matrix
+
+
+@dataclass(frozen=True)
+class HardPart:
+    """The hard clusters of one graph; see `HardSelection`. cluster: int64 [n]. weight: [n], None for one."""
+
+    cluster: np.ndarray
+    count: int
+    weight: np.ndarray | None
+    width: int | None
+
+
+# What can be kept of one graph: S [n, k], or its hard clusters.
+Part = np.ndarray | HardPart
+
+
+def part_of(selection: Selection, graph: int) -> Part:
+    """What a Selection says of one graph, counted over all replicas."""
+    if not isinstance(selection, HardSelection):
+        return selection.of_graph(graph)
+    rows = selection.level.rows_of(graph)
+    weight = None if selection.weight is None else selection.weight.detach().flatten()[rows].cpu().numpy()
+    return HardPart(selection.cluster[rows].copy(), int(selection.count[graph]), weight, selection.width)
+
+
+def join(parts: Sequence[Part], level: SparseLevel) -> Selection:
+    """A Selection from what was kept of each of its graphs, all of one form."""
+    rows = expand(level.topology.start, level.topology.size)
+
+    def laid_out(arrays: Sequence[np.ndarray], padding: np.ndarray) -> np.ndarray:
+        flat = np.full((level.topology.rows, *padding.shape), padding)
+        flat[rows] = np.concatenate(arrays)
+        return flat
+
+    hard = [part for part in parts if isinstance(part, HardPart)]
+    if not hard:
+        matrices = [part for part in parts if isinstance(part, np.ndarray)]
+        flat = laid_out(matrices, np.zeros(matrices[0].shape[1], np.float32))
+        return SoftSelection(torch.from_numpy(flat).to(level.device).unflatten(0, (level.replicas, -1)), level)
+    weights = [part.weight for part in hard if part.weight is not None]
+    weight = None
+    if weights:
+        flat = laid_out(weights, np.zeros((), np.float32))
+        weight = torch.from_numpy(flat).to(level.device).view(level.replicas, -1, 1)
+    cluster = laid_out([part.cluster for part in hard], np.array(-1))
+    return HardSelection(cluster, np.array([part.count for part in hard]), level, weight, hard[0].width)
+
+
+@njit(cache=True, nogil=True)
+def _gather(of, clusters):
+    """Counting sort: the rows of each cluster, in ascending order."""
+    ptr = np.zeros(clusters + 1, np.int64)
+    for cluster in of:
+        if cluster >= 0:
+            ptr[cluster + 1] += 1
+    for cluster in range(clusters):
+        ptr[cluster + 1] += ptr[cluster]
+    filled = ptr[:-1].copy()
+    nodes = np.empty(ptr[-1], np.int64)
+    for row in range(len(of)):
+        cluster = of[row]
+        if cluster >= 0:
+            nodes[filled[cluster]] = row
+            filled[cluster] += 1
+    return ptr, nodes

@@ -1,0 +1,118 @@
+"""Dense levels: clusters of every graph, as many for each, without edges or with a matrix of weights (see `levels`)."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from rethinking.graphs.hops import all_hop_distances
+
+
+class SetLevel:
+    """B sets of k nodes each, without edges."""
+
+    origin = None
+    """Clusters are made anew every time."""
+
+    present = None
+    """Every row is a node."""
+
+    def __init__(self, replicas: int, graphs: int, nodes: int, device: torch.device) -> None:
+        self.replicas, self.graphs, self.nodes, self.device = replicas, graphs, nodes, device
+
+    @property
+    def sizes(self) -> Tensor:
+        """The number of nodes of each graph. Returns [R, B]."""
+        return torch.full((self.replicas, self.graphs), self.nodes, device=self.device)
+
+    @property
+    def position(self) -> Tensor:
+        """Which node of its graph each row is. Returns int64 [R, B·k]."""
+        return torch.arange(self.nodes, device=self.device).repeat(self.replicas, self.graphs)
+
+    def rows_of(self, graph: int) -> slice:
+        """Where the nodes of a graph lie, both counted over all replicas."""
+        return slice(graph * self.nodes, (graph + 1) * self.nodes)
+
+    def per_graph(self, x: Tensor) -> Tensor:
+        """x: [R, B·k, F]. Returns [R, B, k, F]."""
+        return x.view(self.replicas, self.graphs, self.nodes, -1)
+
+    def from_graphs(self, x: Tensor) -> Tensor:
+        """The inverse of `per_graph`. x: [R, B, k, F]. Returns [R, B·k, F]."""
+        return x.flatten(1, 2)
+
+    def graph_sum(self, x: Tensor) -> Tensor:
+        """The sum over the nodes of each graph. x: [R, B·k, F]. Returns [R, B, F]."""
+        return self.per_graph(x).sum(dim=2)
+
+    def graph_mean(self, x: Tensor) -> Tensor:
+        """The mean over the nodes of each graph. x: [R, B·k, F]. Returns [R, B, F]."""
+        return self.per_graph(x).mean(dim=2)
+
+    def graph_max(self, x: Tensor) -> Tensor:
+        """The maximum over the nodes of each graph. x: [R, B·k, F]. Returns [R, B, F]."""
+        return self.per_graph(x).amax(dim=2)
+
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """aᵀ b for every graph. a: [R, B·k, F], b: [R, B·k, G]. Returns [R, B, F, G]."""
+        return self.per_graph(a).transpose(-1, -2) @ self.per_graph(b)
+
+
+class DenseLevel(SetLevel):
+    """B graphs of k nodes each, by their weighted adjacency [R, B, k, k]."""
+
+    def __init__(self, adjacency: Tensor) -> None:
+        replicas, graphs, nodes, _ = adjacency.shape
+        super().__init__(replicas, graphs, nodes, adjacency.device)
+        self.adjacency = adjacency
+
+    @cached_property
+    def hops(self) -> Tensor:
+        """The number of steps between two nodes of a graph, along edges of any weight. Returns [R, B, k, k]."""
+        return all_hop_distances(self.adjacency, self.sizes.flatten())
+
+    @property
+    def degree(self) -> Tensor:
+        """The sum of each row of the adjacency. Returns [R, B·k, 1]."""
+        return self.adjacency.sum(dim=-1).view(self.replicas, -1, 1)
+
+    @cached_property
+    def complement(self) -> "DenseLevel":
+        """The complement graphs.
+
+        Weighted graphs of clusters have none in the strict sense; two clusters are joined by as much as the weight
+        of their edge falls short of one, which for weights of zero and one is the complement.
+        """
+        others = 1 - torch.eye(self.nodes, device=self.device)
+        return DenseLevel((1 - self.adjacency).clamp(min=0) * others)
+
+    @property
+    def squared_norm(self) -> Tensor:
+        """‖A‖² over all graphs of a replica. Returns [R]."""
+        return self.adjacency.square().sum(dim=(1, 2, 3))
+
+    def neighbour_sum(self, x: Tensor) -> Tensor:
+        """A X. x: [R, B·k, F]. Returns [R, B·k, F]."""
+        return (self.adjacency @ self.per_graph(x)).flatten(1, 2)
+
+    def neighbour_mean(self, x: Tensor) -> Tensor:
+        """A X / max(rowsum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
+        return self.neighbour_sum(x) / self.degree.clamp(min=1)
+
+    def mean_with_self(self, x: Tensor) -> Tensor:
+        """A X / max(rowsum, 1), the diagonal of A set to one. x: [R, B·k, F]. Returns [R, B·k, F]."""
+        to_one = 1 - self.adjacency.diagonal(dim1=-2, dim2=-1).reshape(self.replicas, -1, 1)
+        return (self.neighbour_sum(x) + to_one * x) / (self.degree + to_one).clamp(min=1)
+
+    def beside_neighbour_sum(self, x: Tensor) -> Tensor:
+        """[X | A X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""
+        return torch.cat([x, self.neighbour_sum(x)], dim=-1)
+
+    def incoming_sum(self, x: Tensor) -> Tensor:
+        """Aᵀ X. x: [R, B·k, F]. Returns [R, B·k, F]."""
+        return (self.adjacency.transpose(-1, -2) @ self.per_graph(x)).flatten(1, 2)
+
+    def beside_incoming_sum(self, x: Tensor) -> Tensor:
+        """[X | Aᵀ X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""
+        return torch.cat([x, self.incoming_sum(x)], dim=-1)

@@ -1,0 +1,321 @@
+"""Sparse levels: the graphs of a batch by their edges, and their complement graphs (see `levels`)."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rethinking.graphs.hops import all_hop_distances
+from rethinking.graphs.segments import Segments, beside_segment_sum, segment_max, segment_mean, segment_sum
+from rethinking.graphs.topology import Topology, expand
+from rethinking.randomness import derive
+
+# Graphs with fewer nodes are padded to the largest of a batch whatever that wastes: one product is faster than several.
+LARGE = 256
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which graphs of a data set a level has.
+
+    graphs: int64 [R·B]. kept: what has been computed once for each graph, by who computed it and then by graph.
+    """
+
+    graphs: np.ndarray
+    kept: dict[Hashable, dict[int, Any]] = field(default_factory=dict)
+
+
+class SparseLevel:
+    """The graphs of a batch, by their topology, on a device.
+
+    keys: uint64 [R·B], a random stream for each graph; None where nothing is to be drawn. depth: how many pooling
+    layers came before. origin: which graphs these are, as long as nothing random or learned has changed them.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        device: torch.device,
+        keys: np.ndarray | None = None,
+        depth: int = 0,
+        origin: Origin | None = None,
+    ) -> None:
+        self.topology = topology
+        self.device = device
+        self._keys = keys
+        self.depth = depth
+        self.origin = origin
+        self.replicas = topology.replicas
+        self.graphs = len(topology.start) // topology.replicas
+
+    @property
+    def keys(self) -> np.ndarray:
+        """A random stream of this level for each graph, uint64 [R·B]. Raises ValueError if there is none."""
+        if self._keys is None:
+            raise ValueError("nothing can be drawn on this level: it was made without random streams")
+        return derive(self._keys, np.full(len(self._keys), self.depth))
+
+    def coarser(self, topology: Topology, same_always: bool) -> "SparseLevel":
+        """The next level. same_always: whether a graph is coarsened alike every time."""
+        return SparseLevel(topology, self.device, self._keys, self.depth + 1, self.origin if same_always else None)
+
+    # ---- nodes and graphs
+
+    @cached_property
+    def present(self) -> Tensor:
+        """Whether each row is a node and not padding. Returns bool [R, N, 1]."""
+        return (self._tensor(self.topology.graph) < len(self.topology.start)).view(self.replicas, -1, 1)
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        """The number of nodes of each graph. Returns [R, B]."""
+        return self._size.view(self.replicas, -1)
+
+    @cached_property
+    def position(self) -> Tensor:
+        """Which node of its graph each row is; 0 for padding. Returns int64 [R, N]."""
+        position = torch.zeros(self.topology.rows, dtype=torch.int64, device=self.device)
+        places = torch.arange(self._row.shape[1], device=self.device).expand_as(self._row)
+        position[self._row[self._is_node]] = places[self._is_node]
+        return position.view(self.replicas, -1)
+
+    def rows_of(self, graph: int) -> slice:
+        """Where the nodes of a graph lie, both counted over all replicas."""
+        first = int(self.topology.start[graph])
+        return slice(first, first + int(self.topology.size[graph]))
+
+    def per_graph(self, x: Tensor) -> Tensor:
+        """x: [R, N, F]. Returns [R, B, n, F], n the largest graph of the batch, zero where a graph has no node."""
+        rows = x.flatten(0, 1).index_select(0, self._row.flatten())
+        rows = rows * self._is_node.flatten()[:, None]
+        return rows.view(self.replicas, self.graphs, -1, x.shape[-1])
+
+    def from_graphs(self, x: Tensor) -> Tensor:
+        """The inverse of `per_graph`. x: [R, B, n, F]. Returns [R, N, F], zero in padding rows."""
+        rows = x.new_zeros(self.topology.rows, x.shape[-1])
+        return rows.index_copy(0, self._row[self._is_node], x.flatten(0, 1)[self._is_node]).view(
+            self.replicas, -1, x.shape[-1]
+        )
+
+    def to_nodes(self, x: Tensor) -> Tensor:
+        """What each graph has, at each of its nodes. x: [R, B, F]. Returns [R, N, F]; undefined in padding rows."""
+        return x.flatten(0, 1).index_select(0, self._graph).view(self.replicas, -1, x.shape[-1])
+
+    def graph_sum(self, x: Tensor) -> Tensor:
+        """The sum over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
+        return segment_sum(x, self._nodes).view(self.replicas, self.graphs, -1)
+
+    def graph_mean(self, x: Tensor) -> Tensor:
+        """The mean over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
+        return segment_mean(x, self._nodes).view(self.replicas, self.graphs, -1)
+
+    def graph_max(self, x: Tensor) -> Tensor:
+        """The maximum over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
+        return segment_max(x, self._nodes).view(self.replicas, self.graphs, -1)
+
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """aᵀ b for every graph. a: [R, N, F], b: [R, N, G]. Returns [R, B, F, G]."""
+        buckets = self._buckets
+        if len(buckets) == 1:
+            return self.per_graph(a).transpose(-1, -2) @ self.per_graph(b)
+        a, b = a.flatten(0, 1), b.flatten(0, 1)
+        products = []
+        for graphs in buckets:
+            rows = self._row[graphs, : int(self._size[graphs].max())]
+            is_node = self._is_node[graphs, : rows.shape[1], None]
+            products.append((a[rows] * is_node).transpose(-1, -2) @ b[rows])
+        order = torch.cat(buckets).argsort()
+        return torch.cat(products).index_select(0, order).unflatten(0, (self.replicas, -1))
+
+    # ---- edges
+
+    @cached_property
+    def degree(self) -> Tensor:
+        """The sum of each row of A: the number of edges that leave a node. Returns [R, N, 1]."""
+        return self._outgoing.count.view(self.replicas, -1, 1).float()
+
+    @property
+    def squared_norm(self) -> Tensor:
+        """‖A‖² over all graphs of a replica: its number of edges. Returns [R]."""
+        return self.degree.sum(dim=(1, 2))
+
+    def neighbour_sum(self, x: Tensor) -> Tensor:
+        """A X. x: [R, N, F]. Returns [R, N, F]."""
+        return segment_sum(x, self._outgoing).view_as(x)
+
+    def neighbour_mean(self, x: Tensor) -> Tensor:
+        """The mean over those a node points to, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
+        return self.neighbour_sum(x) / self.degree.clamp(min=1)
+
+    def mean_with_self(self, x: Tensor) -> Tensor:
+        """The mean over each node and those it points to. x: [R, N, F]. Returns [R, N, F]."""
+        return (self.neighbour_sum(x) + x) / (self.degree + 1)
+
+    def beside_neighbour_sum(self, x: Tensor) -> Tensor:
+        """[X | A X]. x: [R, N, F]. Returns [R, N, 2·F]."""
+        return beside_segment_sum(x, self._outgoing)
+
+    def incoming_sum(self, x: Tensor) -> Tensor:
+        """Aᵀ X, the sum over those that point to a node, as PyG's sparse convolutions. x: [R, N, F]."""
+        return segment_sum(x, self._incoming).view_as(x)
+
+    def incoming_mean(self, x: Tensor) -> Tensor:
+        """The mean over those that point to a node, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
+        return segment_mean(x, self._incoming).view_as(x)
+
+    def beside_incoming_sum(self, x: Tensor) -> Tensor:
+        """[X | Aᵀ X]. x: [R, N, F]. Returns [R, N, 2·F]."""
+        return beside_segment_sum(x, self._incoming)
+
+    @cached_property
+    def edge_index(self) -> Tensor:
+        """The edges in PyG's form, (source row, target row), rows counted over all replicas. Returns int64 [2, E]."""
+        return self._tensor(self.topology.edge_index)
+
+    @cached_property
+    def edge_fields(self) -> Tensor:
+        """The categorical features of each edge. Returns int64 [E, fields]. Raises ValueError if there are none."""
+        if self.topology.edge_fields is None:
+            raise ValueError("the edges of this data set have no categorical features")
+        return self._tensor(self.topology.edge_fields)
+
+    @cached_property
+    def adjacency(self) -> Tensor:
+        """A of each graph as a matrix. Returns [R, B, n, n], zero where a graph has no node."""
+        source, target = self.edge_index
+        # A column for each place in a graph, so that rows of the level become rows of the matrices.
+        columns = torch.zeros(self.topology.rows, self._row.shape[1], device=self.device)
+        columns[source, self.position.flatten()[target]] = 1
+        return self.per_graph(columns.view(self.replicas, self.topology.width, -1))
+
+    @cached_property
+    def hops(self) -> Tensor:
+        """The number of steps between two nodes of a graph, along edges in either direction.
+
+        Returns [R, B, n, n], infinite where there is no way and where a graph has no node.
+        """
+        return all_hop_distances(self.adjacency, self._size)
+
+    @cached_property
+    def complement(self) -> "SparseLevel":
+        """The complement graphs: an edge between any two nodes that have none."""
+        return SparseComplement(self.topology, self.device, self._keys, self.depth)
+
+    # ---- how they lie in memory
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    @cached_property
+    def _size(self) -> Tensor:
+        return self._tensor(self.topology.size)
+
+    @cached_property
+    def _places(self) -> tuple[Tensor, Tensor]:
+        """Which row is node i of graph g, [R·B, n], and whether there is one."""
+        start = self._tensor(self.topology.start)[:, None]
+        place = torch.arange(int(self.topology.size.max()), device=self.device)[None]
+        is_node = place < self._size[:, None]
+        return torch.where(is_node, start + place, 0), is_node
+
+    @property
+    def _row(self) -> Tensor:
+        return self._places[0]
+
+    @property
+    def _is_node(self) -> Tensor:
+        return self._places[1]
+
+    @cached_property
+    def _graph(self) -> Tensor:
+        """The graph of each row, counted over all replicas; some graph for padding. int64 [R·N]."""
+        return self._tensor(self.topology.graph).clamp(max=len(self.topology.start) - 1)
+
+    @cached_property
+    def _incoming(self) -> Segments:
+        """The nodes that point to each node."""
+        top = self.topology
+        return Segments(*map(self._tensor, (top.in_ptr, top.in_rows, top.out_ptr, top.out_rows)))
+
+    @cached_property
+    def _outgoing(self) -> Segments:
+        """The nodes that each node points to."""
+        return self._incoming.transposed if self.topology.directed else self._incoming
+
+    @cached_property
+    def _nodes(self) -> Segments:
+        """The nodes of each graph."""
+        top = self.topology
+        present = top.graph < len(top.start)
+        arrays = (np.cumsum(top.size), expand(top.start, top.size), np.cumsum(present), top.graph[present])
+        ptr, rows, row_ptr, graphs = arrays
+        return Segments(*map(self._tensor, (_from_zero(ptr), rows, _from_zero(row_ptr), graphs)))
+
+    @cached_property
+    def _buckets(self) -> list[Tensor]:
+        """The graphs, counted over all replicas, by size: one bucket, or more where padding to the largest costs much.
+
+        Within a bucket the largest graph has less than twice the nodes of the smallest.
+        """
+        everyone = torch.arange(len(self._size), device=self.device)
+        if self._row.shape[1] < LARGE or self._row.numel() < 2 * int(self._size.sum()):
+            return [everyone]
+        power = self._size.log2().floor()
+        return [everyone[power == value] for value in power.unique()]
+
+
+class SparseComplement(SparseLevel):
+    """The complement graphs of a batch: an edge between any two nodes that have none, no self-loops.
+
+    Their adjacency J − I − A is never made for the sums: J X is a sum over each graph.
+    """
+
+    @cached_property
+    def complement(self) -> SparseLevel:
+        """The graphs themselves."""
+        return SparseLevel(self.topology, self.device, self._keys, self.depth)
+
+    @cached_property
+    def degree(self) -> Tensor:
+        """The number of other nodes that a node does not point to. Returns [R, N, 1]."""
+        others = self.to_nodes((self.sizes - 1).float()[..., None])
+        return (others - super().degree) * self.present
+
+    def neighbour_sum(self, x: Tensor) -> Tensor:
+        """(J − I − A) X. x: [R, N, F]. Returns [R, N, F]."""
+        return self._everyone_else(x) - super().neighbour_sum(x)
+
+    def beside_neighbour_sum(self, x: Tensor) -> Tensor:
+        """[X | (J − I − A) X]. x: [R, N, F]. Returns [R, N, 2·F]."""
+        return torch.cat([x, self.neighbour_sum(x)], dim=-1)
+
+    def incoming_sum(self, x: Tensor) -> Tensor:
+        """(J − I − A)ᵀ X. x: [R, N, F]. Returns [R, N, F]."""
+        return self._everyone_else(x) - super().incoming_sum(x)
+
+    def incoming_mean(self, x: Tensor) -> Tensor:
+        """The mean over the nodes that do not point to a node. x: [R, N, F]. Returns [R, N, F]."""
+        return self.incoming_sum(x) / self.incoming_sum(torch.ones_like(x[..., :1])).clamp(min=1)
+
+    def beside_incoming_sum(self, x: Tensor) -> Tensor:
+        """[X | (J − I − A)ᵀ X]. x: [R, N, F]. Returns [R, N, 2·F]."""
+        return torch.cat([x, self.incoming_sum(x)], dim=-1)
+
+    @cached_property
+    def adjacency(self) -> Tensor:
+        """J − I − A of each graph as a matrix. Returns [R, B, n, n], zero where a graph has no node."""
+        is_node = self._is_node.view(self.replicas, self.graphs, -1)
+        pairs = is_node[..., None] & is_node[..., None, :]
+        others = pairs & ~torch.eye(pairs.shape[-1], dtype=torch.bool, device=self.device)
+        return others * (1 - super().adjacency)
+
+    def _everyone_else(self, x: Tensor) -> Tensor:
+        return (self.to_nodes(self.graph_sum(x)) - x) * self.present
+
+
+def _from_zero(ends: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.zeros(1, np.int64), ends])
