@@ -40,6 +40,7 @@ class AnyEdgeConnect(Connect):
 
     def forward(self, selection: HardSelection, same_always: bool) -> SparseLevel:  # type: ignore[override]
         """See `Connect`."""
+        assert isinstance(selection.level, SparseLevel), "families of hard clusters have sparse levels throughout"
         fine = selection.level.topology
         ptr, nodes = selection.ptr_and_nodes
         in_ptr, in_rows = _merge_edges(fine.in_ptr, fine.in_rows, selection.of, ptr, nodes)

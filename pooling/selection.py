@@ -118,15 +118,24 @@ class HardSelection(Selection):
         self,
         cluster: np.ndarray,
         count: np.ndarray,
-        level: SparseLevel,
+        level: NodeSets,
         weight: Tensor | None = None,
         width: int | None = None,
     ) -> None:
         self.cluster = cluster
         self.count = count
-        self.level: SparseLevel = level
+        self.level = level
         self.weight = weight
         self.width = width
+
+    @classmethod
+    def of_nodes(
+        cls, cluster: Tensor, count: Tensor, level: NodeSets, weight: Tensor | None = None, width: int | None = None
+    ) -> "HardSelection":
+        """From tensors on any device. cluster: int64 [R, N], whatever in padding rows. count: int64 [R, B]."""
+        if level.present is not None:
+            cluster = cluster.masked_fill(~level.present.squeeze(-1), -1)
+        return cls(cluster.flatten().cpu().numpy(), count.flatten().cpu().numpy(), level, weight, width)
 
     @cached_property
     def place(self) -> tuple[int, np.ndarray]:
@@ -136,7 +145,7 @@ class HardSelection(Selection):
     @cached_property
     def of(self) -> np.ndarray:
         """The cluster of each node as a row of the coarser level, int64 [R·N]; −1 for none."""
-        first = np.append(self.place[1], 0)[self.level.topology.graph]
+        first = np.append(self.place[1], 0)[self.level.graph_of_row]
         return np.where(self.cluster < 0, -1, self.cluster + first)
 
     @cached_property

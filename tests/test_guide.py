@@ -23,14 +23,14 @@ from torch_geometric.nn import TopKPooling
 from rethinking.configuration.cell import Cell, identity
 from rethinking.configuration.composition import compose_job, expand_sweep
 from rethinking.data.batches import Batches, lay_out
-from rethinking.data.dataset import GraphDataset
+from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.load import load
 from rethinking.data.sources import Places
 from rethinking.data.split import StratifiedSplit
 from rethinking.graphs.levels import DenseLevel, SetLevel, SparseLevel
 from rethinking.graphs.topology import Topology, expand
 from rethinking.layers.initial import initialise
-from rethinking.pooling import dense
+from rethinking.pooling.reduce import SumReduce
 from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
 from rethinking.training.replica import Replica
@@ -102,11 +102,11 @@ def test_every_other_command_composes(folder: Path, command: Sequence[str]) -> N
 
 def test_one_file_may_serve_several_kinds(folder: Path) -> None:
     text = FILES["my/pooling/topk.yaml"].replace("name: topk", "name: several")
-    (matching,) = re.findall(r"^  matching: .*\n", FILES["my/pooling/equal_degree.yaml"], re.M)
     pyg = "  pyg: {_target_: torch_geometric.nn.TopKPooling, _partial_: true, ratio: 0.5}\n"
-    (folder / "my" / "pooling" / "several.yaml").write_text(text + matching + pyg)
-    chosen = {model: cell(folder, model, "several").select["_target_"] for model in ("shallow", "graclus", "plain")}
-    assert [target.rpartition(".")[2] for target in chosen.values()] == ["TopK", "EqualDegreeMatching", "TopKPooling"]
+    (folder / "my" / "pooling" / "several.yaml").write_text(text + pyg)
+    models = ("shallow", "gmn", "graclus", "plain")
+    chosen = [cell(folder, model, "several").select["_target_"].rpartition(".")[2] for model in models]
+    assert chosen == ["TopK", "TopK", "TopK", "TopKPooling"]
 
 
 def test_the_guide_is_whole() -> None:
@@ -127,31 +127,29 @@ def test_the_code_is_formatted_as_the_projects(path: str) -> None:
         assert result.returncode == 0, result.stdout + result.stderr
 
 
-def top_k(module: Callable[[str], ModuleType], replicas: int, features: int, k: int, gate: str) -> Any:
-    select = module("my.topk").TopK(replicas, features, 12, k, gate)
+def top_k(module: Callable[[str], ModuleType], replicas: int, features: int, clusters: int, gate: str) -> Any:
+    select = module("my.topk").TopK(replicas, features, 12, clusters, ratio=0.5, gate=gate)
     initialise(select, range(replicas))
     return select
 
 
-@pytest.mark.parametrize("k", [1, 4, 12, 20])
+@pytest.mark.parametrize("clusters", [1, 4, 20])
 def test_topk_chooses_the_highest_scores(
-    module: Callable[[str], ModuleType], topology: Topology, dataset: GraphDataset, k: int
+    module: Callable[[str], ModuleType], topology: Topology, dataset: GraphDataset, clusters: int
 ) -> None:
-    select = top_k(module, 3, dataset.in_features, k, "sigmoid")
+    select = top_k(module, 3, dataset.in_features, clusters, "sigmoid")
     x = torch.randn(3, topology.width, dataset.in_features, generator=torch.Generator().manual_seed(0))
-    assignment = select(x, SparseLevel(topology, CPU)).detach()
-    assert assignment.shape == (3, topology.width, k)
-    score = (x @ select.p.detach()).squeeze(-1) / select.p.detach().norm(dim=1)
-    assignment, score = assignment.flatten(0, 1), score.flatten()
-    for start, size in zip(topology.start, topology.size, strict=True):
+    selection = select(x, SparseLevel(topology, CPU))
+    assert selection.dense().shape == (3, topology.width, clusters)
+    score = ((x @ select.p.detach()).squeeze(-1) / select.p.detach().norm(dim=1)).flatten()
+    for graph, (start, size) in enumerate(zip(topology.start, topology.size, strict=True)):
         rows = torch.arange(start, start + size)
-        best = rows[score[rows].argsort(descending=True)][:k]
-        expected = torch.zeros(len(rows), k)
+        best = rows[score[rows].argsort(descending=True)][: min(clusters, (size + 1) // 2)]
+        expected = torch.zeros(len(rows), len(best))
         expected[best - start, torch.arange(len(best))] = score[best].sigmoid()
-        assert torch.allclose(assignment[rows], expected, atol=1e-6)
-        assert (assignment[rows] != 0).any(dim=1).sum() == min(k, size)
+        assert np.allclose(selection.of_graph(graph), expected, atol=1e-6)
     padding = np.setdiff1d(np.arange(topology.rows), expand(topology.start, topology.size))
-    assert (assignment[padding] == 0).all()
+    assert (selection.cluster[padding] == -1).all()
 
 
 def test_topk_does_not_depend_on_how_nodes_are_numbered(
@@ -164,32 +162,61 @@ def test_topk_does_not_depend_on_how_nodes_are_numbered(
         order[start : start + size] = start + np.random.default_rng(start).permutation(size)
     level = SparseLevel(topology, CPU)
     renumbered = x.flatten(0, 1)[order].view_as(x)
-    assert torch.equal(select(renumbered, level).flatten(0, 1), select(x, level).flatten(0, 1)[order])
+    assert torch.equal(select(renumbered, level).dense().flatten(0, 1), select(x, level).dense().flatten(0, 1)[order])
 
 
 def test_topk_on_levels_whose_rows_are_all_nodes(module: Callable[[str], ModuleType]) -> None:
     select = top_k(module, 2, 5, 3, "tanh")
     x = torch.randn(2, 4 * 6, 5, generator=torch.Generator().manual_seed(0))
-    first = select(x, DenseLevel(torch.ones(2, 4, 6, 6)))
-    assert torch.equal(first, select(x, SetLevel(2, 4, 6, CPU)))
+    first = select(x, DenseLevel(torch.ones(2, 4, 6, 6))).dense()
+    assert torch.equal(first, select(x, SetLevel(2, 4, 6, CPU)).dense())
     assert ((first.view(2, 4, 6, 3) != 0).sum(dim=2) == 1).all()
 
 
 def test_topk_pools_as_pygs(module: Callable[[str], ModuleType], topology: Topology, dataset: GraphDataset) -> None:
-    k = 4
+    k = 6
     select = top_k(module, 3, dataset.in_features, k, "tanh")
     x = torch.randn(3, topology.width, dataset.in_features, generator=torch.Generator().manual_seed(0))
     level = SparseLevel(topology, CPU)
-    pooled = dense.reduce(x, select(x, level), level).unflatten(1, (-1, k))
+    pooled = SumReduce()(x, select(x, level).soft()).unflatten(1, (-1, k))
     for replica, start, size, ours in zip(
         np.repeat(np.arange(3), level.graphs), topology.start, topology.size, pooled.flatten(0, 1), strict=True
     ):
-        peer = TopKPooling(dataset.in_features, ratio=k)
+        peer = TopKPooling(dataset.in_features, ratio=0.5)
         peer.select.weight.data = select.p.detach()[replica].T
         first = int(start - replica * topology.width)
         expected = peer(x[replica, first : first + size], torch.zeros(2, 0, dtype=torch.long))[0]
         assert torch.allclose(ours[: len(expected)], expected, atol=1e-6)
         assert (ours[len(expected) :] == 0).all()
+
+
+def test_medoids_are_far_apart_and_have_the_nearest_nodes(
+    module: Callable[[str], ModuleType], topology: Topology
+) -> None:
+    """Against the greedy rule written out, a graph at a time."""
+    level = SparseLevel(topology, CPU)
+    selection = module("my.medoids").Medoids(3, 5, 12, 6, ratio=0.4)(torch.empty(3, topology.width, 0), level)
+    for graph, size in enumerate(topology.size):
+        hops = level.hops.flatten(0, 1)[graph, :size, :size].nan_to_num(posinf=float(level.hops.shape[-1])).numpy()
+        medoids = [int(hops.sum(axis=1).argmin())]
+        while len(medoids) < min(int(np.ceil(0.4 * size)), 6):
+            medoids.append(int(hops[medoids].min(axis=0).argmax()))
+        expected = np.eye(len(medoids))[hops[medoids].argmin(axis=0)]
+        assert np.array_equal(selection.of_graph(graph), expected)
+
+
+def test_decimation_keeps_one_side_of_a_graph_that_has_two(module: Callable[[str], ModuleType]) -> None:
+    """An even ring is cut through all its edges; a graph without edges stays whole."""
+    node = np.arange(8)
+    ring = np.stack([np.repeat(node, 2), np.stack([(node + 1) % 8, (node - 1) % 8], axis=1).ravel()])
+    dataset = build_dataset("ring", np.repeat([0, 1], [8, 3]), ring, np.ones((11, 1)), np.array([0, 1]))
+    level = SparseLevel(lay_out(dataset, np.array([[0, 1]]))[0], CPU)
+    selection = module("my.decimation").Decimation(1, 1, 8, 4)(torch.empty(1, 11, 0), level)
+    members = selection.members[0]
+    assert selection.count.tolist() == [4, 3]
+    assert sorted(members[8:].tolist()) == [0, 1, 2]
+    stays = (members[:8] >= 0).tolist()
+    assert stays in ([True, False] * 4, [False, True] * 4)
 
 
 def test_equal_degrees_are_matched(
@@ -236,7 +263,8 @@ def train(cell: Cell, dataset: GraphDataset, seeds: Sequence[int]) -> dict[int, 
 @pytest.mark.parametrize(
     ("model", "pooling"),
     [("shallow", "learned"), ("shallow", "uniform"), ("shallow", "complement"), ("shallow", "topk"),
-     ("diffpool", "topk"), ("gmn", "topk"), ("graclus", "equal_degree"), ("plain", "learned")],
+     ("diffpool", "topk"), ("gmn", "topk"), ("graclus", "topk"), ("graclus", "equal_degree"), ("graclus", "medoids"),
+     ("graclus", "decimation"), ("shallow", "medoids"), ("plain", "learned")],
 )  # fmt: skip
 def test_three_replicas_equal_three_single_runs(folder: Path, model: str, pooling: str) -> None:
     dataset = in_double(random_dataset(7, directed=True))
@@ -255,10 +283,14 @@ def predict(chosen: Cell, dataset: GraphDataset, graphs: list[int]) -> Tensor:
     return network.eval()(batch.x, batch.level)[0][0].detach()
 
 
-@pytest.mark.parametrize("pooling", ["learned", "topk"])
-def test_the_other_graphs_of_a_batch_change_nothing(folder: Path, pooling: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "pooling"),
+    [("shallow", "learned"), ("shallow", "topk"), ("shallow", "medoids"), ("graclus", "topk"), ("graclus", "medoids"),
+     ("graclus", "decimation")],
+)  # fmt: skip
+def test_the_other_graphs_of_a_batch_change_nothing(folder: Path, model: str, pooling: str) -> None:
     dataset = random_dataset(7)
-    chosen = cell(folder, "shallow", pooling)
+    chosen = cell(folder, model, pooling)
     among = predict(chosen, dataset, [3, 9, 1, 4, 5, 6])
     alone = torch.cat([predict(chosen, dataset, [graph]) for graph in (3, 9, 1)])
     assert torch.allclose(among[:3], alone, atol=1e-5)
@@ -268,10 +300,10 @@ def test_the_entropy_applies_to_selects_that_learn_by_it_only(folder: Path) -> N
     dataset = random_dataset(7)
     build = cell(folder, "shallow", "topk").build(dataset, Classification())
     batch = Batches(dataset, CPU).batch(np.arange(6)[None], np.zeros(1, np.uint64))
-    assert build(1)(batch.x, batch.level.topology)[1] == {}
+    assert build(1)(batch.x, batch.level)[1] == {}
     learned = cell(folder, "shallow", "learned").build(dataset, Classification())(1)
     initialise(learned, [0])
-    assert learned(batch.x, batch.level.topology)[1]["entropy"].shape == (1,)
+    assert learned(batch.x, batch.level)[1]["entropy"].shape == (1,)
 
 
 def test_communities(folder: Path) -> None:

@@ -106,9 +106,9 @@ def renumbered(dataset: GraphDataset) -> GraphDataset:
     return build_dataset(dataset.name, graph, place[dataset.edge_index], dataset.x[order], dataset.y)
 
 
-MATCHING = ("graclus",)
+HARD = ("graclus",)
 RANDOM = ("uniform", "normal", "bernoulli", "categorical")
-SOFT = [pair for pair in PAIRS if pair[0] not in MATCHING]
+SOFT = [pair for pair in PAIRS if pair[0] not in HARD]
 VARYING = [pair for pair in SOFT if pair[1] in RANDOM]
 INVARIANT = [pair for pair in SOFT if pair[1] not in RANDOM]
 # The auxiliary losses of each family, and the Selects they teach.

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +31,11 @@ class SetLevel:
         """Which node of its graph each row is. Returns int64 [R, B·k]."""
         return torch.arange(self.nodes, device=self.device).repeat(self.replicas, self.graphs)
 
+    @property
+    def graph_of_row(self) -> np.ndarray:
+        """The graph of each row, counted over all replicas. Returns int64 [R·B·k]."""
+        return np.repeat(np.arange(self.replicas * self.graphs), self.nodes)
+
     def rows_of(self, graph: int) -> slice:
         """Where the nodes of a graph lie, both counted over all replicas."""
         return slice(graph * self.nodes, (graph + 1) * self.nodes)
@@ -41,6 +47,10 @@ class SetLevel:
     def from_graphs(self, x: Tensor) -> Tensor:
         """The inverse of `per_graph`. x: [R, B, k, F]. Returns [R, B·k, F]."""
         return x.flatten(1, 2)
+
+    def to_nodes(self, x: Tensor) -> Tensor:
+        """What each graph has, at each of its nodes. x: [R, B, F]. Returns [R, B·k, F]."""
+        return x.repeat_interleave(self.nodes, dim=1)
 
     def graph_sum(self, x: Tensor) -> Tensor:
         """The sum over the nodes of each graph. x: [R, B·k, F]. Returns [R, B, F]."""

@@ -83,6 +83,11 @@ class SparseLevel:
         position[self._row[self._is_node]] = places[self._is_node]
         return position.view(self.replicas, -1)
 
+    @property
+    def graph_of_row(self) -> np.ndarray:
+        """The graph of each row, counted over all replicas; R·B for padding. Returns int64 [R·N]."""
+        return self.topology.graph
+
     def rows_of(self, graph: int) -> slice:
         """Where the nodes of a graph lie, both counted over all replicas."""
         first = int(self.topology.start[graph])
