@@ -1,10 +1,11 @@
 """What the engine and a family agree on, and what families share."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from rethinking.graphs.levels import SparseLevel
 from rethinking.pooling.pool import Pooled
@@ -14,11 +15,41 @@ Output = tuple[Tensor, dict[str, Tensor]]
 
 
 class Family(Protocol):
-    """What the engine asks of a network, beside being an `nn.Module` with parameters [R, …]."""
+    """What the engine asks of a network, beside being an `nn.Module` with parameters [R, …]. See also `Phase`."""
 
     def __call__(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, F]. level: the graphs of the batch. Returns predictions and auxiliary losses."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """A kind of training epoch. A network that has any but the supervised one says so in an attribute `phases`.
+
+    moves: the parameters that learn; all others stay. period: every `period`-th epoch is of this phase; where that
+    holds for several, the last one in the list has it, and one of them must have the period 1.
+    losses: None for the supervised phase: one step a batch, on the task's loss and the network's auxiliary losses,
+    with a rate that decays. Otherwise as losses(x, level) -> predictions and losses [R] by name, which add over
+    batches: the epoch is one step on them over all training graphs, with moments of its own and a rate that stays;
+    the network is as in evaluation, so that running statistics stay too.
+    """
+
+    name: str
+    moves: Sequence[nn.Parameter]
+    period: int = 1
+    losses: Callable[[Tensor, SparseLevel], Output] | None = None
+
+
+def phases_of(network: nn.Module) -> list[Phase]:
+    """A network's phases: the supervised one, which moves everything, unless it has others.
+
+    Raises ValueError for two of one name, or if there are epochs without a phase.
+    """
+    phases = list(getattr(network, "phases", None) or [Phase("supervised", list(network.parameters()))])
+    if len({phase.name for phase in phases}) < len(phases) or 1 not in {phase.period for phase in phases}:
+        said = ", ".join(f"{phase.name} every {phase.period}" for phase in phases)
+        raise ValueError(f"the phases of a network need names of their own and one the period 1; got {said}")
+    return phases
 
 
 def at_least_one(**values: int | Sequence[int]) -> None:

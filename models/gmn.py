@@ -10,8 +10,7 @@ from rethinking.graphs.levels import NodeSets, SparseLevel
 from rethinking.layers.convolutions import GraphConv
 from rethinking.layers.linear import Linear
 from rethinking.layers.norm import BatchNorm
-from rethinking.models.alternating import Alternating
-from rethinking.models.family import Output, at_least_one
+from rethinking.models.family import Output, Phase, at_least_one
 from rethinking.models.inputs import DataShape, first_conv
 from rethinking.pooling.connect import NoConnect
 from rethinking.pooling.losses import kl_loss
@@ -20,13 +19,13 @@ from rethinking.pooling.reduce import LinearReduce
 from rethinking.pooling.select import MakeSelect
 
 
-class GMN(Alternating):
+class GMN(nn.Module):
     """(conv → ReLU) × c → batch norm → memory layers → mean → Linear(m, mlp) → LeakyReLU → Linear(mlp, out).
 
     A memory layer: V = Cᵀ Q, then LeakyReLU(Linear(V)); C is the Select's, `keys` says how many clusters each layer
-    has. Between memory layers there are no edges. Every `period`-th epoch is one step on the Kullback–Leibler loss
+    has. Between memory layers there are no edges. Every `kl_period`-th epoch is one step on the Kullback–Leibler loss
     that teaches the keys, where the Select has any (`has_loss`); all other epochs train everything else.
-    keys_learn: false for the released code, where the keys stay and that step trains the rest.
+    keys_learn: false for the released code, where the keys stay and that step trains the rest (fidelity ledger, row 1).
     """
 
     def __init__(
@@ -47,7 +46,9 @@ class GMN(Alternating):
         super().__init__()
         at_least_one(keys=list(keys), hidden=hidden, memory_hidden=memory_hidden, mlp_hidden=mlp_hidden)
         at_least_one(convs_before_pool=convs_before_pool, kl_period=kl_period)
+        self.kl_period = kl_period
         self.kl_weight = kl_weight
+        self.keys_learn = keys_learn
         self.first = first_conv(replicas, shape, hidden, GraphConv)
         self.convs = nn.ModuleList(GraphConv(replicas, hidden, hidden) for _ in range(convs_before_pool - 1))
         self.norm = BatchNorm(replicas, hidden, norm_counts_padding)
@@ -61,10 +62,18 @@ class GMN(Alternating):
             width, nodes = memory_hidden, clusters
         self.head = Linear(replicas, memory_hidden, mlp_hidden)
         self.out = Linear(replicas, mlp_hidden, shape.out_features)
-        self.own_parameters = [parameter for select in selects for parameter in select.taught]
-        self.trains_own = keys_learn
-        learns = any(select.has_loss for select in selects) and (self.own_parameters or not keys_learn)
-        self.period = kl_period if learns else 0
+        self._taught = [parameter for select in selects for parameter in select.taught]
+        self._has_loss = any(select.has_loss for select in selects)
+
+    @property
+    def phases(self) -> list[Phase]:
+        """The supervised one, and where there are keys to teach the one of their loss."""
+        if not self._has_loss or (self.keys_learn and not self._taught):
+            return [Phase("supervised", list(self.parameters()))]
+        taught = set(self._taught)
+        others = [parameter for parameter in self.parameters() if parameter not in taught]
+        moves = self._taught if self.keys_learn else others
+        return [Phase("supervised", others), Phase("keys", moves, self.kl_period, self.unsupervised)]
 
     def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; the loss is that of `unsupervised`."""

@@ -15,7 +15,7 @@ from rethinking.analysis.units import unit_of
 
 if TYPE_CHECKING:
     from rethinking.runs.execute import Outcome
-    from rethinking.training.replica import Replica
+    from rethinking.training.state import GroupState
 
 LOG_EVERY_SECONDS = 30.0
 Item = TypeVar("Item")
@@ -67,15 +67,14 @@ class JobProgress(AbstractContextManager["JobProgress"]):
     ) -> None:
         self._progress.stop()
 
-    def __call__(self, group: "Sequence[Replica]", outcome: "Outcome") -> None:
+    def __call__(self, group: "GroupState", outcome: "Outcome") -> None:
         """Show the replicas that still train, and how many seeds are done."""
         done = len(outcome.kept) + len(outcome.trained) + len(outcome.failed) + len(outcome.elsewhere)
-        epoch = len(group[0].history)
-        metric = metric_of(group[0])
+        metric = metric_of(group)
         unit = unit_of(metric)
-        now = unit.scale * np.mean([replica.history[-1][f"val_{metric}"] for replica in group])
-        note = f"epoch {epoch}, {done}/{self.seeds} done, val {now:.{unit.digits}f}"
-        self._progress.update(self._task, completed=done * self.max_epochs + len(group) * epoch, note=note)
+        now = unit.scale * np.mean(group.latest(f"val_{metric}"))
+        note = f"epoch {group.epoch}, {done}/{self.seeds} done, val {now:.{unit.digits}f}"
+        self._progress.update(self._task, completed=done * self.max_epochs + len(group.seeds) * group.epoch, note=note)
         if not self._on_terminal and time.monotonic() - self._logged > LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
             print(f"{self.title}: {note}", file=sys.stderr, flush=True)
@@ -90,7 +89,7 @@ def closing_line(outcome: "Outcome", seeds: int) -> str:
     return f"{outcome.title}: {done}/{seeds} seeds done ({', '.join(parts)})"
 
 
-def metric_of(replica: "Replica") -> str:
-    """The name of the validation metric in a replica's history."""
-    names = [name[4:] for name in replica.history[-1] if name.startswith("val_") and name != "val_loss"]
+def metric_of(group: "GroupState") -> str:
+    """The name of the validation metric in a group's histories."""
+    names = [name[4:] for name in group.histories[0][-1] if name.startswith("val_") and name != "val_loss"]
     return names[0]

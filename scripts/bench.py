@@ -99,8 +99,7 @@ def _ours(cell: Cell, dataset: GraphDataset, replicas: int, steps: int) -> Epoch
     splits = [_cut(cell, dataset, seed, steps) for seed in seeds]
     group = ReplicaGroup(network, dataset, splits, seeds, task, cell.trainer, torch.device("cpu"))
     # Ordinary epochs only, as the peer's.
-    period = group.alternating.period if group.alternating else 0
-    epochs = (epoch for epoch in count(1) if not period or epoch % period)
+    epochs = (epoch for epoch in count(1) if group.phase(epoch).losses is None)
     return lambda: _seconds(lambda: group.train(next(epochs)))
 
 

@@ -7,6 +7,7 @@ counts as often as it comes.
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -145,8 +146,8 @@ def _seconds_an_epoch(cell: Cell, dataset: GraphDataset, replicas: int, steps: i
     group.splits = cut(1)
     group.train(1)
     group.splits = cut(steps)
-    period = group.alternating.period if group.alternating else 1
-    seconds = [train(epoch) for epoch in range(1, period + 1)] if period > 1 else [train(1)]
+    period = math.lcm(*(phase.period for phase in group.phases))
+    seconds = [train(epoch) for epoch in range(1, period + 1)]
     # A part with one class only has no area under the curve, but takes the same time.
     test = timed(lambda: group.evaluate("val", 1, evaluation)) / len(group.splits[0].val)
     return sum(seconds) / period + test * (len(whole[0].val) + len(whole[0].test))

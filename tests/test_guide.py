@@ -33,7 +33,7 @@ from rethinking.layers.initial import initialise
 from rethinking.pooling.reduce import SumReduce
 from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
-from rethinking.training.replica import Replica
+from rethinking.training.state import Replica
 from tests.conftest import ROOT, in_double, random_dataset
 
 GUIDE = ROOT / "docs" / "extending.md"

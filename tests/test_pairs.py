@@ -16,7 +16,7 @@ from rethinking.data.split import StratifiedSplit
 from rethinking.layers.initial import initialise
 from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
-from rethinking.training.replica import Replica
+from rethinking.training.state import Replica
 from tests.conftest import in_double, random_dataset
 
 PAIRS = [

@@ -24,7 +24,7 @@ from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import initialise
 from rethinking.models.inputs import DataShape
 from rethinking.tasks.task import Task
-from rethinking.training.replica import TrainerConfig
+from rethinking.training.settings import TrainerConfig
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import logging
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from rethinking.runs.store import DIAGNOSTIC, WEIGHTS, RunStore
 from rethinking.training.diagnostics import diagnose
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
-from rethinking.training.replica import Replica
+from rethinking.training.state import GroupState, Replica
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Outcome:
     elsewhere: list[int] = field(default_factory=list)
 
 
-OnEpoch = Callable[[Sequence[Replica], Outcome], None]
+OnEpoch = Callable[[GroupState, Outcome], None]
 
 
 def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
@@ -62,9 +62,9 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     waiting = list(settings.seeds)
     size = settings.replicas or len(waiting)
 
-    def after_epoch(group: Sequence[Replica], outcome: Outcome) -> None:
+    def after_epoch(state: GroupState, outcome: Outcome) -> None:
         interrupts.check()
-        on_epoch(group, outcome)
+        on_epoch(state, outcome)
 
     while waiting:
         # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
@@ -158,7 +158,7 @@ def _train(
             config=cell.trainer,
             evaluation_batch_size=settings.evaluation_batch_size,
             device=device,
-            on_epoch=lambda group: on_epoch(group, outcome),
+            on_epoch=lambda state: on_epoch(state, outcome),
             save_weights=settings.save_model or settings.diagnosed_graphs > 0,
         )
     )

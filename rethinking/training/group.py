@@ -1,24 +1,25 @@
 """Trains a group of replicas: the loop over epochs and steps."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from rethinking.data.batches import Batch, Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
+from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.initial import initialise
-from rethinking.models.alternating import Alternating
-from rethinking.models.family import Output
+from rethinking.models.family import Output, Phase, phases_of
 from rethinking.randomness import stream, stream_keys
 from rethinking.tasks.task import Task
-from rethinking.training.parameters import ReplicaParameters
-from rethinking.training.replica import Replica, TrainerConfig
+from rethinking.training.optimiser import adam_step, clip
+from rethinking.training.parameters import ParameterRows
+from rethinking.training.settings import TrainerConfig
+from rethinking.training.state import GroupState, Replica
 
 
 def train_group(
@@ -30,44 +31,46 @@ def train_group(
     config: TrainerConfig,
     evaluation_batch_size: int,
     device: torch.device,
-    on_epoch: Callable[[Sequence[Replica]], None],
+    on_epoch: Callable[[GroupState], None],
     save_weights: bool = False,
+    resume: Mapping[str, Any] | None = None,
 ) -> Iterator[Replica]:
     """Train one replica a seed, together, and yield each one as soon as it is done.
 
     build: makes the network for a number of replicas. splits: one a seed, of equal sizes.
     save_weights: let each replica have its `weights` at the end, those that `config.saved_weights` says.
+    resume: go on from here, a state's `state_dict()` as `on_epoch` saw it; its seeds are some of `seeds`. On a CPU
+    all numbers are then, to the bit, those of a training that was not interrupted.
     A replica's numbers equal those of its seed trained alone, up to the order of summation.
     A replica whose loss is not finite is yielded with its `error` set; the others go on.
-    Raises ValueError if the splits differ in size.
+    Raises ValueError if the splits differ in size, or if `resume` does not fit.
     """
     if len({tuple(map(len, (split.train, split.val, split.test))) for split in splits}) > 1:
         raise ValueError("the splits of a group need equal sizes, so that all replicas take the same steps")
-    network = build(len(seeds))
-    initialise(network, seeds)
-    group = ReplicaGroup(network.to(device), dataset, splits, seeds, task, config, device)
-    while group.replicas:
+    split_of = dict(zip(seeds, splits, strict=True))
+    training = list(seeds if resume is None else resume["seeds"])
+    if not split_of.keys() >= set(training):
+        raise ValueError(f"expected a state of some of the seeds {list(seeds)}, got {training}")
+    network = build(len(training))
+    initialise(network, training)
+    together = [split_of[seed] for seed in training]
+    group = ReplicaGroup(network.to(device), dataset, together, training, task, config, device)
+    if resume is not None:
+        group.resume(resume)
+    while True:
+        # First, as those who were done in the epoch that is resumed have not been yielded.
+        yield from group.release(save_weights)
+        if not group.seeds:
+            return
         started = time.perf_counter()
-        epoch = len(group.replicas[0].history) + 1
-        losses = {"train_loss": group.train(epoch)}
-        scores = {}
-        for part in ("val", "test"):
-            losses[f"{part}_loss"], scores[f"{part}_{task.metric}"] = group.evaluate(part, epoch, evaluation_batch_size)
-        share = (time.perf_counter() - started) / len(group.replicas)
-        for r, replica in enumerate(group.replicas):
-            record = {name: float(values[r]) for name, values in (losses | scores).items()}
-            record = {"epoch": epoch, "learning_rate": replica.learning_rate} | record
-            score = record[f"val_{task.metric}"]
-            replica.end_epoch(record, score if task.higher_is_better else -score, config)
-            if save_weights and (replica.best_epoch == epoch or config.saved_weights == "last"):
-                replica.weights = group.weights(r)
-            replica.seconds += share
-        on_epoch(group.replicas)
-        yield from group.release()
+        group.run_epoch(evaluation_batch_size)
+        share = (time.perf_counter() - started) / len(group.seeds)
+        group.state.seconds = [seconds + share for seconds in group.state.seconds]
+        on_epoch(group.state)
 
 
 class ReplicaGroup:
-    """The replicas that still train, with all that has an entry for each of them."""
+    """A network of R replicas, and the state that it trains."""
 
     def __init__(
         self,
@@ -80,11 +83,13 @@ class ReplicaGroup:
         device: torch.device,
     ) -> None:
         self.network = network
-        # Families that learn from a loss of their own in every period-th epoch.
-        self.alternating = network if isinstance(network, Alternating) and network.period else None
-        self.parameters = ReplicaParameters(network, self.alternating.own_parameters if self.alternating else ())
-        rows = zip(self.parameters.rows, self._unsupervised_rows(), strict=True)
-        self.replicas = [Replica.start(seed, row, config, own) for seed, (row, own) in zip(seeds, rows, strict=True)]
+        self.phases = phases_of(network)
+        self.rows = ParameterRows(network)
+        names = [phase.name for phase in self.phases]
+        self.state = GroupState.start(
+            seeds, self.rows.copy(), self._buffers(), names, config.learning_rate, task.higher_is_better
+        )
+        self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
         self.splits = list(splits)
         self.batches = Batches(dataset, device)
         self.task = task
@@ -93,93 +98,129 @@ class ReplicaGroup:
     @property
     def seeds(self) -> list[int]:
         """The seeds that still train."""
-        return [replica.seed for replica in self.replicas]
+        return self.state.seeds
+
+    def resume(self, saved: Mapping[str, Any]) -> None:
+        """Go on from a state of the same seeds; raises ValueError for another."""
+        self.state.load_state_dict(saved)
+        self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
+
+    def run_epoch(self, evaluation_batch_size: int) -> None:
+        """Train for an epoch, evaluate, and note it in the state."""
+        epoch = self.state.epoch + 1
+        losses = {"train_loss": self.train(epoch)}
+        scores, predictions = {}, {}
+        for part in ("val", "test"):
+            prediction, y = self.predict(part, epoch, evaluation_batch_size)
+            losses[f"{part}_loss"] = self.task.loss(prediction, y)
+            scores[f"{part}_{self.task.metric}"] = self.task.score(prediction, y)
+            predictions[part] = prediction
+        # A layer may have put a new tensor in the place of a buffer.
+        self.state.buffers = self._buffers()
+        score = scores[f"val_{self.task.metric}"]
+        self.state.end_epoch(losses | scores, score, predictions, self.task.higher_is_better, self.config)
+
+    def phase(self, epoch: int) -> Phase:
+        """The phase that an epoch is of."""
+        return next(phase for phase in reversed(self.phases) if epoch % phase.period == 0)
 
     def train(self, epoch: int) -> Tensor:
         """One pass over the training graphs. Returns the mean supervised loss of each replica, [R]."""
-        if self.alternating and epoch % self.alternating.period == 0:
-            return self._train_unsupervised(epoch)
-        total = torch.zeros(len(self.replicas), dtype=torch.float64, device=self.parameters.values.device)
-        self.parameters.train_only(apart=False)
+        phase = self.phase(epoch)
+        moved = set(phase.moves)
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(parameter in moved)
+        self.grads.zero_()
+        steps = self._supervised_steps if phase.losses is None else self._summed_step
+        total = torch.zeros(len(self.seeds), dtype=torch.float64, device=self.grads.device)
+        for loss, graphs in steps(epoch, phase):
+            total += loss * graphs
+        return total / len(self.splits[0].train)
+
+    def _supervised_steps(self, epoch: int, phase: Phase) -> Iterator[tuple[Tensor, int]]:
+        """A step a batch. Yields the supervised loss of each replica, [R], and the number of graphs it is a mean of."""
         self.network.train()
         for batch in self._training_batches(epoch):
             prediction, auxiliary = self._predict(batch)
             loss = self.task.loss(prediction, batch.y)
-            self.parameters.zero_grad()
+            self.grads.zero_()
             # Replicas share no parameter, so the gradient of the sum is each one's own.
             sum(auxiliary.values(), loss).sum().backward()
             if self.config.gradient_clip is not None:
-                self.parameters.clip(self.config.gradient_clip)
-            for replica in self.replicas:
-                replica.optimizer.step()
-            total += loss.detach() * batch.y.shape[1]
-        return (total / len(self.splits[0].train)).cpu()
+                clip(self.grads, self.config.gradient_clip)
+            self._step(phase, self.state.learning_rate)
+            yield loss.detach(), batch.y.shape[1]
 
-    def _train_unsupervised(self, epoch: int) -> Tensor:
-        """One step on the family's own loss, summed over all training graphs. Returns the supervised loss, [R]."""
-        family = cast(Alternating, self.alternating)
-        total = torch.zeros(len(self.replicas), dtype=torch.float64, device=self.parameters.values.device)
-        self.parameters.train_only(apart=family.trains_own)
-        self.parameters.zero_grad()
+    def _summed_step(self, epoch: int, phase: Phase) -> Iterator[tuple[Tensor, int]]:
+        """One step on the phase's own losses, summed over all training graphs. Yields as `_supervised_steps`."""
+        losses_of = cast(Callable[[Tensor, SparseLevel], Output], phase.losses)
         # Nothing but the parameters of this step changes: no running statistics either.
         self.network.eval()
         for batch in self._training_batches(epoch):
-            prediction, losses = family.unsupervised(batch.x, batch.level)
+            prediction, losses = losses_of(batch.x, batch.level)
             torch.stack(list(losses.values())).sum().backward()
-            total += self.task.loss(prediction.detach(), batch.y) * batch.y.shape[1]
-        for replica in self.replicas:
-            cast(Adam, replica.unsupervised_optimizer).step()
-        return (total / len(self.splits[0].train)).cpu()
+            yield self.task.loss(prediction.detach(), batch.y), batch.y.shape[1]
+        self._step(phase, torch.full_like(self.state.learning_rate, self.config.learning_rate))
+
+    def _step(self, phase: Phase, rates: Tensor) -> None:
+        # What the phase does not move has neither gradient nor moments, and stays.
+        adam_step(self.state.parameters, self.grads, **self.state.moments[phase.name], rates=rates)
 
     def _training_batches(self, epoch: int) -> Iterator[Batch]:
         order = np.stack(
             [
-                stream(replica.seed, "order", epoch).permutation(split.train)
-                for replica, split in zip(self.replicas, self.splits, strict=True)
+                stream(seed, "order", epoch).permutation(split.train)
+                for seed, split in zip(self.seeds, self.splits, strict=True)
             ]
         )
         keys = stream_keys(self.seeds, "matching", "train", epoch)
         return self.batches(order, self.config.batch_size, keys)
 
-    def _unsupervised_rows(self) -> Sequence[nn.Parameter | None]:
-        """What the unsupervised steps of each replica train."""
-        if self.alternating is None:
-            return [None] * len(self.parameters.rows)
-        return self.parameters.apart_rows if self.alternating.trains_own else self.parameters.rows
-
     @torch.no_grad()
-    def evaluate(self, part: str, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
-        """The loss and the metric of each replica on one part of its split, [R] each."""
+    def predict(self, part: str, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
+        """The network's outputs for one part of each replica's split, [R, graphs, C], and the targets, [R, graphs]."""
         graphs = np.stack([getattr(split, part) for split in self.splits])
         keys = stream_keys(self.seeds, "matching", part, epoch)
         self.network.eval()
-        predictions, targets = [], []
-        for batch in self.batches(graphs, batch_size, keys):
-            predictions.append(self._predict(batch)[0])
-            targets.append(batch.y)
-        prediction, y = torch.cat(predictions, dim=1), torch.cat(targets, dim=1)
-        return self.task.loss(prediction, y).cpu(), self.task.score(prediction, y).cpu()
+        batches = [(self._predict(batch)[0], batch.y) for batch in self.batches(graphs, batch_size, keys)]
+        predictions, targets = zip(*batches, strict=True)
+        return torch.cat(predictions, dim=1), torch.cat(targets, dim=1)
 
-    def weights(self, replica: int) -> dict[str, Tensor]:
-        """A copy of one replica's parameters and buffers, as the state of a network with one replica."""
-        state = self.network.state_dict()
-        return {name: value[replica : replica + 1].clone().cpu() for name, value in state.items()}
+    def evaluate(self, part: str, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
+        """The loss and the metric of each replica on one part of its split, [R] each."""
+        prediction, y = self.predict(part, epoch, batch_size)
+        return self.task.loss(prediction, y).cpu(), self.task.score(prediction, y).cpu()
 
     def _predict(self, batch: Batch) -> Output:
         return self.network(batch.x, batch.level)
 
-    def release(self) -> list[Replica]:
-        """Let the finished replicas leave the group."""
-        going = [replica.finished(self.config) for replica in self.replicas]
+    def _buffers(self) -> dict[str, Tensor]:
+        return dict(self.network.named_buffers(remove_duplicate=False))
+
+    def release(self, with_weights: bool) -> list[Replica]:
+        """Let the finished replicas leave the group; with_weights: and take along those to be saved."""
+        going = self.state.finished(self.config)
         if not any(going):
             return []
-        done = [replica for replica, gone in zip(self.replicas, going, strict=True) if gone]
+        done = [self._replica(r, with_weights) for r, gone in enumerate(going) if gone]
         kept = [r for r, gone in enumerate(going) if not gone]
-        self.replicas = [self.replicas[r] for r in kept]
         self.splits = [self.splits[r] for r in kept]
+        self.state.keep(kept)
         if kept:
-            self.parameters.keep(kept)
-            rows = zip(self.parameters.rows, self._unsupervised_rows(), strict=True)
-            for replica, (row, own) in zip(self.replicas, rows, strict=True):
-                replica.move_to(row, own)
+            self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
         return done
+
+    def _replica(self, r: int, with_weights: bool) -> Replica:
+        state = self.state
+        saved = (state.best_parameters, state.best_buffers)
+        if self.config.saved_weights == "last":
+            saved = (state.parameters, state.buffers)
+        return Replica(
+            seed=state.seeds[r],
+            history=state.histories[r],
+            best_epoch=int(state.best_epoch[r]),
+            seconds=state.seconds[r],
+            weights=self.rows.network_state(*saved, r) if with_weights else None,
+            predictions={part: rows[r].clone() for part, rows in state.best_predictions.items()},
+            error=state.errors[r],
+        )

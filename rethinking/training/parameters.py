@@ -1,7 +1,6 @@
-"""All parameters of R replicas in one tensor, a row a replica, so that a replica can be taken out."""
+"""The parameters [R, …] of a network in one tensor [R, P], a row a replica, so that a replica can be taken out."""
 
 import warnings
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,66 +9,38 @@ from torch import Tensor, nn
 warnings.filterwarnings("ignore", message="grad and param do not obey the gradient layout contract")
 
 
-class ReplicaParameters:
-    """Lays the parameters `[R, …]` of a model into `values` [R, P] and their gradients into `grads` [R, P].
+class ParameterRows:
+    """The places of a network's parameters in a row, in the order of `network.parameters()`."""
 
-    The model's own parameters become views of these, and `rows[r]` is replica r's share as a
-    parameter of its own, for an ordinary torch optimiser. Those that are trained apart from the others lie
-    last, and `apart_rows[r]` is the share of these.
-    """
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        ends = torch.tensor([parameter[0].numel() for parameter in network.parameters()]).cumsum(0).tolist()
+        self._columns = dict(zip(network.parameters(), map(slice, [0, *ends], ends), strict=False))
 
-    def __init__(self, model: nn.Module, apart: Sequence[nn.Parameter] = ()) -> None:
-        self._model = model
-        self._apart = list(apart)
-        names = set(map(id, self._apart))
-        self._rest = [parameter for parameter in model.parameters() if id(parameter) not in names]
-        self._parameters = [*self._rest, *self._apart]
-        self._bind(torch.cat([p.detach().flatten(1) for p in self._parameters], dim=1))
+    def copy(self) -> Tensor:
+        """The parameters as they are, [R, P]."""
+        return torch.cat([parameter.detach().flatten(1) for parameter in self._columns], dim=1)
 
-    def _bind(self, values: Tensor) -> None:
-        self.values = values
-        self.grads = torch.zeros_like(values)
-        first = 0
-        for parameter in self._parameters:
-            shape = (len(values), *parameter.shape[1:])
-            last = first + parameter[0].numel()
-            parameter.data = values[:, first:last].view(shape)
-            # Autograd adds into a gradient that is there already.
-            parameter.grad = self.grads[:, first:last].view(shape)
-            first = last
-        size = values.shape[1] - sum(parameter[0].numel() for parameter in self._apart)
-        self._rest_grads = self.grads[:, :size]
-        self.rows = _rows(values[:, :size], self._rest_grads)
-        self.apart_rows = _rows(values[:, size:], self.grads[:, size:])
+    def bind(self, values: Tensor, buffers: dict[str, Tensor]) -> Tensor:
+        """Let the network's parameters be views of `values` [R, P], and its buffers these, [R, …] each.
 
-    def train_only(self, apart: bool) -> None:
-        """Let gradients flow to the parameters that are trained apart, or to all others."""
-        for parameters, needed in ((self._rest, not apart), (self._apart, apart)):
-            for parameter in parameters:
-                parameter.requires_grad_(needed)
-
-    def zero_grad(self) -> None:
-        """Set every gradient to zero, in place."""
-        self.grads.zero_()
-
-    def clip(self, max_norm: float) -> None:
-        """Scale down each replica's gradient to `max_norm` where its norm is larger, as `clip_grad_norm_` does.
-
-        What is trained apart stays out of it.
+        Returns the gradients, [R, P] and zero; backward passes add to them.
         """
-        norm = torch.linalg.vector_norm(self._rest_grads, dim=1, keepdim=True)
-        self._rest_grads.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
+        grads = torch.zeros_like(values)
+        for parameter, columns in self._columns.items():
+            shape = (len(values), *parameter.shape[1:])
+            parameter.data = values[:, columns].view(shape)
+            # Autograd adds into a gradient that is there already.
+            parameter.grad = grads[:, columns].view(shape)
+        for name, buffer in buffers.items():
+            module, _, last = name.rpartition(".")
+            setattr(self.network.get_submodule(module), last, buffer)
+        return grads
 
-    def keep(self, replicas: Sequence[int]) -> None:
-        """Go on with these replicas only; buffers of the model, [R, …] too, are cut alike."""
-        self._bind(self.values[list(replicas)].clone())
-        for module in self._model.modules():
-            for name, buffer in module.named_buffers(recurse=False):
-                setattr(module, name, buffer[list(replicas)])
-
-
-def _rows(values: Tensor, grads: Tensor) -> list[nn.Parameter]:
-    rows = [nn.Parameter(row) for row in values]
-    for row, grad in zip(rows, grads, strict=True):
-        row.grad = grad
-    return rows
+    def network_state(self, values: Tensor, buffers: dict[str, Tensor], replica: int) -> dict[str, Tensor]:
+        """Copies of one replica's row and buffers, on the CPU, as the state of a network with one replica."""
+        one = slice(replica, replica + 1)
+        found = {name: buffer[one] for name, buffer in buffers.items()}
+        for name, parameter in self.network.named_parameters(remove_duplicate=False):
+            found[name] = values[one, self._columns[parameter]].view(1, *parameter.shape[1:])
+        return {name: found[name].clone().cpu() for name in self.network.state_dict()}

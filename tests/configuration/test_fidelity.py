@@ -19,7 +19,8 @@ from rethinking.errors import UserError
 from rethinking.layers.initial import initialise
 from rethinking.tasks.task import Classification, Regression
 from rethinking.training.group import train_group
-from rethinking.training.replica import Replica, TrainerConfig
+from rethinking.training.settings import TrainerConfig
+from rethinking.training.state import GroupState, Replica
 from tests.conftest import ROOT, random_dataset
 
 LEDGER = OmegaConf.load(paths.CONF / "ledger.yaml").ledger
@@ -162,11 +163,11 @@ def test_row_8_compares_from_the_third_epoch_on() -> None:
     best = []
     for overrides in ([], ["fidelity.early_stopping=released_code"]):
         config = cell("graclus", "learned", *overrides).trainer
-        replica = Replica.start(0, torch.nn.Parameter(torch.zeros(1)), config)
+        state = GroupState.start([0], torch.zeros(1, 1), {}, [], config.learning_rate, higher_is_better=True)
         epochs = []
         for score in (3.0, 1.0, 2.0, 2.0):
-            replica.end_epoch({"loss": 0.0}, score, config)
-            epochs.append(replica.best_epoch)
+            state.end_epoch({}, torch.tensor([score]), {}, True, config)
+            epochs.append(int(state.best_epoch))
         best.append(epochs)
     assert best == [[1, 1, 1, 1], [1, 2, 3, 3]]
 

@@ -16,7 +16,8 @@ from rethinking.models.adapter import LoopOverReplicas
 from rethinking.models.inputs import DataShape
 from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
-from rethinking.training.replica import Replica, TrainerConfig
+from rethinking.training.settings import TrainerConfig
+from rethinking.training.state import Replica
 from tests.peers import to_pyg
 
 

@@ -8,7 +8,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
-from rethinking.training.replica import TrainerConfig
+from rethinking.training.settings import TrainerConfig
 from tests.peers.peer import Peer
 
 

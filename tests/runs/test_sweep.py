@@ -20,7 +20,7 @@ from rethinking.errors import UserError
 from rethinking.runs import execute as execution
 from rethinking.runs.store import RunStore
 from rethinking.training.group import train_group
-from rethinking.training.replica import Replica
+from rethinking.training.state import Replica
 
 CELL = ("model=graclus", "pooling=learned", "dataset=digits", "trainer.max_epochs=3", "trainer.batch_size=64")
 Call = Callable[..., subprocess.CompletedProcess[str]]

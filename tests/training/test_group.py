@@ -19,7 +19,8 @@ from rethinking.models.inputs import DataShape
 from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching
 from rethinking.tasks.task import Classification
 from rethinking.training.group import train_group
-from rethinking.training.replica import Replica, TrainerConfig
+from rethinking.training.settings import TrainerConfig
+from rethinking.training.state import Replica
 from tests.conftest import random_dataset
 
 CONFIG = TrainerConfig(

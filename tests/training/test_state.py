@@ -1,0 +1,134 @@
+"""Training goes on from a saved state as if it had not been interrupted: the same numbers, to the bit, on a CPU."""
+
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rethinking.configuration.composition import compose_job
+from rethinking.data.split import StratifiedSplit
+from rethinking.tasks.task import Classification, Regression, Task
+from rethinking.training.group import train_group
+from rethinking.training.state import GroupState, Replica
+from tests.conftest import ROOT, random_dataset
+
+SEEDS = [0, 1, 2, 3, 4]
+# Seeds leave one after another; rates fall; gradients are clipped.
+SMALL = (
+    "trainer.max_epochs=14", "trainer.stop_patience=4", "trainer.decay_patience=1", "trainer.learning_rate=0.003",
+    "trainer.batch_size=8", "trainer.gradient_clip=0.5",
+)  # fmt: skip
+# By name: the task, the overrides, and the epoch after which the training is interrupted.
+CASES: dict[str, tuple[Task, list[str], int]] = {
+    "matchings": (Regression(), ["model=graclus"], 9),
+    "a second phase": (Classification(), ["model=gmn", "model.kl_period=2"], 6),
+    "as released": (Regression(), ["model=gmn", "model.kl_period=3", "model.network.keys_learn=false"], 8),
+    "the last weights": (Regression(), ["model=diffpool_v2", "fidelity.best_weights=released_code"], 8),
+    "the first epoch": (Classification(), ["model=mincut"], 1),
+}
+
+
+def train(name: str, resume: dict[str, Any] | None = None) -> tuple[dict[int, Replica], dict[int, dict[str, Any]]]:
+    """The replicas, and a copy of the state after every epoch."""
+    task, overrides, _ = CASES[name]
+    cell = compose_job([*overrides, "pooling=learned", "dataset=digits", *SMALL]).cell
+    dataset = random_dataset(7, graphs=60)
+    states = {}
+
+    def note(state: GroupState) -> None:
+        states[state.epoch] = deepcopy(state.state_dict())
+
+    group = train_group(
+        cell.build(dataset, task), dataset, [StratifiedSplit(0.2, 0.2)(dataset, seed) for seed in SEEDS], SEEDS,
+        task, cell.trainer, 16, torch.device("cpu"), note, save_weights=True, resume=resume,
+    )  # fmt: skip
+    return {replica.seed: replica for replica in group}, states
+
+
+def numbers(replica: Replica) -> dict[str, Any]:
+    """All but the time it took."""
+    return {name: value for name, value in vars(replica).items() if name != "seconds"}
+
+
+def resume_all(folder: str) -> None:
+    """What the other process does: go on with every saved state, and save what comes out."""
+    for path in Path(folder).glob("*.state"):
+        replicas, _ = train(path.stem, torch.load(path, weights_only=True))
+        torch.save({seed: numbers(replica) for seed, replica in replicas.items()}, path.with_suffix(".end"))
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """By case: the uninterrupted replicas, the saved state, and what another process made of it."""
+    folder = tmp_path_factory.mktemp("states")
+    found: dict[str, Any] = {}
+    for name, (_, _, epoch) in CASES.items():
+        replicas, states = train(name)
+        torch.save(states[epoch], folder / f"{name}.state")
+        found[name] = (replicas, states[epoch])
+    code = f"from tests.training.test_state import resume_all; resume_all({str(folder)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    return {name: (*both, torch.load(folder / f"{name}.end", weights_only=True)) for name, both in found.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_another_process_goes_on_to_the_same_numbers(name: str, interrupted: dict[str, Any]) -> None:
+    whole, saved, resumed = interrupted[name]
+    assert sorted(resumed) == sorted(saved["seeds"])
+    assert any(replica["best_epoch"] > saved["epoch"] for replica in resumed.values()), "all was over: a weak test"
+    assert len(saved["seeds"]) < len(SEEDS) or saved["epoch"] == 1, "no replica left before: a weak test"
+    for seed, replica in resumed.items():
+        expected = numbers(whole[seed])
+        assert replica["history"] == expected["history"]
+        assert replica["best_epoch"] == expected["best_epoch"] and replica["error"] is None
+        for part in ("weights", "predictions"):
+            assert replica[part].keys() == expected[part].keys()
+            for key, value in expected[part].items():
+                assert torch.equal(replica[part][key], value), (part, key)
+
+
+def test_a_replica_that_was_done_in_the_last_epoch_seen_is_yielded() -> None:
+    """`on_epoch` sees a state before those who are done leave it."""
+    replicas, states = train("matchings")
+    epoch = min(len(replica.history) for replica in replicas.values())
+    leaving = [seed for seed, replica in replicas.items() if len(replica.history) == epoch]
+    resumed, _ = train("matchings", states[epoch])
+    assert set(leaving) < set(resumed)
+    for seed in leaving:
+        assert resumed[seed].history == replicas[seed].history
+
+
+@pytest.mark.parametrize("name", ["matchings", "a second phase"])
+def test_predictions_are_those_of_the_best_epoch(name: str) -> None:
+    """The recorded loss and score follow from them."""
+    task = CASES[name][0]
+    dataset = random_dataset(7, graphs=60)
+    for seed, replica in train(name)[0].items():
+        split, record = StratifiedSplit(0.2, 0.2)(dataset, seed), replica.history[replica.best_epoch - 1]
+        for part, graphs in (("val", split.val), ("test", split.test)):
+            prediction, y = replica.predictions[part][None], torch.from_numpy(dataset.y[graphs])[None]
+            assert prediction.shape[:2] == y.shape
+            assert float(task.score(prediction, y)) == pytest.approx(record[f"{part}_{task.metric}"], abs=1e-6)
+            assert float(task.loss(prediction, y)) == pytest.approx(record[f"{part}_loss"], abs=1e-6)
+
+
+def test_a_state_that_does_not_fit_is_refused() -> None:
+    _, states = train("matchings")
+    with pytest.raises(ValueError, match="another network"):
+        train("the first epoch", states[1])
+    with pytest.raises(ValueError, match="some of the seeds"):
+        train("matchings", states[1] | {"seeds": [0, 1, 2, 3, 9]})
+    with pytest.raises(ValueError, match="expected a state with seeds"):
+        train("matchings", {name: value for name, value in states[1].items() if name != "histories"})
+
+
+def test_loading_takes_a_copy() -> None:
+    """One saved state can be gone on from twice."""
+    _, states = train("matchings")
+    first, _ = train("matchings", states[2])
+    second, _ = train("matchings", states[2])
+    assert [replica.history for replica in first.values()] == [replica.history for replica in second.values()]
