@@ -85,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--margin", nargs="+", default=[], metavar="METRIC=VALUE", help="another margin, such as accuracy=0.02"
     )
+    compare.add_argument(
+        "--reference", default="learned", metavar="VARIANT", help="the local variant (default: learned, a family's own)"
+    )
     _add_form(compare)
     _add_places(compare)
 
@@ -197,7 +200,14 @@ def _compare(parsed: argparse.Namespace) -> int:
     from rethinking.commands.compare import compare_runs
 
     return compare_runs(
-        parsed.runs, parsed.results, parsed.format, parsed.fidelity, parsed.dataset, parsed.family, parsed.margin
+        parsed.runs,
+        parsed.results,
+        parsed.format,
+        parsed.fidelity,
+        parsed.dataset,
+        parsed.family,
+        parsed.margin,
+        parsed.reference,
     )
 
 

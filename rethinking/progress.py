@@ -2,23 +2,34 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rethinking.analysis.units import unit_of
-
-if TYPE_CHECKING:
-    from rethinking.runs.execute import Outcome
-    from rethinking.training.state import GroupState
-
 LOG_EVERY_SECONDS = 30.0
 Item = TypeVar("Item")
+
+
+class TrainingState(Protocol):
+    """What is asked of the seeds that train together, after an epoch."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that has just ended, from 1."""
+        ...
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """The seeds that still train."""
+        ...
+
+    def latest(self, name: str) -> list[float]:
+        """The last value of a column of the history, of each of these seeds."""
+        ...
 
 
 def track(items: Sequence[Item], title: str) -> Iterator[Item]:
@@ -38,12 +49,15 @@ class JobProgress(AbstractContextManager["JobProgress"]):
     """Progress over the seeds of one job. Call it after every epoch.
 
     The bar is the share of all epochs that may be needed; a seed that stops early counts as complete.
+    metric: whose validation score is shown. show: a score as one reads it.
     """
 
-    def __init__(self, title: str, seeds: int, max_epochs: int) -> None:
+    def __init__(self, title: str, seeds: int, max_epochs: int, metric: str, show: Callable[[float], str]) -> None:
         self.title = title
         self.seeds = seeds
         self.max_epochs = max_epochs
+        self.metric = metric
+        self.show = show
         self._logged = time.monotonic()
         console = Console(stderr=True)
         self._on_terminal = console.is_terminal
@@ -67,29 +81,11 @@ class JobProgress(AbstractContextManager["JobProgress"]):
     ) -> None:
         self._progress.stop()
 
-    def __call__(self, group: "GroupState", outcome: "Outcome") -> None:
-        """Show the replicas that still train, and how many seeds are done."""
-        done = len(outcome.kept) + len(outcome.trained) + len(outcome.failed) + len(outcome.elsewhere)
-        metric = metric_of(group)
-        unit = unit_of(metric)
-        now = unit.scale * np.mean(group.latest(f"val_{metric}"))
-        note = f"epoch {group.epoch}, {done}/{self.seeds} done, val {now:.{unit.digits}f}"
-        self._progress.update(self._task, completed=done * self.max_epochs + len(group.seeds) * group.epoch, note=note)
+    def __call__(self, state: TrainingState, done: int) -> None:
+        """Show the seeds that still train. done: how many need no more work."""
+        scores = state.latest(f"val_{self.metric}")
+        note = f"epoch {state.epoch}, {done}/{self.seeds} done, val {self.show(sum(scores) / len(scores))}"
+        self._progress.update(self._task, completed=done * self.max_epochs + len(scores) * state.epoch, note=note)
         if not self._on_terminal and time.monotonic() - self._logged > LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
             print(f"{self.title}: {note}", file=sys.stderr, flush=True)
-
-
-def closing_line(outcome: "Outcome", seeds: int) -> str:
-    """What became of a job."""
-    done = len(outcome.trained) + len(outcome.kept)
-    parts = [f"{len(outcome.trained)} trained", f"{len(outcome.kept)} done before"]
-    parts += [f"{len(outcome.failed)} FAILED"] if outcome.failed else []
-    parts += [f"{len(outcome.elsewhere)} being trained by another process"] if outcome.elsewhere else []
-    return f"{outcome.title}: {done}/{seeds} seeds done ({', '.join(parts)})"
-
-
-def metric_of(group: "GroupState") -> str:
-    """The name of the validation metric in a group's histories."""
-    names = [name[4:] for name in group.histories[0][-1] if name.startswith("val_") and name != "val_loss"]
-    return names[0]

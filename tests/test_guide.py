@@ -20,8 +20,9 @@ from torch import Tensor
 from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.nn import TopKPooling
 
-from rethinking.configuration.cell import Cell, identity
+from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import compose_job, expand_sweep
+from rethinking.configuration.identity import identity
 from rethinking.data.batches import Batches, lay_out
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.load import load
@@ -31,7 +32,7 @@ from rethinking.graphs.levels import DenseLevel, SetLevel, SparseLevel
 from rethinking.graphs.topology import Topology, expand
 from rethinking.layers.initial import initialise
 from rethinking.pooling.reduce import SumReduce
-from rethinking.tasks.task import Classification
+from rethinking.tasks.classification import Classification
 from rethinking.training.group import train_group
 from rethinking.training.state import Replica
 from tests.conftest import ROOT, in_double, random_dataset

@@ -14,7 +14,7 @@ from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.split import StratifiedSplit
 from rethinking.layers.initial import initialise
-from rethinking.tasks.task import Classification
+from rethinking.tasks.classification import Classification
 from rethinking.training.group import train_group
 from rethinking.training.state import Replica
 from tests.conftest import in_double, random_dataset

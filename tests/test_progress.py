@@ -1,18 +1,22 @@
 """What a log says of a job is in the unit of its metric."""
 
+from types import SimpleNamespace
+
 import pytest
-import torch
 
 from rethinking.progress import JobProgress
-from rethinking.runs.execute import Outcome
-from rethinking.training.state import GroupState
+from rethinking.tasks.classification import Classification
+from rethinking.tasks.regression import Regression
 
 
-@pytest.mark.parametrize(("metric", "value", "shown"), [("mae", 0.3871, "val 0.387"), ("accuracy", 0.8, "val 80.0")])
-def test_the_line_of_a_log(metric: str, value: float, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
-    progress = JobProgress("graclus / learned / zinc", seeds=2, max_epochs=10)
+@pytest.mark.parametrize(
+    ("task", "values", "shown"), [(Regression, [0.3, 0.4742], "val 0.387"), (Classification, [0.75, 0.85], "val 80.0")]
+)
+def test_the_line_of_a_log(
+    task: type[Classification | Regression], values: list[float], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = JobProgress("graclus / learned / zinc", 2, 10, task.metric, task.unit.number)
     progress._logged = float("-inf")
-    state = GroupState.start([0], torch.zeros(1, 1), {}, [], 0.1, True)
-    state.epoch, state.histories = 1, [[{"val_loss": 1.0, f"val_{metric}": value}]]
-    progress(state, Outcome("", ""))
+    history = {f"val_{task.metric}": values, "val_loss": [9.0, 9.0]}
+    progress(SimpleNamespace(epoch=1, seeds=[0, 1], latest=history.__getitem__), 0)
     assert capsys.readouterr().err == f"graclus / learned / zinc: epoch 1, 0/2 done, {shown}\n"

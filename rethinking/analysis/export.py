@@ -27,7 +27,7 @@ DICTIONARY: dict[str, dict[str, str]] = {
     },
     "provenance": {
         "run_id": "see runs",
-        "schema": "version of what a run means",
+        "schema": "version of what a run means; runs of schema 1 have no predictions",
         "best_epoch": "the epoch with the best validation score, from 1",
         "epochs": "trained until it stopped",
         "fingerprint": "a hash of the data set's content",
@@ -57,7 +57,9 @@ DICTIONARY: dict[str, dict[str, str]] = {
         "family": "see runs",
         "settings": "what tells the two cells from others of that family on that data set",
         "variant": "the non-local one",
+        "reference": "the local one",
         "metric": "see runs; here accuracy and rocauc are in per cent",
+        "schema 1": "whether the runs are of schema 1, without predictions",
         "seeds": "that both cells have",
         "local": "mean test score of the local variant",
         "non-local": "mean test score of the non-local variant",
@@ -86,7 +88,7 @@ def export(results: Results, folder: Path) -> list[Path]:
     """
     frames = {"runs": results.runs, "provenance": results.provenance, "histories": _histories(results)}
     with suppress(UserError):  # There may be nothing to compare yet.
-        frames["comparisons"] = frame(compare(results, question())).astype({"seeds needed": str})
+        frames["comparisons"] = frame(compare(results, question())[0]).astype({"seeds needed": str})
     frames["dictionary"] = pd.DataFrame(
         [(name, column, text) for name, columns in DICTIONARY.items() for column, text in columns.items()],
         columns=["file", "column", "meaning"],

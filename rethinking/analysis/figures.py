@@ -13,13 +13,13 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from rethinking.analysis.comparisons import Comparison, compare, question
+from rethinking.analysis.older import MARK, MEANING
+from rethinking.analysis.scores import Scores, suite_scores
 from rethinking.analysis.suites import Suite, load_suite
-from rethinking.analysis.tables import suite_scores
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.trained import activations, all_with_weights, cosine_distances, permuted_scores, with_weights
-from rethinking.analysis.units import unit_of
 from rethinking.configuration.cell import PAPER, Cell
-from rethinking.configuration.composition import LEARNED, compose_cell
+from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 
 # Of Figures 5 and 6, and Figure 3.
@@ -91,20 +91,22 @@ def _distributions(suite_name: str) -> Callable[[Results, str], Picture]:
         if not panels:
             raise _nothing(suite)
         made, axes = plt.subplots(1, len(panels), figsize=(2.6 * len(panels) + 0.4, 3.2), squeeze=False)
-        few = []
+        few: list[str] = []
+        older: list[str] = []
         for axis, (title, (dataset, scores)) in zip(axes[0], panels.items(), strict=True):
-            unit = unit_of(_cell(suite, next(iter(scores)), dataset, fidelity).task().metric)
-            frame = pd.concat([pd.DataFrame({"row": row, "score": values}) for row, values in scores.items()])
+            unit = _cell(suite, next(iter(scores)), dataset, fidelity).task().unit
+            frame = pd.concat([pd.DataFrame({"row": row, "score": own.values}) for row, own in scores.items()])
             colours = {row: PALETTE[number] for number, row in enumerate(suite.rows)}
             options = {"data": frame, "x": "row", "y": "score", "hue": "row", "palette": colours, "ax": axis}
             sns.boxplot(**options, width=0.55, fliersize=0, boxprops={"alpha": 0.45}, legend=False)
             sns.swarmplot(**options, size=3, warn_thresh=1, legend=False)
             axis.set(title=title, xlabel="", ylabel=f"test {unit.name}" + (", %" if unit.scale == 100 else ""))
             axis.tick_params(axis="x", rotation=30)
-            few += [f"{row} on {title}: {len(values)}" for row, values in scores.items() if len(values) < suite.seeds]
+            few += [f"{row} on {title}: {len(own)}" for row, own in scores.items() if len(own) < suite.seeds]
+            older += [f"{row} on {title}" for row, own in scores.items() if own.older]
         made.tight_layout()
         text = f"{suite.title}. A point a seed; boxes: quartiles and median."
-        return Picture(made, text + _partial(missing, few))
+        return Picture(made, text + _partial(missing, few) + _older(older))
 
     return figure
 
@@ -112,16 +114,18 @@ def _distributions(suite_name: str) -> Callable[[Results, str], Picture]:
 def _gaps(results: Results, fidelity: str) -> Picture:
     """Figure 8: Complement minus Graclus, over layers × hidden size."""
     suite = load_suite("figure8")
-    panels, missing = [], []
+    panels, missing, older = [], [], []
     for dataset, title in suite.columns.items():
         rows = []
         for first, second in suite.compare:
             complement, graclus = (_cell(suite, row, dataset, fidelity) for row in (first, second))
             theirs, own = (suite_scores(cell, results, suite.seeds) for cell in (complement, graclus))
-            both = theirs.index.intersection(own.index)
-            if len(both):
+            difference = theirs.minus(own)
+            if difference:
                 setting = {name: graclus.network[name] for name in ("layers", "hidden")}
-                rows.append(setting | {"gap": (theirs[both] - own[both]).mean(), "graclus": own[both].mean()})
+                both = own.values.index.intersection(theirs.values.index)
+                rows.append(setting | {"gap": difference.mean, "graclus": own.values[both].mean()})
+                older += [f"{first} and {second} on {title}"] if own.older else []
         if rows:
             panels.append((dataset, title, pd.DataFrame(rows)))
         if len(rows) < len(suite.compare):
@@ -131,13 +135,13 @@ def _gaps(results: Results, fidelity: str) -> Picture:
     made, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.4), squeeze=False)
     for axis, (dataset, title, frame) in zip(axes[0], panels, strict=True):
         task = _cell(suite, suite.compare[0][0], dataset, fidelity).task()
-        unit = unit_of(task.metric)
+        unit = task.unit
         by_setting = frame.set_index(["layers", "hidden"])
-        difference, ours = (by_setting[name].unstack() for name in ("gap", "graclus"))
-        most = max(float(np.nanmax(np.abs(difference.to_numpy()))), 0.05 * unit.scale)
+        gaps, ours = (by_setting[name].unstack() for name in ("gap", "graclus"))
+        most = max(float(np.nanmax(np.abs(gaps.to_numpy()))), 0.05 * unit.scale)
         sign = 1 if task.higher_is_better else -1
         sns.heatmap(
-            sign * difference,
+            sign * gaps,
             annot=ours,
             fmt=f".{unit.digits}f",
             cmap="RdBu_r",
@@ -152,19 +156,20 @@ def _gaps(results: Results, fidelity: str) -> Picture:
         f"{suite.title}. Numbers: the score of Graclus; colour: by how much Complement is better (red) or worse "
         "(blue), in the same unit, mean over the seeds that both have."
     )
-    return Picture(made, text + _partial(missing, []))
+    return Picture(made, text + _partial(missing, []) + _older(older))
 
 
 def _auxiliary_loss(results: Results, fidelity: str) -> Picture:
     """Figure 7: the supervised loss on the validation set while training, for several weights of the link loss."""
     suite = load_suite("figure7")
-    panels, missing = {}, []
+    panels, missing, older = {}, [], []
     for dataset, title in suite.columns.items():
         curves = {}
         for row in suite.rows:
             cell_id = results.cell_with_runs(_cell(suite, row, dataset, fidelity))
             if cell_id:
                 curves[row] = results.history(cell_id)
+                older += [f"{row} on {title}"] if results.cells[cell_id].older else []
         if curves:
             panels[title] = curves
         if len(curves) < len(suite.rows):
@@ -180,16 +185,19 @@ def _auxiliary_loss(results: Results, fidelity: str) -> Picture:
         axis.legend(fontsize=8)
     made.tight_layout()
     return Picture(
-        made, f"{suite.title}. Mean and standard deviation over the seeds that still train." + _partial(missing, [])
+        made,
+        f"{suite.title}. Mean and standard deviation over the seeds that still train."
+        + _partial(missing, [])
+        + _older(older),
     )
 
 
 def _verdicts(results: Results, fidelity: str) -> Picture:
     """All comparisons with their intervals, and the margin."""
     asked = question()
-    comparisons = compare(results, asked, fidelity)
-    units = sorted({c.unit.metric for c in comparisons})
-    groups = [[c for c in comparisons if c.unit.metric == metric] for metric in units]
+    comparisons, _ = compare(results, asked, fidelity)
+    metrics = sorted({c.metric for c in comparisons})
+    groups = [[c for c in comparisons if c.metric == metric] for metric in metrics]
     heights = [len(group) for group in groups]
     made, axes = plt.subplots(
         len(groups),
@@ -221,9 +229,8 @@ def _verdicts(results: Results, fidelity: str) -> Picture:
     handles = [plt.Line2D([], [], color=colours[v], marker=MARKERS[list(colours).index(v)], label=v) for v in shown]
     axes[0, 0].legend(handles=handles, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False)
     made.tight_layout()
-    return Picture(
-        made, "Local against non-local pooling: mean paired differences with 95 % intervals; grey: the margin."
-    )
+    text = "Local against non-local pooling: mean paired differences with 95 % intervals; grey: the margin."
+    return Picture(made, text + (f" {MEANING}" if any(c.older for c in comparisons) else ""))
 
 
 def _locality(results: Results, fidelity: str) -> Picture:
@@ -232,7 +239,7 @@ def _locality(results: Results, fidelity: str) -> Picture:
     panels, without = {}, 0
     for title, datasets in (("data sets", ()), ("controls", asked.left_out)):
         try:
-            points = _points(compare(results, asked, fidelity, datasets), results)
+            points = _points(compare(results, asked, fidelity, datasets)[0], results)
         except UserError:
             continue
         without += int(points["near"].isna().sum())
@@ -268,7 +275,7 @@ def _points(comparisons: Sequence[Comparison], results: Results) -> pd.DataFrame
     """A row a cell: how near nodes of a cluster are, and its gain over the local cell."""
     rows = []
     for c in comparisons:
-        for variant, cell_id, gain in ((LEARNED, c.local, 0.0), (c.variant, c.other, c.gain)):
+        for variant, cell_id, gain in ((c.reference, c.local, 0.0), (c.variant, c.other, c.gain)):
             within, between = (results.scores(cell_id, name).mean() for name in ("pool1_hops", "hops"))
             rows.append([c.family, variant, cell_id, gain, within / between])
     frame = pd.DataFrame(rows, columns=["family", "variant", "cell", "gain", "near"])
@@ -333,7 +340,7 @@ def _permuted(results: Results, fidelity: str) -> Picture:
     made, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.2), squeeze=False)
     drawn = [(dataset, title) for dataset, title in suite.columns.items() if title in panels]
     for axis, (dataset, title) in zip(axes[0], drawn, strict=True):
-        unit = unit_of(_cell(suite, next(iter(suite.rows)), dataset, fidelity).task().metric)
+        unit = _cell(suite, next(iter(suite.rows)), dataset, fidelity).task().unit
         frame = panels[title].assign(change=unit.scale * panels[title]["change"])
         colours = {row: PALETTE[number] for number, row in enumerate(suite.rows)}
         sns.stripplot(
@@ -368,13 +375,13 @@ def _cell(suite: Suite, row: str, dataset: str, fidelity: str) -> Cell:
     return compose_cell([*(suite.rows[row] or []), f"dataset={dataset}", f"fidelity={fidelity}"])
 
 
-def _column(suite: Suite, dataset: str, results: Results, fidelity: str) -> dict[str, pd.Series]:
+def _column(suite: Suite, dataset: str, results: Results, fidelity: str) -> dict[str, Scores]:
     return {row: suite_scores(_cell(suite, row, dataset, fidelity), results, suite.seeds) for row in suite.rows}
 
 
 def _name(c: Comparison) -> str:
     settings = f" ({c.settings})" if c.settings else ""
-    return f"{c.dataset}: {c.family}{settings}, {c.variant}"
+    return f"{c.dataset}: {c.family}{settings}, {c.variant}{MARK if c.older else ''}"
 
 
 def _nothing(suite: Suite, with_: str = "") -> UserError:
@@ -390,3 +397,8 @@ def _partial(missing: Sequence[str], few: Sequence[str]) -> str:
     if few:
         parts.append(f"fewer seeds than wanted: {', '.join(few)}")
     return f" Partial: {'; '.join(parts)}." if parts else ""
+
+
+def _older(names: Sequence[str]) -> str:
+    """What of a picture is of runs of schema 1."""
+    return f" Of schema 1, without predictions: {', '.join(names)}." if names else ""

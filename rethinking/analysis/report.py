@@ -14,7 +14,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from rethinking import __version__, paths
-from rethinking.analysis.comparisons import Comparison, compare, in_words, method, question, row_texts
+from rethinking.analysis.comparisons import Comparison, compare, question
 from rethinking.analysis.figures import Picture, draw, figure_names, style
 from rethinking.analysis.tables import (
     caption,
@@ -26,12 +26,22 @@ from rethinking.analysis.tables import (
     table_texts,
 )
 from rethinking.analysis.tidy import Results
-from rethinking.analysis.units import UNITS, unit_of
+from rethinking.analysis.wording import in_words, method, row_texts
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
 
 # What of a run's provenance the page shows.
-PROVENANCE = ["best_epoch", "epochs", "seconds", "finished", "device_name", "torch_version", "git_commit", "git_dirty"]
+PROVENANCE = [
+    "schema",
+    "best_epoch",
+    "epochs",
+    "seconds",
+    "finished",
+    "device_name",
+    "torch_version",
+    "git_commit",
+    "git_dirty",
+]
 MEASURES = {
     "pool1_entropy": "entropy",
     "pool1_clusters": "clusters in use",
@@ -114,13 +124,13 @@ def _verdict(results: Results, fidelity: str) -> list[Section]:
         ("controls", "Would it have been seen? Controls", tuple(asked.left_out)),
     ):
         try:
-            made = compare(results, asked, fidelity, datasets)
+            made, unpaired = compare(results, asked, fidelity, datasets)
         except UserError as error:
             sections.append(Section(id, title, [str(error)]))
             continue
         table = _comparison_table(made, asked.seeds)
         pictures = [] if datasets else [_picture(draw("verdicts", results, fidelity))]
-        words = [in_words(made, asked)]
+        words = [in_words(made, asked), *unpaired]
         if datasets:
             words.append(
                 "In the positive control the class hangs on which nodes are near each other, so that after one "
@@ -177,11 +187,10 @@ def _curves(results: Results, runs: pd.DataFrame) -> Section:
             for axis, family in zip(axes.flat, families, strict=False):
                 for number, cell in enumerate(of_dataset[of_dataset["family"] == family].itertuples()):
                     history = results.history(str(cell.cell_id))
-                    metric = next(name for name in map(str, history) if name.startswith("val_") and name != "val_loss")
-                    mean = history.groupby("epoch")[metric].mean()
+                    measure = results.cells[str(cell.cell_id)].measure
+                    mean = history.groupby("epoch")[f"val_{measure.metric}"].mean()
                     dashes = ["-", "--", ":", "-."][number % 4]
-                    scale = unit_of(metric.removeprefix("val_")).scale
-                    axis.plot(mean.index, scale * mean, dashes, lw=1.2, label=cell.variant)
+                    axis.plot(mean.index, measure.unit.scale * mean, dashes, lw=1.2, label=cell.variant)
                 axis.set_title(family, fontsize=8)
                 axis.tick_params(labelsize=7)
                 axis.legend(fontsize=6)
@@ -224,7 +233,8 @@ def _ledger() -> Section:
 
 def _runs(results: Results, runs: pd.DataFrame) -> Section:
     """Every run, with where it came from."""
-    scores = runs[(runs["split"] == "test") & runs["metric"].isin([unit.metric for unit in UNITS.values()])]
+    metrics = runs["cell_id"].map({id: cell.measure.metric for id, cell in results.cells.items()})
+    scores = runs[(runs["split"] == "test") & (runs["metric"] == metrics)]
     texts = scores[["run_id", "dataset", "family", "variant", "seed", "metric", "value"]].copy()
     texts["value"] = texts["value"].map("{:.4f}".format)
     known = [column for column in PROVENANCE if column in results.provenance]
@@ -244,16 +254,14 @@ def _runs(results: Results, runs: pd.DataFrame) -> Section:
 
 
 def _cell_title(results: Results, cell: str) -> str:
-    config = results.cells[cell]["cell"] if cell in results.cells else {}
-    return " / ".join(str(config.get(key, "?")) for key in ("family", "variant")) + (
-        f" / {config['dataset']['name']}" if "dataset" in config else ""
-    )
+    config = results.cells[cell].config
+    return f"{config['family']} / {config['variant']} / {config['dataset']['name']}"
 
 
 def _settings(results: Results, cell: str) -> list[list[str]]:
     """A cell's network, Select and trainer, flat."""
-    config = results.cells.get(cell, {}).get("cell", {})
-    frame = pd.json_normalize({key: config.get(key) or {} for key in ("network", "select", "trainer")})
+    config = results.cells[cell].config
+    frame = pd.json_normalize({key: config[key] for key in ("network", "select", "trainer")})
     return [[str(name), str(value)] for name, value in frame.iloc[0].items()] if len(frame) else []
 
 

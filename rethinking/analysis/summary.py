@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from string import ascii_lowercase
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from rethinking.analysis.scores import Scores
 from rethinking.analysis.settings import differing
 from rethinking.analysis.statistics import summarise
-from rethinking.analysis.tables import compare_cells
 from rethinking.analysis.tidy import tidy
-from rethinking.analysis.units import Unit, unit_of
-from rethinking.configuration.cell import Settings, identity
+from rethinking.configuration.cell import Settings
 from rethinking.configuration.composition import LEARNED
+from rethinking.configuration.identity import identity
 from rethinking.data.load import load
 from rethinking.runs.identity import cell_id, run_id
 from rethinking.runs.store import Entry, RunStore, State
+from rethinking.tasks.task import Unit
 
 LOCAL = LEARNED
 
@@ -39,7 +39,7 @@ def print_summary(jobs: Sequence[Settings]) -> set[State]:
     order = sorted(range(len(jobs)), key=lambda j: (jobs[j].cell.dataset.name, jobs[j].cell.family))
     for job, differs in [(jobs[j], settings[j]) for j in order]:
         unit, values = scores[id(job)]
-        summary = summarise(values.to_numpy()) if len(values) else None
+        summary = summarise(values.values.to_numpy()) if len(values) else None
         table.add_row(
             job.cell.dataset.title,
             job.cell.family,
@@ -63,7 +63,7 @@ def print_summary(jobs: Sequence[Settings]) -> set[State]:
     return {entry.state for job in jobs for entry in entries[id(job)]}
 
 
-def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tuple[Unit, pd.Series]]) -> str:
+def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tuple[Unit, Scores]]) -> str:
     """This cell minus the learned variant of the same sweep, where the two differ in nothing else."""
     if job.cell.variant == LOCAL:
         return ""
@@ -76,8 +76,8 @@ def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tu
         )
         if other.cell.variant == LOCAL and same:
             unit, values = scores[id(job)]
-            difference = compare_cells(job.cell, values, scores[id(other)][1])
-            return unit.difference(difference) if difference else "—"
+            d = values.minus(scores[id(other)][1])
+            return unit.interval(d.mean, d.low, d.high) if d else "—"
     return ""
 
 
@@ -86,13 +86,13 @@ def _entries(job: Settings) -> list[Entry]:
     return [RunStore(job.runs).entry(run_id(cell, seed)) for seed in job.seeds]
 
 
-def _scores(job: Settings, entries: Sequence[Entry]) -> tuple[Unit, pd.Series]:
-    """The unit, and the test scores of the job's finished seeds, indexed by seed."""
-    metric = job.cell.task().metric
-    unit = unit_of(metric)
+def _scores(job: Settings, entries: Sequence[Entry]) -> tuple[Unit, Scores]:
+    """The unit, and the test scores of the job's finished seeds."""
+    task = job.cell.task()
     runs = tidy([entry for entry in entries if entry.state == "done"])
-    chosen = runs[(runs["split"] == "test") & (runs["metric"] == metric)]
-    return unit, unit.scale * chosen.set_index("seed")["value"].astype(float)
+    chosen = runs[(runs["split"] == "test") & (runs["metric"] == task.metric)]
+    values = task.unit.scale * chosen.set_index("seed")["value"].astype(float)
+    return task.unit, Scores(values, test_to_train=job.cell.splitter().test_to_train)
 
 
 def _what_differs(jobs: Sequence[Settings]) -> list[str]:

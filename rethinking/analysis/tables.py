@@ -13,19 +13,15 @@ from omegaconf import OmegaConf
 
 from rethinking import paths
 from rethinking.analysis.comparisons import Question, question
-from rethinking.analysis.statistics import (
-    PairedDifference,
-    Summary,
-    p_equivalence,
-    paired_difference,
-    summarise,
-)
+from rethinking.analysis.older import MARK, MEANING
+from rethinking.analysis.scores import NONE, Scores, suite_scores
+from rethinking.analysis.statistics import PairedDifference, Summary, p_equivalence, summarise
 from rethinking.analysis.suites import load_suite, suite_names
 from rethinking.analysis.tidy import Results
-from rethinking.analysis.units import UNITS, Unit, unit_of
-from rethinking.configuration.cell import PAPER, Cell
+from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
+from rethinking.tasks.task import Measure, Unit
 
 # How many seeds the paper has.
 PUBLISHED_SEEDS = 20
@@ -45,18 +41,27 @@ class Published:
 class TableCell:
     """One cell of a table. ours, published: in the table's unit; ours is None where nothing is trained.
 
-    mark: whether it is the best of its column, or shown to be equivalent to the best; else empty.
+    seeds_done: of those that are shown. seeds_trained: of this schema. seeds_older: of schema 1. older: whether the
+    latter are shown. mark: whether it is the best of its column, or shown to be equivalent to the best; else empty.
     """
 
     row: str
     dataset: str
-    unit: Unit
+    measure: Measure
     cited: bool
     seeds_done: int
+    seeds_trained: int
+    seeds_older: int
     seeds_wanted: int
+    older: bool
     ours: Summary | None
     published: Published | None
     mark: str = ""
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of its numbers."""
+        return self.measure.unit
 
     @property
     def off(self) -> float | None:
@@ -121,50 +126,31 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
             if overrides is not None
         }
         scores = {row: suite_scores(cell, results, suite.seeds) for row, cell in trained.items()}
-        marks = _marks(trained, scores, asked)
-        published = {row: _published(suite.table, row, title) for row in suite.rows}
-        task = next(iter(trained.values())).task()
-        unit = unit_of(task.metric)
+        counts = {row: results.seeds_of(cell, suite.seeds) for row, cell in trained.items()}
+        measure = next(iter(trained.values())).task().measure
+        marks = _marks(measure, scores, asked)
         for row in suite.rows:
-            values = scores.get(row, pd.Series(dtype=float))
+            own = scores.get(row, NONE)
+            now, older = counts.get(row, (0, 0))
             cells[row, title] = TableCell(
                 row=row,
                 dataset=title,
-                unit=unit,
+                measure=measure,
                 cited=row not in trained,
-                seeds_done=len(values),
+                seeds_done=len(own),
+                seeds_trained=now,
+                seeds_older=older,
                 seeds_wanted=suite.seeds,
-                ours=summarise(values.to_numpy()) if len(values) else None,
-                published=published[row],
+                older=own.older,
+                ours=summarise(own.values.to_numpy()) if len(own) else None,
+                published=_published(suite.table, row, title),
                 mark=marks.get(row, ""),
             )
         for first, second in suite.compare:
-            difference = compare_cells(trained[first], scores[first], scores[second])
-            comparisons[first, second][title] = RowDifference(title, unit, difference)
+            difference = scores[first].minus(scores[second])
+            comparisons[first, second][title] = RowDifference(title, measure.unit, difference)
     rows, columns = list(suite.rows), list(suite.columns.values())
     return Table(suite.table, suite.title, fidelity, rows, columns, cells, comparisons)
-
-
-def suite_scores(cell: Cell, results: Results, seeds: int) -> pd.Series:
-    """The test scores of a cell's first seeds in the unit that is shown, indexed by seed.
-
-    On one content of its data set: the mirror's, or the one with the most seeds.
-    """
-    unit = unit_of(cell.task().metric)
-    known = results.cell_with_runs(cell)
-    values = results.scores(known, unit.metric) if known else pd.Series(dtype=float)
-    return unit.scale * values[values.index.isin(range(seeds))]
-
-
-def compare_cells(cell: Cell, first: pd.Series, second: pd.Series) -> PairedDifference | None:
-    """The paired difference of two cells on the seeds that both have. first, second: scores indexed by seed.
-
-    cell: either of them; its split says whether the seeds share graphs.
-    """
-    both = first.index.intersection(second.index)
-    if both.empty:
-        return None
-    return paired_difference(first[both].to_numpy(), second[both].to_numpy(), cell.splitter().test_to_train)
 
 
 def table_texts(table: Table) -> pd.DataFrame:
@@ -185,10 +171,11 @@ def long_frame(table: Table) -> pd.DataFrame:
             {
                 "row": cell.row,
                 "dataset": cell.dataset,
-                "metric": cell.unit.metric,
+                "metric": cell.measure.metric,
                 "mean": ours.mean if ours else None,
                 "std": ours.std if ours else None,
                 "seeds": ours.n if ours else 0,
+                "schema 1": cell.older,
                 "best": {BEST: "best", ALIKE: "equivalent to the best"}.get(cell.mark, ""),
                 "published_mean": published.mean if published else None,
                 "published_std": published.std if published else None,
@@ -210,19 +197,21 @@ def caption(table: Table) -> str:
         f"In brackets the published value{source}, with ~ where its reading is not certain; below it ours minus "
         "published with the standard error of that. "
     )
-    margin = question().margin
+    measures = {cell.measure for cell in table.cells.values()}
+    margins = sorted({m.unit.margin_text(m.unit.scale * m.margin) for m in measures})
+    older = f" {MEANING}" if any(cell.older for cell in table.cells.values()) else ""
     return (
         "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch. "
         f"{beside if published else ''}"
         f"{BEST}: the best mean of its column; {ALIKE}: equivalent to it (two one-sided tests paired by seed, margin "
-        f"{100 * margin['accuracy']:g} point or {margin['mae']:g} of MAE, for each cell by itself). "
+        f"{' or '.join(margins)}, for each cell by itself). "
         "Last rows: mean difference of two rows paired by seed, with its 95 % interval (Student's t; where every seed "
-        f"splits the same graphs anew, with the variance of Nadeau and Bengio 2003).{fidelity}"
+        f"splits the same graphs anew, with the variance of Nadeau and Bengio 2003).{fidelity}{older}"
     )
 
 
 def missing_cells(table: Table) -> Sequence[TableCell]:
-    """The cells that lack seeds."""
+    """The cells that show fewer seeds than wanted."""
     return [cell for cell in table.cells.values() if not cell.cited and cell.seeds_done < cell.seeds_wanted]
 
 
@@ -256,7 +245,6 @@ def _published(table: str, row: str, title: str) -> Published | None:
     if known.empty:
         return None
     first = known.iloc[0]
-    assert first["metric"] in UNITS
     return Published(float(first["mean"]), float(first["std"]), str(first["certainty"]))
 
 
@@ -265,18 +253,16 @@ def _published_values() -> pd.DataFrame:
     return pd.read_csv(paths.PUBLISHED, dtype={"table": str})
 
 
-def _marks(cells: dict[str, Cell], scores: dict[str, pd.Series], asked: Question) -> dict[str, str]:
+def _marks(measure: Measure, scores: dict[str, Scores], asked: Question) -> dict[str, str]:
     """Which row of a column is the best, and which are equivalent to it. Nothing while there is one row only."""
-    means = {row: values.mean() for row, values in scores.items() if len(values) > 1}
+    means = {row: float(own.values.mean()) for row, own in scores.items() if len(own) > 1}
     if len(means) < 2:
         return {}
-    task = next(iter(cells.values())).task()
-    unit = unit_of(task.metric)
-    best = (max if task.higher_is_better else min)(means, key=lambda row: means[row])
+    best = (max if measure.higher_is_better else min)(means, key=lambda row: means[row])
     marks = {best: BEST}
     for row in means:
-        difference = compare_cells(cells[row], scores[row], scores[best]) if row != best else None
-        margin = unit.scale * asked.margin.get(task.metric, math.inf)
+        difference = scores[row].minus(scores[best]) if row != best else None
+        margin = measure.unit.scale * measure.margin
         if difference is not None and p_equivalence(difference, margin) < asked.level:
             marks[row] = ALIKE
     return marks
@@ -285,7 +271,8 @@ def _marks(cells: dict[str, Cell], scores: dict[str, pd.Series], asked: Question
 def _cell_text(cell: TableCell) -> str:
     lines = []
     if cell.ours:
-        lines.append(f"{cell.unit.show(cell.ours.mean, cell.ours.std)} {cell.mark}".strip())
+        older = MARK if cell.older else ""
+        lines.append(f"{cell.unit.show(cell.ours.mean, cell.ours.std)}{older} {cell.mark}".strip())
     if not cell.cited and cell.seeds_done < cell.seeds_wanted:
         lines.append(f"{cell.seeds_done}/{cell.seeds_wanted} seeds" if cell.ours else f"missing, 0/{cell.seeds_wanted}")
     if cell.published:
@@ -301,6 +288,5 @@ def _cell_text(cell: TableCell) -> str:
 
 
 def _comparison_text(comparison: RowDifference) -> str:
-    if comparison.difference is None:
-        return "—"
-    return comparison.unit.difference(comparison.difference, "\n")
+    d = comparison.difference
+    return comparison.unit.interval(d.mean, d.low, d.high, "\n") if d else "—"

@@ -1,41 +1,38 @@
-"""Runs as tidy data frames, and the files of `results/` that hold them.
+"""Finished runs as tidy data frames, of a run store and of a results folder together."""
 
-runs.csv                a row a run, split and metric
-provenance.csv          a row a run: versions, commit, machine, time
-cells.yaml              the scientific configuration of every cell
-histories/CELL.parquet  a row a run and epoch: learning curves
-"""
-
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from rethinking.analysis.cells import StoredCell, stored_cell
+from rethinking.analysis.collected import COLUMNS, KEYS, Collected, history_file, predictions_file, read_collected
 from rethinking.configuration.cell import Cell
 from rethinking.errors import UserError
-from rethinking.runs import identity
-from rethinking.runs.identity import SCHEMA
-from rethinking.runs.store import DIAGNOSTIC, Entry, RunStore, is_stale
-
-KEYS = ["run_id", "cell_id", "family", "variant", "dataset", "fidelity", "seed"]
-COLUMNS = [*KEYS, "split", "metric", "value"]
-ORDER = ["dataset", "family", "variant", "fidelity", "cell_id", "seed"]
+from rethinking.runs.identity import cell_id
+from rethinking.runs.predictions import read_predictions
+from rethinking.runs.record import DIAGNOSTIC
+from rethinking.runs.store import Entry, RunStore, is_stale
 
 
 @dataclass(frozen=True)
 class Results:
-    """Finished runs.
+    """Finished runs, of each cell those of one schema only.
 
-    runs: tidy, `COLUMNS`. provenance: a row a run. cells: the configuration of every cell, by its id.
+    runs: tidy, `COLUMNS`. provenance: a row a run. cells: those that have runs, by their ids.
+    seeds: by cell all seeds there are, those of the other schema of a cell too. older: the id of a cell's runs of
+    schema 1, by the id that it has now.
     sources: where they were read, in words. store, folder: the run store and results folder they are of.
     """
 
     runs: pd.DataFrame
     provenance: pd.DataFrame
-    cells: dict[str, dict[str, Any]]
+    cells: dict[str, StoredCell]
+    seeds: dict[str, set[int]]
+    older: dict[str, str]
     sources: list[str]
     store: RunStore
     folder: Path
@@ -48,55 +45,73 @@ class Results:
 
     def history(self, cell_id: str) -> pd.DataFrame:
         """The learning curves of a cell's runs, a row a seed and epoch."""
-        path = self.folder / "histories" / f"{cell_id}.parquet"
+        path = history_file(self.folder, cell_id)
         frames = [pd.read_parquet(path)] if path.is_file() else []
-        collected = set(frames[0]["seed"]) if frames else set()
-        mine = self.runs[self.runs.cell_id == cell_id].drop_duplicates("run_id")
-        for run in mine[~mine.seed.isin(collected)].itertuples():
-            frames.append(self.store.history(str(run.run_id)).assign(seed=int(str(run.seed))))
+        frames += [self.store.history(run).assign(seed=seed) for run, seed in self._not_in(frames, cell_id)]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", "seed"])
+
+    def predictions(self, cell_id: str) -> pd.DataFrame:
+        """The predictions of a cell's runs, a row a seed, part and graph; see `runs/predictions.py`.
+
+        Raises UserError if the runs are of schema 1, which has none.
+        """
+        if self.cells[cell_id].older:
+            raise UserError(f"The runs of cell {cell_id} are of schema 1, without predictions; train it anew.")
+        path = predictions_file(self.folder, cell_id)
+        frames = [read_predictions(path)] if path.is_file() else []
+        frames += [self.store.predictions(run).assign(seed=seed) for run, seed in self._not_in(frames, cell_id)]
+        return pd.concat(frames, ignore_index=True)
 
     def cell_with_runs(self, cell: Cell) -> str | None:
         """The id of a cell on that content of its data set of which there are runs; of several, the first or most."""
-        candidates = [source.fingerprint for source in cell.dataset.sources if source.fingerprint]
-        ids = [identity.cell_id(cell, f) for f in dict.fromkeys(candidates + self.fingerprints(cell.dataset.name))]
-        counts = [self.runs.loc[self.runs.cell_id == id, "run_id"].nunique() for id in ids]
-        return max(zip(counts, ids, strict=True), key=lambda pair: pair[0])[1] if any(counts) else None
+        ids = [id for now in self._ids(cell) for id in (now, self.older.get(now)) if id in self.cells]
+        counts = {id: self.runs.loc[self.runs.cell_id == id, "run_id"].nunique() for id in ids if id is not None}
+        return max(counts, key=lambda id: counts[id]) if any(counts.values()) else None
 
-    def fingerprints(self, dataset: str) -> list[str]:
-        """The contents of a data set that runs were made on, the most frequent first."""
-        if "fingerprint" not in self.provenance:
-            return []
-        runs = self.runs.loc[self.runs.dataset == dataset, "run_id"].unique()
-        return list(self.provenance[self.provenance.run_id.isin(runs)].fingerprint.dropna().value_counts().index)
+    def seeds_of(self, cell: Cell, first: int) -> tuple[int, int]:
+        """How many of the first seeds of a cell there are, of this schema and of schema 1."""
+        wanted = set(range(first))
+        ids = self._ids(cell)
+        now = [len(wanted & self.seeds.get(id, set())) for id in ids]
+        older = [len(wanted & self.seeds.get(self.older.get(id, ""), set())) for id in ids]
+        return max(now, default=0), max(older, default=0)
+
+    def _ids(self, cell: Cell) -> list[str]:
+        """The ids that a cell has on each content of its data set that is known."""
+        expected = [source.fingerprint for source in cell.dataset.sources if source.fingerprint]
+        found = [stored.fingerprint for stored in self.cells.values() if stored.dataset == cell.dataset.name]
+        return [cell_id(cell, fingerprint) for fingerprint in dict.fromkeys(expected + found)]
+
+    def _not_in(self, frames: Sequence[pd.DataFrame], cell_id: str) -> list[tuple[str, int]]:
+        """The runs of a cell that are not collected yet, with their seeds."""
+        collected = {int(seed) for frame in frames for seed in frame["seed"].unique()}
+        mine = self.runs[self.runs.cell_id == cell_id].drop_duplicates("run_id")
+        return [
+            (str(run), int(seed)) for run, seed in zip(mine.run_id, mine.seed, strict=True) if seed not in collected
+        ]
 
 
 def read_results(store: RunStore, folder: Path) -> Results:
-    """All finished runs of a store and of a results folder; a run in both counts once."""
-    runs, provenance, sources = [], [], []
-    cells = _read_cells(folder)
-    done = _done(store.entries())
-    if done:
-        runs.append(tidy(done))
-        provenance.append(provenance_of(done))
-        sources.append(f"{len(done)} runs in {store.folder}/")
-        first = {entry.record["cell_id"]: entry.run_id for entry in reversed(done)}
-        cells |= {cell: _cell_config(store, run_id) for cell, run_id in first.items()}
-    if (folder / "runs.csv").is_file():
-        collected = _read_csv(folder / "runs.csv", COLUMNS)
-        about = _read_csv(folder / "provenance.csv", ["run_id", "schema"])
-        stale = set(about.loc[about["schema"] < SCHEMA, "run_id"])
-        runs.append(collected[~collected["run_id"].isin(stale)])
-        provenance.append(about[~about["run_id"].isin(stale)])
-        left_out = f" ({len(stale)} of an older schema left out)" if stale else ""
-        sources.append(f"{len(provenance[-1])} runs in {folder / 'runs.csv'}{left_out}")
+    """All finished runs of a store and of a results folder; a run in both counts once.
+
+    Of a cell that has runs of two schemas, those of schema 2 count as soon as they are as many as the others.
+    """
+    done, collected = finished(store), read_collected(folder)
+    cells = {id: stored_cell(id, stored) for id, stored in {**collected.cells, **cells_of(store, done)}.items()}
+    known = {id: cell for id, cell in cells.items() if cell is not None}
+    mine = tidy(done)
+    runs, provenance = united(mine, collected.runs), united(provenance_of(done), collected.provenance)
+    usable = runs["cell_id"].isin(list(known))
+    seeds: dict[str, set[int]] = defaultdict(set)
+    for id, seed in zip(runs.loc[usable, "cell_id"], runs.loc[usable, "seed"], strict=True):
+        seeds[id].add(int(seed))
+    older = {cell.now: id for id, cell in known.items() if cell.older and id in seeds}
+    aside = [id if len(seeds.get(now, ())) >= len(seeds[id]) else now for now, id in older.items()]
+    runs = runs[usable & ~runs["cell_id"].isin(aside)].reset_index(drop=True)
+    provenance = provenance[provenance["run_id"].isin(runs["run_id"])].reset_index(drop=True)
+    kept = {id: known[id] for id in known if id in seeds and id not in aside}
     return Results(
-        _unite(runs, COLUMNS, ["run_id", "split", "metric"]),
-        _unite(provenance, ["run_id"], ["run_id"]),
-        cells,
-        sources,
-        store,
-        folder,
+        runs, provenance, kept, dict(seeds), older, _sources(store, mine, collected, list(known)), store, folder
     )
 
 
@@ -108,24 +123,20 @@ def read_some(store: RunStore, folder: Path) -> Results:
     return results
 
 
-def collect(store: RunStore, folder: Path) -> int:
-    """Add the finished runs of a store to a results folder. Returns how many runs the folder now has."""
-    results = read_results(store, folder)
-    done = _done(store.entries())
-    cells = _read_cells(folder)
-    (folder / "histories").mkdir(parents=True, exist_ok=True)
-    for cell_id in sorted({entry.record["cell_id"] for entry in done}):
-        members = [entry for entry in done if entry.record["cell_id"] == cell_id]
-        cells[cell_id] = _cell_config(store, members[0].run_id)
-        _collect_histories(store, members, folder / "histories" / f"{cell_id}.parquet")
-    runs = results.runs.sort_values([*ORDER, "split", "metric"])
-    _write(folder / "runs.csv", runs.to_csv(index=False, float_format="%.6g"))
-    by_run = runs.drop_duplicates("run_id")["run_id"]
-    # A run whose provenance was lost keeps a row, an empty one.
-    provenance = results.provenance.set_index("run_id").reindex(by_run).reset_index()
-    _write(folder / "provenance.csv", provenance.to_csv(index=False))
-    _write(folder / "cells.yaml", yaml.safe_dump(cells, sort_keys=True))
-    return len(provenance)
+def finished(store: RunStore) -> list[Entry]:
+    """The finished runs of a store that are of this schema."""
+    return [entry for entry in store.entries() if entry.state == "done" and not is_stale(entry)]
+
+
+def cells_of(store: RunStore, done: Sequence[Entry]) -> dict[str, dict[str, Any]]:
+    """What is kept of the cells of some runs, by their ids."""
+    first = {entry.record["cell_id"]: entry.run_id for entry in reversed(done)}
+    configs = {cell: store.config(run) for cell, run in first.items()}
+    return {
+        cell: {key: value for key, value in config.items() if key != "seed"}
+        for cell, config in configs.items()
+        if isinstance(config, dict)
+    }
 
 
 def tidy(done: Sequence[Entry]) -> pd.DataFrame:
@@ -144,7 +155,14 @@ def provenance_of(done: Sequence[Entry]) -> pd.DataFrame:
     for entry in done:
         leave_out = {*KEYS[1:], "files", "metric", *(name for _, _, name in _scores(entry.record))}
         rows.append({key: value for key, value in entry.record.items() if key not in leave_out})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ["run_id"])
+
+
+def united(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """The rows of both; of those of one run, split and metric the first."""
+    key = [column for column in ("run_id", "split", "metric") if column in first]
+    frames = [frame for frame in (first, second) if len(frame)] or [first]
+    return pd.concat(frames, ignore_index=True).drop_duplicates(key, keep="first")
 
 
 def _scores(record: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -155,65 +173,12 @@ def _scores(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     return scores + [("test", name.removeprefix(DIAGNOSTIC), name) for name in diagnostics]
 
 
-def _done(entries: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.state == "done" and not is_stale(entry)]
-
-
-def _read_cells(folder: Path) -> dict[str, dict[str, Any]]:
-    path = folder / "cells.yaml"
-    try:
-        # The loader in C reads a large file in a moment.
-        return yaml.load(path.read_text(), yaml.CSafeLoader) if path.is_file() else {}
-    except (OSError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{path} cannot be read ({reason}); restore it or name another folder with --results."
-        ) from error
-
-
-def _cell_config(store: RunStore, run_id: str) -> dict[str, Any]:
-    config = yaml.load((store.folder / run_id / "config.yaml").read_text(), yaml.CSafeLoader)
-    return {key: value for key, value in config.items() if key != "seed"}
-
-
-def _collect_histories(store: RunStore, members: Sequence[Entry], path: Path) -> None:
-    """Learning curves of the cell's runs that the file does not have yet are added to it."""
-    old = pd.read_parquet(path) if path.is_file() else pd.DataFrame({"seed": []})
-    known = set(old["seed"])
-    new = [
-        store.history(entry.run_id).assign(seed=entry.record["seed"])
-        for entry in members
-        if entry.record["seed"] not in known
-    ]
-    if new:
-        frames = [old, *new] if len(old) else new
-        part = path.with_suffix(".part")
-        pd.concat(frames).sort_values(["seed", "epoch"]).to_parquet(part, index=False, compression="zstd")
-        part.replace(path)
-
-
-def _unite(frames: list[pd.DataFrame], columns: list[str], key: list[str]) -> pd.DataFrame:
-    if not frames:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(frames, ignore_index=True).drop_duplicates(key, keep="first")
-
-
-def _read_csv(path: Path, needed: list[str]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); restore it or name another folder with --results."
-        ) from error
-    missing = [column for column in needed if column not in frame]
-    if missing:
-        raise UserError(
-            f"{path} lacks the columns {', '.join(missing)}; restore it or name another folder with --results."
-        )
-    return frame
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+def _sources(store: RunStore, mine: pd.DataFrame, collected: Collected, known: Sequence[str]) -> list[str]:
+    """Where runs were read, and how many cannot be used."""
+    sources = [f"{mine['run_id'].nunique()} runs in {store.folder}/"] if len(mine) else []
+    if len(collected.runs):
+        usable = collected.runs["cell_id"].isin(known)
+        total, used = collected.runs["run_id"].nunique(), collected.runs.loc[usable, "run_id"].nunique()
+        left_out = f" ({total - used} stale ones left out)" if used < total else ""
+        sources.append(f"{used} runs in {collected.folder / 'runs.csv'}{left_out}")
+    return sources

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rethinking.analysis.tidy import collect
+from rethinking.analysis.collect import collect
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 

@@ -7,9 +7,10 @@ from string import ascii_lowercase
 import pandas as pd
 from rich.console import Console
 
-from rethinking.analysis.comparisons import Comparison, compare, frame, in_words, method, question, row_texts
+from rethinking.analysis.comparisons import Comparison, compare, frame, question
 from rethinking.analysis.render import on_screen, render
-from rethinking.analysis.tidy import read_some
+from rethinking.analysis.tidy import Results, read_some
+from rethinking.analysis.wording import in_words, method, row_texts
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 
@@ -25,17 +26,23 @@ def compare_runs(
     datasets: Sequence[str],
     families: Sequence[str],
     margins: Sequence[str],
+    reference: str,
 ) -> int:
     """Print all comparisons that the runs allow. Returns the exit status."""
-    asked = question()
-    asked = question(margin=dict(asked.margin) | _margins(margins, list(asked.margin)))
     everything = read_some(RunStore(runs), results)
-    made = compare(everything, asked, fidelity, datasets, families)
+    asked = question(margins=_margins(margins, everything), reference=reference)
+    made, unpaired = compare(everything, asked, fidelity, datasets, families)
     if form == "csv":
         print(frame(made).to_csv(index=False, float_format="%.6g"), end="")
         return 0
     shown, settings = texts(made, asked.seeds)
-    notes = [in_words(made, asked), *settings, f"{method(asked)} {CHECKS}", f"From {'; '.join(everything.sources)}."]
+    notes = [
+        in_words(made, asked),
+        *unpaired,
+        *settings,
+        f"{method(asked)} {CHECKS}",
+        f"From {'; '.join(everything.sources)}.",
+    ]
     if form == "screen":
         on_screen(Console(highlight=False), shown, TITLE, notes, keys=3)
     else:
@@ -54,8 +61,9 @@ def texts(comparisons: Sequence[Comparison], seeds: int) -> tuple[pd.DataFrame, 
     return pd.DataFrame(rows), [f"{letter}: {text}" for text, letter in letters.items()]
 
 
-def _margins(given: Sequence[str], known: Sequence[str]) -> dict[str, float]:
+def _margins(given: Sequence[str], results: Results) -> dict[str, float]:
     """Margins as typed, `accuracy=0.02`."""
+    known = sorted({cell.measure.metric for cell in results.cells.values()})
     margins = {}
     for text in given:
         metric, _, value = text.partition("=")

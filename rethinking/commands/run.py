@@ -19,7 +19,7 @@ from rethinking.configuration.cell import Settings, choose_device, register_reso
 from rethinking.configuration.composition import VERSION_BASE, compose_job, expand_sweep, explain, options, pairs_table
 from rethinking.data.load import load
 from rethinking.errors import UserError
-from rethinking.progress import JobProgress, closing_line
+from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
 
@@ -99,13 +99,15 @@ def _application(config: DictConfig) -> None:
     register_resolvers()
     job = settings(config)
     try:
-        with JobProgress(job.cell.title, len(job.seeds), job.cell.trainer.max_epochs) as progress:
+        task = job.cell.task()
+        title, epochs = job.cell.title, job.cell.trainer.max_epochs
+        with JobProgress(title, len(job.seeds), epochs, task.metric, task.unit.number) as progress:
             outcome = execute(job, progress)
     except Exception as error:
         # The other jobs of a sweep go on.
         _say(f"{job.cell.title}: {error}" if isinstance(error, UserError) else traceback.format_exc())
         raise JobFailedError from error
-    _say(closing_line(outcome, len(job.seeds)))
+    _say(outcome.in_words(len(job.seeds)))
     for seed, reason in outcome.failed.items():
         _say(f"{job.cell.title} seed {seed} failed: {reason.strip().splitlines()[-1]}")
     if outcome.failed:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rethinking.analysis.suites import load_suite
-from rethinking.analysis.tables import make_table, missing_cells, table_names
+from rethinking.analysis.tables import make_table, table_names
 from rethinking.analysis.tidy import read_results
 from rethinking.runs.store import Entry, RunStore, is_stale
 
@@ -58,13 +58,15 @@ def _grid(entries: list[Entry], title: str) -> Table:
 
 
 def _print_missing(console: Console, store: RunStore, results: Path, names: Sequence[str]) -> None:
-    """What suites lack, counting collected results too."""
+    """What suites lack, counting collected results too, but no runs of schema 1."""
     everything = read_results(store, results)
     for name in names:
         lacking: dict[str, list[str]] = defaultdict(list)
         made = make_table(name, everything)
-        for cell in missing_cells(made):
-            lacking[cell.row].append(f"{cell.dataset} {cell.seeds_done}/{cell.seeds_wanted}")
+        for cell in made.cells.values():
+            if not cell.cited and cell.seeds_trained < cell.seeds_wanted:
+                older = f" (+{cell.seeds_older} of schema 1)" if cell.seeds_older else ""
+                lacking[cell.row].append(f"{cell.dataset} {cell.seeds_trained}/{cell.seeds_wanted}{older}")
         if lacking:
             console.print(f"{made.title.partition(':')[0]} lacks (seeds done):")
         for row, cells in lacking.items():

@@ -1,7 +1,7 @@
 """The door between Hydra and the harness: configuration in, plain typed objects out."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_type_hints
@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
+from rethinking.configuration.locality import locality
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import DatasetConfig
 from rethinking.data.sources import Places
@@ -31,7 +32,8 @@ from rethinking.training.settings import TrainerConfig
 class Cell:
     """Family × variant × data set × the rest of the configuration, without the seed.
 
-    network, select: Hydra targets with their arguments.
+    network, select: Hydra targets with their arguments. is_local: whether the Select clusters nodes that are near each
+    other, None if nobody says; no part of what names a run.
     """
 
     family: str
@@ -41,6 +43,7 @@ class Cell:
     network: dict[str, Any]
     select: dict[str, Any]
     trainer: TrainerConfig
+    is_local: bool | None
 
     @property
     def title(self) -> str:
@@ -75,10 +78,16 @@ class Cell:
         except Exception as error:
             raise UserError(f"{pair} does not predict: {_reason(error)}") from error
         try:
-            self.task()
+            task = self.task()
             self.splitter()
         except Exception as error:
             raise UserError(f"dataset={self.dataset.name} has an unusable split or task: {_reason(error)}") from error
+        if not isinstance(task, Task):
+            raise UserError(f"dataset={self.dataset.name} has a task that is no rethinking.tasks.task.Task: {task}.")
+        try:
+            _ = task.measure
+        except UserError as error:
+            raise UserError(f"dataset={self.dataset.name}: {error}") from error
 
     def task(self) -> Task:
         """What the model is trained for."""
@@ -113,7 +122,7 @@ class ImpossiblePairError(UserError):
 # Every key of a composed configuration, beside `hydra`.
 KEYS = frozenset(
     {
-        *("model", "pooling", "dataset", "trainer", "fidelity", "ledger"),
+        *("model", "pooling", "dataset", "trainer", "fidelity", "ledger", "tasks"),
         *("seeds", "device", "replicas", "threads", "evaluation_batch_size"),
         *("splits", "diagnosed_graphs", "runs", "retry_failed", "save_model", "data"),
     }
@@ -124,9 +133,6 @@ NEEDED = {
     "model": ("name", "select_kind", "learned", "batch_size", "gradient_clip", "network"),
     "pooling": ("name", "select"),
 }
-
-# What a data set is trained for unless its file says otherwise; the ids of such runs do not name it.
-USUAL_TASK = {"_target_": "rethinking.tasks.task.Classification"}
 
 # What splits by a file, in place of what the data set's own file says.
 FILE_SPLIT = "rethinking.data.split.FileSplit"
@@ -187,6 +193,7 @@ def settings(config: DictConfig) -> Settings:
         network=_plain(config.model.network),
         select=_plain(select),
         trainer=_typed(config, "trainer"),
+        is_local=locality(config.pooling.get("is_local"), _plain(select)),
     )
     return Settings(
         cell=cell,
@@ -208,46 +215,6 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device=cuda was asked for, but torch finds no CUDA device; use device=auto or device=cpu.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def identity(cell: Cell, fingerprint: str) -> dict[str, Any]:
-    """The scientific configuration of a cell: all that may change its results.
-
-    fingerprint: of the data set's content. Where files lie, and in which module a class is found, are no
-    part of it.
-    """
-    parts = {
-        "family": cell.family,
-        "variant": cell.variant,
-        "fidelity": cell.fidelity,
-        "dataset": {
-            "name": cell.dataset.name,
-            "fingerprint": fingerprint,
-            "split": {key: value for key, value in cell.dataset.split.items() if key != "file"},
-            "task": None if cell.dataset.task == USUAL_TASK else cell.dataset.task,
-        },
-        "network": cell.network,
-        "select": cell.select,
-        "trainer": asdict(cell.trainer),
-    }
-    return with_class_names(parts)
-
-
-def with_class_names(value: Any) -> Any:
-    """A configuration with Hydra targets by the name of the class alone, and without keys that are null.
-
-    So moving a module changes no identity, nor does a new key that is null where it is not asked for.
-    """
-    if isinstance(value, dict):
-        return {
-            "class" if key == "_target_" else key: entry.rpartition(".")[2]
-            if key == "_target_"
-            else with_class_names(entry)
-            for key, entry in value.items()
-            # A key that is null says nothing; so a new one, null where it is not asked for, renames no run.
-            if entry is not None
-        }
-    return value
 
 
 def _reason(error: Exception) -> str:

@@ -5,9 +5,8 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
 import torch
@@ -17,14 +16,17 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
 from rethinking.errors import UserError
+from rethinking.progress import TrainingState
 from rethinking.runs import provenance
-from rethinking.runs.identity import SCHEMA, cell_id, run_id
+from rethinking.runs.identity import cell_id, run_id
 from rethinking.runs.interrupts import Interrupts
-from rethinking.runs.store import DIAGNOSTIC, WEIGHTS, RunStore
+from rethinking.runs.predictions import predictions_of
+from rethinking.runs.record import RunRecord, cell_record, head_of
+from rethinking.runs.store import WEIGHTS, RunStore
 from rethinking.training.diagnostics import diagnose
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
-from rethinking.training.state import GroupState, Replica
+from rethinking.training.state import Replica
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +45,21 @@ class Outcome:
     failed: dict[int, str] = field(default_factory=dict)
     elsewhere: list[int] = field(default_factory=list)
 
+    @property
+    def settled(self) -> int:
+        """How many seeds need no more work here."""
+        return len(self.kept) + len(self.trained) + len(self.failed) + len(self.elsewhere)
 
-OnEpoch = Callable[[GroupState, Outcome], None]
+    def in_words(self, seeds: int) -> str:
+        """The line that ends a job. seeds: how many were asked for."""
+        parts = [f"{len(self.trained)} trained", f"{len(self.kept)} done before"]
+        parts += [f"{len(self.failed)} FAILED"] if self.failed else []
+        parts += [f"{len(self.elsewhere)} being trained by another process"] if self.elsewhere else []
+        return f"{self.title}: {len(self.trained) + len(self.kept)}/{seeds} seeds done ({', '.join(parts)})"
+
+
+# Told after every epoch: the seeds that still train, and how many need no more work.
+OnEpoch = Callable[[TrainingState, int], None]
 
 
 def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
@@ -62,9 +77,9 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     waiting = list(settings.seeds)
     size = settings.replicas or len(waiting)
 
-    def after_epoch(state: GroupState, outcome: Outcome) -> None:
+    def after_epoch(state: TrainingState) -> None:
         interrupts.check()
-        on_epoch(state, outcome)
+        on_epoch(state, outcome.settled)
 
     while waiting:
         # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
@@ -111,7 +126,7 @@ class _Claims:
             seed = waiting.pop(0)
             run = run_id(self.outcome.cell_id, seed)
             claim = ExitStack()
-            if not claim.enter_context(self.store.claim(run, _head(self.settings.cell, self.outcome, seed))):
+            if not claim.enter_context(self.store.claim(run, head_of(self.settings.cell, self.outcome.cell_id, seed))):
                 self.outcome.elsewhere.append(seed)
                 continue
             # Read under the claim: another process may just have finished it.
@@ -140,10 +155,12 @@ def _train(
     store: RunStore,
     outcome: Outcome,
     claims: _Claims,
-    on_epoch: OnEpoch,
+    on_epoch: Callable[[TrainingState], None],
 ) -> None:
     cell = settings.cell
     task, splitter = cell.task(), cell.splitter()
+    targets = task.targets(dataset)
+    about = cell_record(cell, dataset.fingerprint, task.measure, splitter.test_to_train)
     started = time.perf_counter()
     splits = {seed: splitter(dataset, seed) for seed in seeds}
     replicas = (
@@ -158,7 +175,7 @@ def _train(
             config=cell.trainer,
             evaluation_batch_size=settings.evaluation_batch_size,
             device=device,
-            on_epoch=lambda state: on_epoch(state, outcome),
+            on_epoch=on_epoch,
             save_weights=settings.save_model or settings.diagnosed_graphs > 0,
         )
     )
@@ -166,26 +183,31 @@ def _train(
         if replica.error:
             _fail(cell, store, outcome, claims, replica.seed, replica.error)
             continue
-        scores = replica.history[replica.best_epoch - 1]
-        record = {
-            **_head(cell, outcome, replica.seed),
-            "metric": task.metric,
-            **{name: value for name, value in scores.items() if name not in ("epoch", "learning_rate")},
-            **_diagnostics(settings, dataset, replica, splits[replica.seed]),
-            "best_epoch": replica.best_epoch,
-            "epochs": len(replica.history),
-            "fingerprint": dataset.fingerprint,
-            "seconds": round(replica.seconds, 3),
-            "elapsed_seconds": round(time.perf_counter() - started, 3),
-            "replicas": beside,
-            "threads": settings.threads,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            **provenance.hardware(device),
-            **provenance.software(),
-        }
-        config = _config(cell, replica.seed, dataset.fingerprint)
-        weights = replica.weights if settings.save_model else None
-        store.write_result(record["run_id"], config, record, pd.DataFrame(replica.history), weights)
+        split = splits[replica.seed]
+        best = replica.history[replica.best_epoch - 1]
+        raw = {part: outputs.numpy() for part, outputs in (replica.predictions or {}).items()}
+        record = RunRecord(
+            head=head_of(cell, outcome.cell_id, replica.seed),
+            cell=about,
+            scores={name: value for name, value in best.items() if name not in ("epoch", "learning_rate")},
+            history=pd.DataFrame(replica.history),
+            predictions=predictions_of(task, targets, split, raw),
+            diagnostics=_diagnostics(settings, dataset, replica, split),
+            provenance={
+                "best_epoch": replica.best_epoch,
+                "epochs": len(replica.history),
+                "fingerprint": dataset.fingerprint,
+                "seconds": round(replica.seconds, 3),
+                "elapsed_seconds": round(time.perf_counter() - started, 3),
+                "replicas": beside,
+                "threads": settings.threads,
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                **provenance.hardware(device),
+                **provenance.software(),
+            },
+            weights=replica.weights if settings.save_model else None,
+        )
+        store.write_result(record)
         outcome.trained.append(replica.seed)
         claims.release(replica.seed)
 
@@ -198,11 +220,10 @@ def _diagnostics(settings: Settings, dataset: GraphDataset, replica: Replica, sp
         network = settings.cell.build(dataset, settings.cell.task())(1)
         network.load_state_dict(replica.weights)
         graphs = split.test[: settings.diagnosed_graphs]
-        measures = diagnose(network, dataset, graphs, replica.seed, replica.best_epoch, settings.evaluation_batch_size)
+        return diagnose(network, dataset, graphs, replica.seed, replica.best_epoch, settings.evaluation_batch_size)
     except Exception as error:  # Somebody's own Select may return anything; the run is finished all the same.
         log.warning("The clusters of %s could not be measured (%s).", settings.cell.title, error)
         return {}
-    return {f"{DIAGNOSTIC}{name}": value for name, value in measures.items()}
 
 
 def _of_equal_sizes(splits: dict[int, Split]) -> list[list[int]]:
@@ -214,28 +235,12 @@ def _of_equal_sizes(splits: dict[int, Split]) -> list[list[int]]:
 
 
 def _fail(cell: Cell, store: RunStore, outcome: Outcome, claims: _Claims, seed: int, reason: str) -> None:
-    head = _head(cell, outcome, seed)
+    head = head_of(cell, outcome.cell_id, seed)
     outcome.failed[seed] = reason
+    about = cell_record(cell, None, cell.task().measure, cell.splitter().test_to_train)
     try:
-        store.write_failure(head["run_id"], _config(cell, seed, None), head, reason)
+        store.write_failure(head["run_id"], {**about, "seed": seed}, head, reason)
     except OSError as error:
         # A full disk, say: the reason is still told, and the other runs go on.
         outcome.failed[seed] = f"{reason}\nThe failure could not be recorded: {error}"
     claims.release(seed)
-
-
-def _head(cell: Cell, outcome: Outcome, seed: int) -> dict[str, Any]:
-    return {
-        "run_id": run_id(outcome.cell_id, seed),
-        "cell_id": outcome.cell_id,
-        "schema": SCHEMA,
-        "family": cell.family,
-        "variant": cell.variant,
-        "dataset": cell.dataset.name,
-        "fidelity": cell.fidelity,
-        "seed": seed,
-    }
-
-
-def _config(cell: Cell, seed: int, fingerprint: str | None) -> dict[str, Any]:
-    return {"schema": SCHEMA, "seed": seed, "fingerprint": fingerprint, "cell": asdict(cell)}

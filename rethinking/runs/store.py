@@ -1,14 +1,15 @@
 """The run store: one directory a run, written whole or not at all.
 
-    RUN_ID/config.yaml       the scientific configuration
-    RUN_ID/result.json       one flat record: scores, provenance
-    RUN_ID/history.parquet   a row an epoch
-    RUN_ID/weights.pt        the weights, if they were asked for (save_model=true)
-    RUN_ID/error.txt         instead of a result, if the run failed
-    .locks/                  held while a run trains; the system frees them when a process dies
-    .tmp/                    where directories are written before they are renamed
+    RUN_ID/config.yaml          what was trained
+    RUN_ID/result.json          one flat record: scores, provenance
+    RUN_ID/history.parquet      a row an epoch
+    RUN_ID/predictions.parquet  a row a graph of the validation and test parts (since schema 2)
+    RUN_ID/weights.pt           the weights, if they were asked for (save_model=true)
+    RUN_ID/error.txt            instead of a result, if the run failed
+    .locks/                     held while a run trains; the system frees them when a process dies
+    .tmp/                       where directories are written before they are renamed
 
-Any number of processes may work on one store.
+Any number of processes may work on one store. What is read is data: nothing that it names is imported or called.
 """
 
 import fcntl
@@ -30,17 +31,14 @@ from filelock import FileLock, Timeout
 
 from rethinking.errors import UserError
 from rethinking.runs.identity import SCHEMA
+from rethinking.runs.predictions import read_predictions, write_predictions
+from rethinking.runs.record import HEAD, RunRecord, checked
 
 State = Literal["done", "failed", "damaged", "running", "missing"]
 
-# What every reader of a record relies on, of a failed run and of a finished one.
-HEAD = ("run_id", "cell_id", "schema", "family", "variant", "dataset", "fidelity", "seed")
-REQUIRED = (*HEAD, "metric", "files")
 FILES = ("config.yaml", "history.parquet")
+PREDICTIONS = "predictions.parquet"
 WEIGHTS = "weights.pt"
-
-# What the names of the measures of a run's assignments begin with, in its record.
-DIAGNOSTIC = "diagnostic_"
 
 
 @dataclass(frozen=True)
@@ -105,6 +103,14 @@ class RunStore:
         """The learning curves of a finished run, a row an epoch."""
         return pd.read_parquet(self.folder / run_id / "history.parquet")
 
+    def predictions(self, run_id: str) -> pd.DataFrame:
+        """The predictions of a finished run of schema 2, a row a graph; see `runs/predictions.py`."""
+        return read_predictions(self.folder / run_id / PREDICTIONS)
+
+    def config(self, run_id: str) -> dict[str, Any]:
+        """What was trained in a finished run, as data."""
+        return yaml.load((self.folder / run_id / "config.yaml").read_text(), yaml.CSafeLoader)
+
     @contextmanager
     def claim(self, run_id: str, head: dict[str, Any]) -> Iterator[bool]:
         """Hold a run while it trains. Yields False if another process holds it.
@@ -136,22 +142,16 @@ class RunStore:
             raise UserError(f"{path} does not exist; train with save_model=true to have it.")
         return torch.load(path, weights_only=True)
 
-    def write_result(
-        self,
-        run_id: str,
-        config: dict[str, Any],
-        record: dict[str, Any],
-        history: pd.DataFrame,
-        weights: dict[str, torch.Tensor] | None = None,
-    ) -> None:
+    def write_result(self, record: RunRecord) -> None:
         """Keep a finished run. What was under the same id gives way."""
-        with self._written(run_id) as part:
-            _write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-            history.to_parquet(part / "history.parquet", index=False)
-            if weights is not None:
-                torch.save(weights, part / WEIGHTS)
+        with self._written(record.head["run_id"]) as part:
+            _write_text(part / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
+            record.history.to_parquet(part / "history.parquet", index=False)
+            write_predictions(record.predictions, part / PREDICTIONS)
+            if record.weights is not None:
+                torch.save(record.weights, part / WEIGHTS)
             written = sorted(path.name for path in part.iterdir())
-            whole = {**record, "files": {name: _sha256(part / name) for name in written}}
+            whole = {**record.result, "files": {name: _sha256(part / name) for name in written}}
             _write_text(part / "result.json", json.dumps({**whole, "sha256": _record_sha256(whole)}, indent=1))
 
     def write_failure(self, run_id: str, config: dict[str, Any], record: dict[str, Any], error: str) -> None:
@@ -205,19 +205,9 @@ class RunStore:
 
 def _read_result(run_id: str, path: Path) -> dict[str, Any]:
     """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
-    record = json.loads((path / "result.json").read_text())
-    if not isinstance(record, dict):
-        raise ValueError("result.json is not a record")
-    missing = [key for key in REQUIRED if key not in record]
-    if missing:
-        raise ValueError(f"result.json lacks {', '.join(missing)}")
-    if record["run_id"] != run_id:
-        raise ValueError(f"result.json belongs to run {record['run_id']}")
-    scores = [f"{split}_{name}" for split in ("val", "test") for name in ("loss", record["metric"])]
-    for name in ("train_loss", *scores):
-        if not isinstance(record.get(name), (int, float)):
-            raise ValueError(f"result.json has no number for {name}")
-    if not isinstance(record["files"], dict) or not set(FILES) <= set(record["files"]) <= {*FILES, WEIGHTS}:
+    record = checked(json.loads((path / "result.json").read_text()), run_id)
+    needed = set(FILES) if record["schema"] == 1 else {*FILES, PREDICTIONS}
+    if not isinstance(record["files"], dict) or not needed <= set(record["files"]) <= {*needed, WEIGHTS}:
         raise ValueError("result.json does not name the other files")
     for name, expected in record["files"].items():
         if _sha256(path / name) != expected:

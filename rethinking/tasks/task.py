@@ -1,108 +1,127 @@
-"""What a model is trained for: its loss and its metrics, for every replica at once."""
+"""What a model is trained for, and how its scores are shown and judged. Each task has a file beside this one."""
 
-import sys
-from typing import Any, Protocol
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
+from rethinking.errors import UserError
 
 
-class Task(Protocol):
-    """metric: the name of the score that the schedule and early stopping watch; higher_is_better: which way."""
+@dataclass(frozen=True)
+class Unit:
+    """How the numbers of a metric are shown. name: of the metric, in words. scale: shown = scale × recorded."""
+
+    name: str
+    scale: float
+    digits: int
+
+    def number(self, recorded: float) -> str:
+        """A number as it is recorded, in this unit."""
+        return f"{self.scale * recorded:.{self.digits}f}"
+
+    def show(self, mean: float, std: float) -> str:
+        """Mean ± standard deviation, both scaled already; the latter is left out if it is NaN."""
+        return f"{mean:.{self.digits}f}" + ("" if math.isnan(std) else f" ± {std:.{self.digits}f}")
+
+    def interval(self, mean: float, low: float, high: float, line_break: str = " ") -> str:
+        """A difference with its interval, scaled already; without it where it is NaN, as for one seed."""
+        text = f"{mean:+.{self.digits}f}"
+        if not math.isnan(low):
+            text += f"{line_break}[{low:+.{self.digits}f}, {high:+.{self.digits}f}]"
+        return text
+
+    def margin_text(self, margin: float) -> str:
+        """A margin, scaled already, with what it is of."""
+        points = "" if self.scale != 100 else " point" if margin == 1 else " points"
+        return f"{margin:g}{points} of {self.name}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the scores of a task mean, as plain data: all that is recorded of it beside every cell.
+
+    margin: differences within it do not matter, in the metric's own unit (0.01 is one point of accuracy).
+    """
 
     metric: str
     higher_is_better: bool
+    unit: Unit
+    margin: float
 
-    def out_features(self, dataset: GraphDataset) -> int:
-        """The width of a prediction."""
-        ...
-
-    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """The mean loss over each replica's graphs. prediction: [R, B, C]. y: [R, B]. Returns [R]."""
-        ...
-
-    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """The metric over each replica's graphs. Returns [R]."""
-        ...
-
-
-class Classification:
-    """Cross-entropy and accuracy (a fraction)."""
-
-    metric = "accuracy"
-    higher_is_better = True
-
-    def out_features(self, dataset: GraphDataset) -> int:
-        """One number a class."""
-        return dataset.classes
-
-    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """See `Task.loss`."""
-        losses = F.cross_entropy(prediction.flatten(0, 1), y.flatten(), reduction="none")
-        return losses.view_as(y).mean(dim=1)
-
-    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """See `Task.score`."""
-        return (prediction.argmax(dim=-1) == y).double().mean(dim=1)
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> "Measure":
+        """From what `asdict` has made of one. Raises KeyError, TypeError or ValueError for anything else."""
+        unit = stored["unit"]
+        return cls(
+            str(stored["metric"]),
+            bool(stored["higher_is_better"]),
+            Unit(str(unit["name"]), float(unit["scale"]), int(unit["digits"])),
+            float(stored["margin"]),
+        )
 
 
-class OGBClassification(Classification):
-    """Two classes: cross-entropy, and the metric that the Open Graph Benchmark has for a data set of its.
+# What is recorded of the graphs of a part, by column: `target` and `prediction` [G], and what else a task has.
+Columns = dict[str, np.ndarray]
 
-    dataset: OGB's name, of a set with one binary target that is ranked (`rocauc`), such as ogbg-molhiv.
-    Raises ValueError for any other.
+
+class Task(ABC):
+    """What a model is trained for.
+
+    metric: the name of the score that the schedule and early stopping watch; higher_is_better: which way.
+    unit: how it is shown. margin: differences within it do not matter, in the metric's own unit; a task that a
+    configuration names needs one.
     """
 
-    def __init__(self, dataset: str) -> None:
-        self.evaluator = _ogb_evaluator(dataset)
-        self.metric = str(self.evaluator.eval_metric)
-        if self.metric != "rocauc" or self.evaluator.num_tasks != 1:
-            raise ValueError(
-                f"{dataset} has {self.evaluator.num_tasks} targets and the metric {self.metric}; expected one, rocauc"
-            )
+    metric: str
+    higher_is_better: ClassVar[bool]
+    unit: ClassVar[Unit]
 
-    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """See `Task.score`; not a number where a part has one class only."""
-        margin = (prediction[..., 1] - prediction[..., 0]).double().cpu().numpy()
-        return torch.tensor([self._score(m, t) for m, t in zip(margin, y.cpu().numpy(), strict=True)]).double()
+    def __init__(self, margin: float | None = None) -> None:
+        self.margin = margin
 
-    def _score(self, margin: np.ndarray, truth: np.ndarray) -> float:
-        if truth.min() == truth.max():
-            return float("nan")
-        return self.evaluator.eval({"y_true": truth[:, None], "y_pred": margin[:, None]})[self.metric]
-
-
-def _ogb_evaluator(dataset: str) -> Any:
-    """OGB's own judge, imported late and without its look for a newer version on the network."""
-    absent = sys.modules.get("outdated")
-    sys.modules["outdated"] = None  # type: ignore[assignment]
-    try:
-        from ogb.graphproppred import Evaluator
-    finally:
-        del sys.modules["outdated"]
-        if absent is not None:
-            sys.modules["outdated"] = absent
-    return Evaluator(dataset)
-
-
-class Regression:
-    """The mean absolute error of one number a graph, as loss (L1) and as score; the target is used as it is."""
-
-    metric = "mae"
-    higher_is_better = False
-
+    @abstractmethod
     def out_features(self, dataset: GraphDataset) -> int:
-        """One."""
-        return 1
+        """The width of a prediction, C."""
 
+    @abstractmethod
+    def targets(self, dataset: GraphDataset) -> np.ndarray:
+        """What is to be predicted of every graph, [G]. Raises UserError if the data set has no such thing."""
+
+    @abstractmethod
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """See `Task.loss`."""
-        return (prediction.squeeze(-1) - y).abs().mean(dim=1)
+        """The mean loss over each replica's graphs. prediction: [R, B, C]. y: [R, B]. Returns [R]."""
+
+    @abstractmethod
+    def predictions(self, raw: np.ndarray, y: np.ndarray) -> Columns:
+        """What is recorded of some graphs. raw: [G, C], a network's output. y: [G], their targets."""
+
+    @abstractmethod
+    def metric_of(self, columns: Columns) -> float:
+        """The metric over some graphs, from what is recorded of them and from nothing else."""
 
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
-        """See `Task.score`."""
-        return self.loss(prediction, y).double()
+        """The metric over each replica's graphs, [R, G, C] and [R, G]. Returns [R], double, on the CPU.
+
+        By way of `predictions`, so that a recorded score can be had again from recorded predictions, bit by bit.
+        """
+        raw, targets = prediction.detach().cpu().numpy(), y.cpu().numpy()
+        scores = [self.metric_of(self.predictions(r, t)) for r, t in zip(raw, targets, strict=True)]
+        return torch.tensor(scores, dtype=torch.float64)
+
+    @property
+    def measure(self) -> Measure:
+        """What is recorded of the task. Raises UserError if it has no margin, or one that makes no sense."""
+        margin = self.margin
+        if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not 0 < margin < math.inf:
+            raise UserError(
+                f"The task {type(self).__name__} has the margin {margin}; say in its YAML which difference of "
+                f"{self.metric} does not matter, a number above 0 such as `margin: 0.01`."
+            )
+        return Measure(self.metric, self.higher_is_better, self.unit, float(margin))

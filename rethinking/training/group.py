@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -91,7 +92,9 @@ class ReplicaGroup:
         )
         self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
         self.splits = list(splits)
-        self.batches = Batches(dataset, device)
+        self.batches = Batches(replace(dataset, y=task.targets(dataset)), device)
+        # By part, the network's outputs of the last evaluation, [R, graphs, C], on the CPU.
+        self.outputs: dict[str, Tensor] = {}
         self.task = task
         self.config = config
 

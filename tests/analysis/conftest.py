@@ -1,35 +1,22 @@
 """Made-up runs whose truth is known."""
 
-from dataclasses import asdict
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from rethinking.configuration.composition import compose_job
-from rethinking.runs.identity import SCHEMA, cell_id
 from rethinking.runs.store import RunStore
+from tests.records import made_up
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(0, 1, 20)
 
 
-def fill(store: RunStore, overrides: str, scores: np.ndarray, **more: float) -> None:
+def fill(store: RunStore, overrides: str, scores: np.ndarray, **diagnostics: float) -> None:
     """Runs of a cell with these test scores."""
     cell = compose_job(overrides.split()).cell
-    fingerprint = cell.dataset.fingerprint or "0"
-    id, metric = cell_id(cell, fingerprint), cell.task().metric
     store.check_writable()
     for seed, score in enumerate(scores):
-        record = {
-            "run_id": f"{id}-s{seed:02d}", "cell_id": id, "schema": SCHEMA, "family": cell.family,
-            "variant": cell.variant, "dataset": cell.dataset.name, "fidelity": cell.fidelity, "seed": seed,
-            "metric": metric, f"test_{metric}": float(score), f"val_{metric}": 0.9, "train_loss": 0.1, "val_loss": 0.2,
-            "test_loss": 0.3, "fingerprint": fingerprint, "best_epoch": 2, "epochs": 2, **more,
-        }  # fmt: skip
-        history = pd.DataFrame({"epoch": [1, 2], f"val_{metric}": [0.8, 0.9], "val_loss": [0.3, 0.2]})
-        config = {"schema": SCHEMA, "seed": seed, "fingerprint": fingerprint, "cell": asdict(cell)}
-        store.write_result(record["run_id"], config, record, history)
+        store.write_result(made_up(cell, seed, float(score), **diagnostics))
 
 
 ZINC = "model=graclus dataset=zinc pooling="

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rethinking.analysis.comparisons import Comparison, compare, frame, in_words, is_local, question
-from rethinking.analysis.tidy import collect, read_results
+from rethinking.analysis.collect import collect
+from rethinking.analysis.comparisons import Comparison, compare, frame, question
+from rethinking.analysis.tidy import read_results
+from rethinking.analysis.wording import in_words
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import RNG, ZINC, fill
@@ -19,7 +21,7 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def made(store: RunStore, *datasets: str) -> dict[tuple[str, str, str], Comparison]:
-    comparisons = compare(read_results(store, Path("none")), question(), datasets=datasets)
+    comparisons, _ = compare(read_results(store, Path("none")), question(), datasets=datasets)
     return {(c.dataset, c.settings, c.variant): c for c in comparisons}
 
 
@@ -49,18 +51,6 @@ def test_cells_are_compared_that_differ_in_the_variant_only(store: RunStore) -> 
     assert set(made(store, "digits")) == {("Digits", "", "complement")}
 
 
-def test_older_configurations_of_the_same_cell(store: RunStore) -> None:
-    """A class that has moved, or a key that is new and null, makes no other cell."""
-    results = read_results(store, Path("none"))
-    expected = compare(results, question(), datasets=["zinc"])
-    for config in results.cells.values():
-        if config["cell"]["variant"] == "learned":
-            network = config["cell"]["network"]
-            network["_target_"] = network["_target_"].replace("rethinking.models", "rethinking.elsewhere")
-            config["cell"]["trainer"].pop("saved_weights")
-    assert [c.local for c in compare(results, question(), datasets=["zinc"])] == [c.local for c in expected]
-
-
 def test_adjusted_for_all_that_are_compared_together(store: RunStore) -> None:
     alone = made(store, "zinc")["ZINC", "", "complement"]
     among = made(store)["ZINC", "", "complement"]
@@ -80,25 +70,10 @@ def test_the_answer_in_words_and_as_a_frame(store: RunStore) -> None:
 
 def test_collected_results_compare_alike(store: RunStore, tmp_path: Path) -> None:
     collect(store, tmp_path / "results")
-    again = compare(read_results(RunStore(tmp_path / "none"), tmp_path / "results"), question())
+    again, _ = compare(read_results(RunStore(tmp_path / "none"), tmp_path / "results"), question())
     expected = frame(list(made(store).values()))
     assert frame(again)["verdict"].tolist() == expected["verdict"].tolist()
     assert np.allclose(frame(again)["difference"], expected["difference"], atol=1e-3)
-
-
-class OwnSelect:
-    is_local = True
-
-
-def test_what_is_local_does_not_hang_on_where_a_class_lies() -> None:
-    for target, variant, local in (
-        ("rethinking.pooling.assignment.RandomAssignment", "uniform", False),  # its module was another once
-        ("rethinking.pooling.matching.NeighbourMatching", "own", True),
-        ("somebody.elses.Select", "own", False),
-        ("tests.analysis.test_comparisons.OwnSelect", "own", True),
-        ("somebody.elses.Select", "learned", True),
-    ):
-        assert is_local({"variant": variant, "select": {"_target_": target}}) == local
 
 
 def test_one_seed_and_nothing_to_compare(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_locality_needs_measures(store: RunStore, tmp_path: Path) -> None:
     measured = RunStore(tmp_path / "runs")
     for variant, hops in (("learned", 1.0), ("complement", 4.0)):
         cell = f"model=graclus dataset=nci1 pooling={variant}"
-        fill(measured, cell, 0.8 + 0.01 * NOISE, diagnostic_hops=4.0, diagnostic_pool1_hops=hops)
+        fill(measured, cell, 0.8 + 0.01 * NOISE, hops=4.0, pool1_hops=hops)
     (axis, *_) = draw("locality", read_results(measured, Path("none"))).figure.axes
     (points,) = [path.get_offsets() for path in axis.collections]
     assert sorted(points[:, 0]) == [0.25, 1.0] and np.allclose(points[:, 1], 0)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from rethinking.analysis.collect import collect
 from rethinking.analysis.report import report
-from rethinking.analysis.tidy import collect, read_results
+from rethinking.analysis.tidy import read_results
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rethinking.analysis.collect import collect
+from rethinking.analysis.collected import COLUMNS
 from rethinking.analysis.render import render
 from rethinking.analysis.tables import (
     Table,
@@ -16,30 +18,27 @@ from rethinking.analysis.tables import (
     table_names,
     table_texts,
 )
-from rethinking.analysis.tidy import COLUMNS, Results, collect, read_results
+from rethinking.analysis.tidy import Results, read_results
+from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
-from rethinking.runs.identity import SCHEMA, cell_id
+from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
+from tests.records import made_up
 
 
-def cell(pooling: str, *overrides: str) -> str:
-    chosen = compose_job(["model=graclus", f"pooling={pooling}", "dataset=nci1", *overrides]).cell
-    assert chosen.dataset.fingerprint is not None
-    return cell_id(chosen, chosen.dataset.fingerprint)
+def cell(pooling: str, *overrides: str) -> Cell:
+    return compose_job(["model=graclus", f"pooling={pooling}", "dataset=nci1", *overrides]).cell
 
 
-def fill(store: RunStore, cell: str, variant: str, scores: list[float]) -> None:
+def id_of(cell: Cell) -> str:
+    return cell_id(cell, cell.dataset.fingerprint)
+
+
+def fill(store: RunStore, cell: Cell, scores: list[float]) -> None:
     store.check_writable()
     for seed, score in enumerate(scores):
-        run = f"{cell}-s{seed:02d}"
-        record = {
-            "run_id": run, "cell_id": cell, "schema": SCHEMA, "family": "graclus", "variant": variant,
-            "dataset": "nci1", "fidelity": "paper", "seed": seed, "metric": "accuracy", "best_epoch": 1,
-            "test_accuracy": score, "val_accuracy": 0.9, "train_loss": 0.1, "val_loss": 0.2, "test_loss": 0.3,
-        }  # fmt: skip
-        history = pd.DataFrame({"epoch": [1, 2], "val_accuracy": [0.9, 0.8]})
-        store.write_result(run, {"schema": SCHEMA, "cell": {"family": "graclus"}, "seed": seed}, record, history)
+        store.write_result(made_up(cell, seed, score))
 
 
 LEARNED = list(0.80 + 0.01 * np.sin(np.arange(20)))
@@ -49,9 +48,9 @@ COMPLEMENT = [score + 0.005 for score in LEARNED[:7]]
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
     store = RunStore(tmp_path / "runs")
-    fill(store, cell("learned"), "learned", LEARNED)
-    fill(store, cell("complement"), "complement", COMPLEMENT)
-    fill(store, cell("learned", "model.hidden=32"), "learned", [0.5] * 20)
+    fill(store, cell("learned"), LEARNED)
+    fill(store, cell("complement"), COMPLEMENT)
+    fill(store, cell("learned", "model.hidden=32"), [0.5] * 20)
     return store
 
 
@@ -103,15 +102,15 @@ def test_collected_results_give_the_same_table_and_grow(store: RunStore, tmp_pat
     written = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     collect(store, results)
     assert {path: path.read_bytes() for path in written} == written, "collecting twice changed the files"
-    fill(elsewhere, cell("complement"), "complement", [*COMPLEMENT, 0.7])
+    fill(elsewhere, cell("complement"), [*COMPLEMENT, 0.7])
     assert collect(elsewhere, results) == 48
     assert table(RunStore(tmp_path / "none"), results).cells["Complement", "NCI1"].seeds_done == 8
-    curves = pd.read_parquet(results / "histories" / f"{cell('complement')}.parquet")
+    curves = pd.read_parquet(results / "histories" / f"{id_of(cell('complement'))}.parquet")
     assert sorted(set(curves["seed"])) == list(range(8))
 
 
 def test_seeds_beyond_the_papers_do_not_enter(store: RunStore) -> None:
-    fill(store, cell("learned"), "learned", [*LEARNED, 0.0, 0.0])
+    fill(store, cell("learned"), [*LEARNED, 0.0, 0.0])
     graclus = table(store).cells["Graclus", "NCI1"]
     assert graclus.ours is not None
     assert (graclus.ours.n, graclus.ours.mean) == (20, pytest.approx(100 * np.mean(LEARNED)))
@@ -125,7 +124,7 @@ def test_lost_provenance_leaves_an_empty_row(store: RunStore, tmp_path: Path) ->
 
 
 def test_a_table_shows_one_fidelity_only(store: RunStore) -> None:
-    fill(store, cell("learned", "fidelity=released_code"), "learned", [0.6] * 20)
+    fill(store, cell("learned", "fidelity=released_code"), [0.6] * 20)
     results = read_results(store, Path("none"))
     for fidelity, mean in (("paper", 100 * np.mean(LEARNED)), ("released_code", 60.0)):
         made = make_table("1", results, fidelity)
@@ -160,18 +159,6 @@ def test_unknown_tables_and_damaged_files_are_said(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_text("run_id,value\n1,2\n")
     with pytest.raises(UserError, match="lacks the columns"):
         read_results(RunStore(tmp_path), tmp_path)
-
-
-def test_collected_runs_of_an_older_schema_are_left_out(store: RunStore, tmp_path: Path) -> None:
-    collect(store, tmp_path / "results")
-    path = tmp_path / "results" / "provenance.csv"
-    about = pd.read_csv(path)
-    old = about["run_id"].str.startswith(cell("complement"))
-    about.loc[old, "schema"] = SCHEMA - 1
-    about.to_csv(path, index=False)
-    results = read_results(RunStore(tmp_path / "none"), tmp_path / "results")
-    assert "(7 of an older schema left out)" in results.sources[0] and "40 runs" in results.sources[0]
-    assert make_table("1", results).cells["Complement", "NCI1"].seeds_done == 0
 
 
 def test_a_damaged_file_of_cells(store: RunStore, tmp_path: Path) -> None:

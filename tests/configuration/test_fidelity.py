@@ -10,14 +10,16 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from rethinking import paths
-from rethinking.configuration.cell import Cell, identity
+from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import compose_cell, compose_job
+from rethinking.configuration.identity import identity
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import FixedSplit, LeakingSplit, StratifiedSplit
 from rethinking.errors import UserError
 from rethinking.layers.initial import initialise
-from rethinking.tasks.task import Classification, Regression
+from rethinking.tasks.classification import Classification
+from rethinking.tasks.regression import Regression
 from rethinking.training.group import train_group
 from rethinking.training.settings import TrainerConfig
 from rethinking.training.state import GroupState, Replica

@@ -22,7 +22,8 @@ from rethinking.data.superpixels import read_superpixels
 from rethinking.data.zinc import read_zinc
 from rethinking.errors import UserError
 from rethinking.graphs.fields import Fields
-from rethinking.tasks.task import OGBClassification, Regression
+from rethinking.tasks.ogb import OGBClassification
+from rethinking.tasks.regression import Regression
 
 SUPERPIXELS = {"train": 3, "test": 2}
 MOLECULES = {"train": 4, "val": 2, "test": 3}
@@ -207,7 +208,7 @@ def test_ogb_does_not_look_for_a_newer_version() -> None:
     code = (
         "import socket, threading\n"
         "socket.socket.connect = lambda *a: print('connected')\n"
-        "from rethinking.tasks.task import OGBClassification\n"
+        "from rethinking.tasks.ogb import OGBClassification\n"
         "OGBClassification('ogbg-molhiv')\n"
         "import sys; print('outdated' in sys.modules, threading.active_count())"
     )

@@ -14,7 +14,7 @@ from rethinking.errors import UserError
 from rethinking.graphs.fields import Fields
 from rethinking.layers.initial import initialise
 from rethinking.layers.molecules import MoleculeConv
-from rethinking.tasks.task import Classification
+from rethinking.tasks.classification import Classification
 from rethinking.training.group import train_group
 from tests.conftest import in_double, random_dataset
 

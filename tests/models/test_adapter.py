@@ -14,7 +14,7 @@ from rethinking.data.split import StratifiedSplit
 from rethinking.layers.initial import initialise
 from rethinking.models.adapter import LoopOverReplicas
 from rethinking.models.inputs import DataShape
-from rethinking.tasks.task import Classification
+from rethinking.tasks.classification import Classification
 from rethinking.training.group import train_group
 from rethinking.training.settings import TrainerConfig
 from rethinking.training.state import Replica

@@ -8,7 +8,7 @@ import torch
 from rethinking.configuration.composition import compose_job
 from rethinking.data.split import StratifiedSplit
 from rethinking.layers.initial import initialise
-from rethinking.tasks.task import Classification
+from rethinking.tasks.classification import Classification
 from rethinking.training.group import ReplicaGroup, train_group
 from rethinking.training.state import Replica
 from tests.conftest import in_double, random_dataset

@@ -16,7 +16,7 @@ from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.layers.initial import initialise
 from rethinking.models.inputs import DataShape
-from rethinking.tasks.task import Classification
+from rethinking.tasks.classification import Classification
 from tests.conftest import random_dataset
 from tests.models.test_graclus import FixedMatching
 from tests.peers import FAMILIES, make_peer, to_pyg, train_epochs

@@ -1,26 +1,37 @@
 """A run's id follows from what may change its result, and from nothing else."""
 
+from dataclasses import asdict
+
 import pytest
+import yaml
 
+from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import compose_job
-from rethinking.runs.identity import cell_id, run_id
+from rethinking.configuration.identity import identity
+from rethinking.runs.identity import cell_id, is_name, run_id
+from rethinking.tasks.classification import Classification
+from tests.conftest import ROOT
 
 
-class OtherTask:
+class OtherTask(Classification):
     """Another loss or metric."""
 
 
 BASE = ["model=graclus", "pooling=learned", "dataset=nci1"]
 
 
+def cell(*overrides: str) -> Cell:
+    return compose_job([*BASE, *overrides]).cell
+
+
 def identify(*overrides: str, fingerprint: str = "f") -> str:
-    return cell_id(compose_job([*BASE, *overrides]).cell, fingerprint)
+    return cell_id(cell(*overrides), fingerprint)
 
 
 @pytest.mark.parametrize(
     "override",
     ["pooling=complement", "dataset=imdb_b", "model.hidden=32", "model.convs_before_pool=1", "model.batch_size=16",
-     "dataset.task._target_=tests.runs.test_identity.OtherTask",
+     "dataset.task={_target_: tests.runs.test_identity.OtherTask, margin: 0.01}",
      "trainer.learning_rate=0.01", "trainer.max_epochs=7", "dataset.split.val=0.2",
      "fidelity=released_code", "fidelity.early_stopping=released_code"],
 )  # fmt: skip
@@ -32,7 +43,7 @@ def test_science_changes_the_id(override: str) -> None:
     "override",
     ["device=cpu", "replicas=3", "threads=2", "runs=elsewhere", "seeds=3", "evaluation_batch_size=7",
      "retry_failed=true", "save_model=true", "data.cache=elsewhere", "model.title=Other", "dataset.raw.url=elsewhere",
-     "dataset.read._target_=another.module.read_tu"],
+     "dataset.read._target_=another.module.read_tu", "tasks.classification.margin=0.05", "pooling.is_local=false"],
 )  # fmt: skip
 def test_engineering_does_not(override: str) -> None:
     assert identify(override) == identify()
@@ -46,11 +57,36 @@ def test_every_seed_has_its_own() -> None:
     assert len({run_id("abc", seed) for seed in range(200)}) == 200
 
 
-def test_finished_runs_keep_their_names() -> None:
-    """Ids of results that are in `results/`; where a change alters what a run means, SCHEMA is raised instead."""
-    for overrides, known in (
-        (["model=graclus", "pooling=learned", "dataset=nci1"], "565d8e2812c8"),
+@pytest.mark.parametrize(
+    "overrides",
+    [["model=gmn", "pooling=uniform"], ["model=mincut", "pooling=normal", "dataset=zinc"], ["fidelity=released_code"]],
+)
+def test_a_cell_and_what_is_stored_of_it_have_one_canonical_form(overrides: list[str]) -> None:
+    chosen = cell(*overrides)
+    stored = yaml.safe_load(yaml.safe_dump(asdict(chosen)))
+    assert identity(stored, "f") == identity(chosen, "f") and cell_id(stored, "f") == cell_id(chosen, "f")
+    # As older versions have stored it.
+    stored["network"]["_target_"] = stored["network"]["_target_"].replace("rethinking.models", "elsewhere")
+    stored["dataset"]["task"].pop("margin")
+    stored["trainer"].pop("saved_weights" if chosen.trainer.saved_weights is None else "gradient_clip")
+    del stored["is_local"]
+    assert cell_id(stored, "f") == cell_id(chosen, "f")
+
+
+def test_cells_of_schema_1_are_known_again() -> None:
+    """Those in `results/` are cells that can be trained now."""
+    stored = yaml.safe_load((ROOT / "results" / "cells.yaml").read_text())
+    for overrides, old in (
+        (BASE, "565d8e2812c8"),
         (["model=mincut", "pooling=normal", "dataset=imdb_b"], "d6aad4f48ec0"),
     ):
-        cell = compose_job(overrides).cell
-        assert cell_id(cell, str(cell.dataset.fingerprint)) == known
+        chosen = cell(*overrides)
+        if old in stored:
+            assert cell_id(stored[old]["cell"], stored[old]["fingerprint"]) == cell_id(
+                chosen, chosen.dataset.fingerprint
+            )
+
+
+@pytest.mark.parametrize("name", ["../abc", "a/b", "", "a b", ".", "a.b", None, 3, "abc\n"])
+def test_what_is_no_name(name: object) -> None:
+    assert not is_name(name) and is_name("565d8e2812c8-s07")

@@ -1,5 +1,6 @@
 """Runs are written whole or not at all; what is damaged is named, never raised."""
 
+import hashlib
 import itertools
 import json
 import multiprocessing
@@ -12,25 +13,31 @@ import pytest
 
 from rethinking.errors import UserError
 from rethinking.runs.identity import SCHEMA
+from rethinking.runs.record import RunRecord
 from rethinking.runs.store import RunStore, is_stale
+from tests.records import PREDICTIONS
 
 HISTORY = pd.DataFrame({"epoch": [1, 2], "val_accuracy": [0.5, 0.75]})
 
 
-def record(run_id: str) -> dict[str, Any]:
+def head(run_id: str) -> dict[str, Any]:
     cell, _, seed = run_id.rpartition("-s")
     return {
         "run_id": run_id, "cell_id": cell, "schema": SCHEMA, "family": "graclus", "variant": "learned",
-        "dataset": "digits", "fidelity": "paper", "seed": int(seed), "metric": "accuracy", "test_accuracy": 0.5,
-        "val_accuracy": 0.5, "test_loss": 1.0, "val_loss": 1.0, "train_loss": 1.0,
+        "dataset": "digits", "fidelity": "paper", "seed": int(seed),
     }  # fmt: skip
+
+
+def record(run_id: str) -> RunRecord:
+    scores = {"test_accuracy": 0.5, "val_accuracy": 0.5, "test_loss": 1.0, "val_loss": 1.0, "train_loss": 1.0}
+    return RunRecord(head(run_id), {"measure": {"metric": "accuracy"}}, scores, HISTORY, PREDICTIONS)
 
 
 def write(store: RunStore, run_id: str) -> None:
     store.check_writable()
     with store.claim(run_id, {}) as mine:
         assert mine
-        store.write_result(run_id, {"seed": 1}, record(run_id), HISTORY)
+        store.write_result(record(run_id))
 
 
 def test_a_written_run_reads_back(tmp_path: Path) -> None:
@@ -40,10 +47,11 @@ def test_a_written_run_reads_back(tmp_path: Path) -> None:
     assert (entry.run_id, entry.state) == ("abc-s01", "done")
     assert entry.record["test_accuracy"] == 0.5
     pd.testing.assert_frame_equal(store.history("abc-s01"), HISTORY)
+    pd.testing.assert_frame_equal(store.predictions("abc-s01"), PREDICTIONS)
     assert list((tmp_path / "runs" / ".tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize("file", ["result.json", "config.yaml", "history.parquet"])
+@pytest.mark.parametrize("file", ["result.json", "config.yaml", "history.parquet", "predictions.parquet"])
 @pytest.mark.parametrize("damage", ["cut", "emptied", "deleted", "altered"])
 def test_any_damage_is_noticed_and_the_run_counts_as_missing(tmp_path: Path, file: str, damage: str) -> None:
     store = RunStore(tmp_path)
@@ -91,7 +99,7 @@ def test_a_record_that_is_not_what_was_written_is_damaged(tmp_path: Path, change
 def test_a_failed_run_with_a_damaged_record_is_still_a_failed_run(tmp_path: Path, content: bytes) -> None:
     store = RunStore(tmp_path)
     store.check_writable()
-    store.write_failure("abc-s01", {}, record("abc-s01"), "NaN")
+    store.write_failure("abc-s01", {}, head("abc-s01"), "NaN")
     (tmp_path / "abc-s01" / "result.json").write_bytes(content)
     (tmp_path / "abc-s01" / "error.txt").write_bytes(b"\xff oh")
     entry = store.entry("abc-s01")
@@ -132,7 +140,7 @@ def test_a_finished_run_is_done_whoever_holds_it(tmp_path: Path) -> None:
 def test_a_failure_is_kept_and_gives_way_to_a_result(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     store.check_writable()
-    store.write_failure("abc-s01", {}, record("abc-s01"), "NaN in epoch 3")
+    store.write_failure("abc-s01", {}, head("abc-s01"), "NaN in epoch 3")
     entry = store.entry("abc-s01")
     assert (entry.state, entry.problem) == ("failed", "NaN in epoch 3")
     assert (tmp_path / "abc-s01" / "error.txt").read_text() == "NaN in epoch 3"
@@ -147,15 +155,38 @@ def test_a_foreign_folder_in_the_store_is_damaged_not_fatal(tmp_path: Path) -> N
     assert entry.state == "damaged"
 
 
-def test_runs_of_another_schema_are_stale(tmp_path: Path) -> None:
+def rewritten(path: Path, **changed: Any) -> None:
+    """A `result.json` with something changed, and a checksum that fits."""
+    whole = json.loads(path.read_text()) | changed
+    del whole["sha256"]
+    digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps({**whole, "sha256": digest}))
+
+
+def test_runs_of_schema_1_are_stale_not_damaged(tmp_path: Path) -> None:
+    """They have no predictions."""
     store = RunStore(tmp_path)
-    store.check_writable()
-    store.write_result("abc-s01", {}, {**record("abc-s01"), "schema": SCHEMA - 1}, HISTORY)
-    assert is_stale(store.entry("abc-s01"))
+    write(store, "abc-s01")
+    path = tmp_path / "abc-s01"
+    files = json.loads((path / "result.json").read_text())["files"]
+    del files["predictions.parquet"]
+    rewritten(path / "result.json", files=files)
+    assert store.entry("abc-s01").state == "damaged", "a run of this schema needs its predictions"
+    rewritten(path / "result.json", files=files, schema=1)
+    entry = store.entry("abc-s01")
+    assert entry.state == "done" and is_stale(entry)
+
+
+@pytest.mark.parametrize("changed", [{"cell_id": "../elsewhere"}, {"cell_id": "other"}, {"seed": 2}, {"seed": "1"}])
+def test_ids_are_one_part_of_a_path(tmp_path: Path, changed: dict[str, Any]) -> None:
+    store = RunStore(tmp_path)
+    write(store, "abc-s01")
+    rewritten(tmp_path / "abc-s01" / "result.json", **changed)
+    assert store.entry("abc-s01").state == "damaged"
 
 
 def _hold(folder: Path, run_id: str, claimed: Any) -> None:
-    with RunStore(folder).claim(run_id, record(run_id)) as mine:
+    with RunStore(folder).claim(run_id, head(run_id)) as mine:
         claimed.put(mine)
         time.sleep(60)
 

@@ -11,7 +11,7 @@ from rethinking.data.split import StratifiedSplit
 from rethinking.graphs.hops import hop_distances
 from rethinking.layers.initial import initialise
 from rethinking.pooling.measures import assignment_measures
-from rethinking.tasks.task import Classification
+from rethinking.tasks.classification import Classification
 from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup, train_group
 from tests.conftest import random_dataset

@@ -17,7 +17,7 @@ from rethinking.models.family import Output
 from rethinking.models.graclus import Graclus
 from rethinking.models.inputs import DataShape
 from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching
-from rethinking.tasks.task import Classification
+from rethinking.tasks.classification import Classification
 from rethinking.training.group import train_group
 from rethinking.training.settings import TrainerConfig
 from rethinking.training.state import Replica

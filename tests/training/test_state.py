@@ -11,7 +11,9 @@ import torch
 
 from rethinking.configuration.composition import compose_job
 from rethinking.data.split import StratifiedSplit
-from rethinking.tasks.task import Classification, Regression, Task
+from rethinking.tasks.classification import Classification
+from rethinking.tasks.regression import Regression
+from rethinking.tasks.task import Task
 from rethinking.training.group import train_group
 from rethinking.training.state import GroupState, Replica
 from tests.conftest import ROOT, random_dataset

@@ -1,0 +1,44 @@
+"""The scores of cells as tables and figures take them: in the unit that is shown, and paired by seed."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rethinking.analysis.statistics import PairedDifference, paired_difference
+from rethinking.analysis.tidy import Results
+from rethinking.configuration.cell import Cell
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The test scores of the first seeds of a cell, on one content of its data set and of one schema.
+
+    values: indexed by seed. older: whether they are of schema 1. test_to_train: see `paired_difference`.
+    """
+
+    values: pd.Series
+    older: bool = False
+    test_to_train: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def minus(self, other: "Scores") -> PairedDifference | None:
+        """The paired difference on the seeds that both have; None if there are none, or they are of two schemas."""
+        both = self.values.index.intersection(other.values.index)
+        if both.empty or self.older != other.older:
+            return None
+        return paired_difference(self.values[both].to_numpy(), other.values[both].to_numpy(), self.test_to_train)
+
+
+NONE = Scores(pd.Series(dtype=float))
+
+
+def suite_scores(cell: Cell, results: Results, seeds: int) -> Scores:
+    """The scores of a cell's first seeds; of several contents of its data set, of the one with the most."""
+    known = results.cell_with_runs(cell)
+    if known is None:
+        return NONE
+    stored = results.cells[known]
+    values = stored.measure.unit.scale * results.scores(known, stored.measure.metric)
+    return Scores(values[values.index.isin(range(seeds))], stored.older, stored.test_to_train)

@@ -1,0 +1,25 @@
+"""Whether a Select clusters nodes that are near each other: stated by its YAML or its class, never guessed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import get_object
+
+from rethinking.errors import UserError
+
+
+def locality(stated: Any, select: Mapping[str, Any]) -> bool | None:
+    """What the file of the variant states, else the attribute `is_local` of the Select's class, else None: unknown.
+
+    stated: `is_local` of the file, null if it says nothing. select: a Hydra target. Raises UserError for a statement
+    that is neither true, false nor null.
+    """
+    if stated is not None and not isinstance(stated, bool):
+        raise UserError(f"pooling.is_local={stated} is not understood; expected true, false or null.")
+    if stated is not None or "_target_" not in select:
+        return stated
+    try:
+        said = getattr(get_object(select["_target_"]), "is_local", None)
+    except Exception:  # A class of somebody's own may fail in any way; making the Select will say how.
+        return None
+    return said if isinstance(said, bool) else None

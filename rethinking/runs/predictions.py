@@ -1,0 +1,79 @@
+"""The predictions of a run, or of all runs of a cell: a row a graph of the validation and the test part.
+
+part             val or test
+graph            its number in the data set
+target           what is to be predicted: a class, or a number
+prediction       the likeliest class; or the number, float32; or the logit by which graphs are ranked, float32
+log_probability  of the predicted class, where a class is predicted
+seed             where the file holds all runs of a cell
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rethinking.data.split import Split
+from rethinking.tasks.task import Task
+
+PARTS = ("val", "test")
+# Repeated or in order: these take almost no room. What is left are floating-point numbers, whose bytes are sorted.
+REPEATED, ORDERED = ("part", "target"), ("seed", "graph")
+LEVEL = 9  # of zstd's compression
+
+
+def predictions_of(task: Task, y: np.ndarray, split: Split, raw: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """The predictions of one run.
+
+    y: the targets of all graphs, [G]. raw: the network's outputs by part, [graphs, C] in the order of the split.
+    """
+    frames = []
+    for part in PARTS:
+        graphs = getattr(split, part)
+        columns = task.predictions(raw[part], y[graphs])
+        frames.append(pd.DataFrame({"part": part, "graph": graphs, **columns}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def score_of(task: Task, predictions: pd.DataFrame, part: str) -> float:
+    """The metric of one run on a part, from its predictions: exactly the score that is recorded."""
+    chosen = predictions[predictions["part"] == part]
+    return task.metric_of({str(name): column.to_numpy() for name, column in chosen.items()})
+
+
+def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
+    """Write them small, and without loss."""
+    table = pa.Table.from_pandas(predictions.assign(part=predictions["part"].astype("category")), preserve_index=False)
+    repeated = [name for name in table.column_names if name in REPEATED or pa.types.is_integer(table[name].type)]
+    repeated = [name for name in repeated if name not in ORDERED]
+    rest = {name: "BYTE_STREAM_SPLIT" for name in table.column_names if name not in (*repeated, *ORDERED)}
+    ordered = {name: "DELTA_BINARY_PACKED" for name in table.column_names if name in ORDERED}
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=LEVEL,
+        use_dictionary=repeated,
+        column_encoding=rest | ordered,
+    )
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """What `write_predictions` has written."""
+    frame = pd.read_parquet(path)
+    return frame.assign(part=frame["part"].astype(str))
+
+
+def compact(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The same with the narrowest whole numbers, and log-probabilities in half precision; scores stay exact."""
+    narrow: dict[str, pd.Series] = {}
+    for name in map(str, predictions):
+        column = predictions[name]
+        if pd.api.types.is_integer_dtype(column):
+            narrow[name] = pd.to_numeric(column, downcast="integer")
+        elif name == "log_probability":
+            narrow[name] = column.astype(np.float16)
+    return predictions.assign(**narrow)

@@ -1,0 +1,98 @@
+"""The recorded scores follow from the recorded predictions, bit by bit, for every task."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rethinking.analysis.tidy import read_results
+from rethinking.configuration.composition import compose_job
+from rethinking.data.dataset import GraphDataset
+from rethinking.data.load import load
+from rethinking.runs.predictions import compact, read_predictions, score_of, write_predictions
+from rethinking.runs.store import RunStore
+from tests.conftest import random_dataset
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+OWN = """
+name: own
+title: Own
+read: {_target_: tests.runs.test_predictions.read_own, numbers: NUMBERS}
+split: {_target_: rethinking.data.split.FixedSplit, train: [20, 60], val: [0, 20], test: [60, 120]}
+task: ${tasks.TASK}
+"""
+
+
+def read_own(path: None, name: str, numbers: bool) -> GraphDataset:
+    """Graphs of two classes, or with a number each."""
+    dataset = random_dataset(3, graphs=120)
+    y = np.random.default_rng(0).standard_normal(120).astype(np.float32) if numbers else dataset.y
+    return GraphDataset(name, *(getattr(dataset, part) for part in ("node_ptr", "in_ptr", "in_rows")),
+                        dataset.out_ptr, dataset.out_rows, dataset.x, y)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["classification", "regression", "molhiv"])
+def test_scores_follow_from_predictions(rethinking: Call, tmp_path: Path, name: str) -> None:
+    """Of the run itself, and as they are collected."""
+    (tmp_path / "my" / "dataset").mkdir(parents=True)
+    text = OWN.replace("TASK", name).replace("NUMBERS", str(name == "regression").lower())
+    (tmp_path / "my" / "dataset" / "own.yaml").write_text(text)
+    job = ["model=graclus", "pooling=learned", "dataset=own", "seeds=3", "trainer.max_epochs=4"]
+    result = rethinking("run", *job, "trainer.batch_size=16", "--config-dir", "my")
+    assert result.returncode == 0, result.stderr
+    assert rethinking("collect").returncode == 0
+    settings = compose_job(job, str(tmp_path / "my"))
+    task, dataset = settings.cell.task(), load(settings.cell.dataset, settings.places)
+    split, targets = settings.cell.splitter()(dataset, 0), task.targets(dataset)
+    entries = RunStore(tmp_path / "runs").entries()
+    results = read_results(RunStore(tmp_path / "none"), tmp_path / "results")
+    (cell_id,) = results.cells
+    collected = results.predictions(cell_id)
+    assert len(entries) == 3 and len(collected) == 3 * 80
+    for entry in entries:
+        own = RunStore(tmp_path / "runs").predictions(entry.run_id)
+        again = collected[collected["seed"] == entry.record["seed"]]
+        for part in ("val", "test"):
+            recorded = entry.record[f"{part}_{task.metric}"]
+            assert score_of(task, own, part) == score_of(task, again, part) == recorded
+            graphs = own.loc[own["part"] == part, "graph"]
+            assert graphs.tolist() == getattr(split, part).tolist()
+            assert own.loc[own["part"] == part, "target"].tolist() == targets[graphs].tolist()
+        assert ("log_probability" in own) == (name == "classification")
+
+
+def test_a_score_hangs_on_every_prediction(rethinking: Call, tmp_path: Path) -> None:
+    """What would be noticed if predictions were of another epoch."""
+    cell = ("model=graclus", "pooling=learned", "dataset=digits", "trainer.max_epochs=2", "seeds=1")
+    assert rethinking("run", *cell).returncode == 0
+    task = compose_job(list(cell)).cell.task()
+    (entry,) = RunStore(tmp_path / "runs").entries()
+    predictions = RunStore(tmp_path / "runs").predictions(entry.run_id)
+    first = int(np.flatnonzero((predictions["part"] == "test") & (predictions.prediction == predictions.target))[0])
+    predictions.loc[first, "prediction"] += 1
+    assert score_of(task, predictions, "test") < entry.record["test_accuracy"]
+
+
+def test_the_compact_form_keeps_everything_but_digits_of_log_probabilities(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"part": ["val"] * 40 + ["test"] * 60, "graph": rng.permutation(70_000)[:100],
+         "target": rng.integers(0, 200, 100), "prediction": rng.integers(0, 10, 100),
+         "log_probability": -rng.random(100).astype(np.float32)}
+    )  # fmt: skip
+    write_predictions(compact(frame), tmp_path / "p.parquet")
+    again = read_predictions(tmp_path / "p.parquet")
+    assert {str(kind) for kind in again.dtypes[["prediction", "target", "log_probability"]]} == {
+        "int8",
+        "int16",
+        "float16",
+    }
+    pd.testing.assert_frame_equal(again.drop(columns="log_probability"), frame.drop(columns="log_probability"), False)
+    assert np.allclose(again["log_probability"], frame["log_probability"], rtol=1e-3)
+    numbers = frame.assign(prediction=rng.standard_normal(100).astype(np.float32)).drop(columns="log_probability")
+    write_predictions(compact(numbers), tmp_path / "n.parquet")
+    assert read_predictions(tmp_path / "n.parquet")["prediction"].equals(numbers["prediction"])
