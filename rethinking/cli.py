@@ -1,19 +1,23 @@
-"""The command line: `rethinking COMMAND …`. Each command lives in `rethinking/commands/`."""
+"""The command line: `rethinking COMMAND …`. What a command does lives in `rethinking/commands/`.
+
+It is named here as MODULE:FUNCTION and imported when it is called: help, refusals and tab completion need not wait for
+torch. Arguments have the names of the function's parameters.
+"""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rethinking import __version__, paths
 from rethinking.errors import UserError
 
 if TYPE_CHECKING:
-    from rethinking.data.sources import Places
+    from argparse import _SubParsersAction as Commands
 
-FORMS = ("screen", "markdown", "latex", "html", "csv")
-RESULTS = "collected results (default: results)"
 DESCRIPTION = "Does my graph pooling really matter? Train pooling variants, and compare local with non-local pooling."
 
 
@@ -29,11 +33,14 @@ def main(arguments: Sequence[str]) -> int:
     130 interrupted.
     """
     try:
-        return _dispatch(list(arguments))
+        status = _dispatch(list(arguments))
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"rethinking: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
+    except BrokenPipeError:  # as in `rethinking table 1 | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain when it closes it.
         return 0
     except KeyboardInterrupt:
         print(
@@ -43,118 +50,149 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if arguments[:1] in (["-sc"], ["--shell-completion"]):
-        from rethinking.commands.completion import complete
-
-        return complete(arguments)
     if arguments[:1] == ["run"]:
         # Everything after `run` is Hydra's.
         from rethinking.commands.run import main as run
 
         return run(arguments[1:])
-    parsed = _parser().parse_args(arguments)
-    return parsed.command(parsed)
+    if arguments[:1] == ["-sc"]:
+        from rethinking.commands.completion import answer
+
+        return answer(arguments)
+    parser = command_line()
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser, always_complete_options=False)
+    given = vars(parser.parse_args(arguments))
+    if "mirror" in given:
+        from rethinking.data.sources import Places
+
+        given["places"] = Places(given.pop("mirror"), given.pop("cache"))
+    return resolve(given.pop("target"))(**given)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="rethinking", description=DESCRIPTION)
+def resolve(target: str) -> Callable[..., int]:
+    """The function that is named as MODULE:FUNCTION."""
+    module, _, function = target.partition(":")
+    return getattr(import_module(f"rethinking.commands.{module}"), function)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse bad usage."""
+        raise UserError(f"{message}; see {self.prog} --help.")
+
+
+def command_line() -> Parser:
+    """All commands with their arguments."""
+    parser = Parser(prog="rethinking", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"rethinking {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    commands.add_parser(
-        "run", help="train the cells of a table: rethinking run -m model=… pooling=… dataset=… (see run --help)"
-    )
+    text = "train the cells of a table: rethinking run -m model=… pooling=… dataset=… (see run --help)"
+    run = commands.add_parser("run", help=text, add_help=False, prefix_chars="\0")  # `-m` is a word like others here.
+    run.add_argument("words", nargs="*").completer = _ask_hydra  # type: ignore[attr-defined]
 
-    reproduce = _add(commands, "reproduce", _reproduce, "train what a table or figure still lacks, then render it")
-    reproduce.add_argument("suite", help="table1, table2, table3, tableS5, figure1, …, control")
+    text = "train what a table or figure still lacks, then render it"
+    reproduce = _add(commands, "reproduce", "reproduce:reproduce", text)
+    reproduce.add_argument("name", metavar="SUITE", help="table1, table2, table3, tableS5, figure1, …, control")
     reproduce.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for run: device=cuda, runs=DIR, …")
-    reproduce.add_argument("--results", type=Path, default=paths.DEFAULT_RESULTS, metavar="DIR", help=RESULTS)
+    _add_folder(reproduce, "results", paths.DEFAULT_RESULTS, "collected results")
 
-    status = _add(commands, "status", _status, "what is done, running, failed and missing in a run store")
+    status = _add(commands, "status", "status:status", "what is done, running, failed and missing in a run store")
     status.add_argument("suites", nargs="*", metavar="SUITE", help="say what these lack (default: the paper's tables)")
-    _add_places(status)
+    _add_stores(status)
 
-    table = _add(commands, "table", _table, "render a table of the paper from finished runs")
+    table = _add(commands, "table", "table:print_tables", "render a table of the paper from finished runs")
     table.add_argument("names", nargs="+", metavar="NAME", help="which, as in the paper: 1, 2, 3, S1 … S5; or a suite")
     _add_form(table)
-    _add_places(table)
+    _add_fidelity(table)
+    _add_stores(table)
 
-    compare = _add(commands, "compare", _compare, "does local pooling matter? differences, intervals, verdicts")
-    compare.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help="of these data sets (default: all)")
-    compare.add_argument("--family", nargs="+", default=[], metavar="NAME", help="of these families (default: all)")
-    compare.add_argument(
-        "--margin", nargs="+", default=[], metavar="METRIC=VALUE", help="another margin, such as accuracy=0.02"
-    )
-    compare.add_argument(
-        "--reference", default="learned", metavar="VARIANT", help="the local variant (default: learned, a family's own)"
-    )
+    text = "does local pooling matter? differences, intervals, verdicts"
+    compare = _add(commands, "compare", "compare:compare_runs", text)
+    _add_several(compare, "--dataset", "datasets", "NAME", "of these data sets (default: all)")
+    _add_several(compare, "--family", "families", "NAME", "of these families (default: all)")
+    _add_several(compare, "--margin", "margins", "METRIC=VALUE", "another margin, such as accuracy=0.02")
+    text = "the local variant (default: learned, a family's own)"
+    compare.add_argument("--reference", default="learned", metavar="VARIANT", help=text)
     _add_form(compare)
-    _add_places(compare)
+    _add_fidelity(compare)
+    _add_stores(compare)
 
-    figure = _add(commands, "figure", _figure, "draw figures of the paper, as PNG and SVG")
+    figure = _add(commands, "figure", "figure:write_figures", "draw figures of the paper, as PNG and SVG")
     figure.add_argument("names", nargs="*", metavar="NAME", help="1 … 8, S1, verdicts, locality (default: all)")
-    figure.add_argument("--to", type=Path, default=Path("figures"), metavar="DIR", help="folder (default: figures)")
+    _add_folder(figure, "folder", Path("figures"), option="--to")
     _add_fidelity(figure)
-    _add_places(figure)
+    _add_stores(figure)
 
-    report = _add(commands, "report", _report, "one page of HTML: verdict, tables, figures, runs")
-    report.add_argument("--to", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
-    _add_fidelity(report)
-    _add_places(report)
-
-    export = _add(commands, "export", _export, "tidy data frames as CSV and Parquet, with a data dictionary")
-    export.add_argument("--to", type=Path, default=Path("export"), metavar="DIR", help="folder (default: export)")
-    _add_places(export)
-
-    collect = _add(
-        commands, "collect", _collect, "add the finished runs of a store to the tidy files of a results folder"
+    report = _add(commands, "report", "report:write", "one page of HTML: verdict, tables, figures, runs")
+    report.add_argument(
+        "--to", type=Path, dest="path", default=Path("report.html"), metavar="FILE", help="default: report.html"
     )
-    _add_places(collect)
+    _add_fidelity(report)
+    _add_stores(report)
+
+    text = "tidy data frames as CSV and Parquet, with a data dictionary"
+    export = _add(commands, "export", "export:export_frames", text)
+    _add_folder(export, "folder", Path("export"), option="--to")
+    _add_stores(export)
+
+    text = "add the finished runs of a store to the tidy files of a results folder"
+    _add_stores(_add(commands, "collect", "collect:collect_runs", text))
 
     text = "what data sets there are, whether they are what the paper used, and how they are split"
     data = commands.add_parser("data", help=text, description=f"{text[0].upper()}{text[1:]}.")
     actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
-    _add_sources(_add(actions, "list", _data_list, "what is here, from where, with checksums"))
-    get = _add(actions, "get", _data_get, "download and process data sets, as far as they are not here")
-    get.add_argument(
-        "--trust", metavar="SHA256", help="open a file that can run code, whose checksum the project does not know"
-    )
+    _add_sources(_add(actions, "list", "data:list_datasets", "what is here, from where, with checksums"))
+    text = "download and process data sets, as far as they are not here"
+    get = _add(actions, "get", "data:get_datasets", text)
+    text = "open a file that can run code, whose checksum the project does not know"
+    get.add_argument("--trust", dest="trusted", metavar="SHA256", help=text)
     _add_sources(get)
-    _add_sources(_add(actions, "check", _data_check, "measure data sets against Table S1"))
-    splits = _add(actions, "splits", _data_splits, "write the splits of each seed as CSV files")
+    _add_sources(_add(actions, "check", "data:check_datasets", "measure data sets against Table S1"))
+    splits = _add(actions, "splits", "data:write_splits", "write the splits of each seed as CSV files")
     splits.add_argument("--seeds", type=_count, default=20, metavar="N", help="of the first N seeds (default: 20)")
-    splits.add_argument("--to", type=Path, default=Path("splits"), metavar="DIR", help="folder (default: splits)")
+    _add_folder(splits, "folder", Path("splits"), option="--to")
     _add_sources(splits)
     return parser
 
 
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    command: Callable[[argparse.Namespace], int],
-    text: str,
-) -> argparse.ArgumentParser:
+def _add(commands: "Commands[Parser]", name: str, target: str, text: str) -> Parser:
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.set_defaults(command=command)
+    parser.set_defaults(target=target)
     return parser
 
 
-def _add_form(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=FORMS, default="screen", help="default: screen")
-    _add_fidelity(parser)
+def _add_several(parser: Parser, option: str, name: str, value: str, text: str) -> None:
+    parser.add_argument(option, dest=name, nargs="+", default=[], metavar=value, help=text)
 
 
-def _add_fidelity(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--fidelity",
-        choices=["paper", "released_code"],
-        default="paper",
-        help="of which runs; the two never mix (default: paper)",
-    )
+def _add_folder(parser: Parser, name: str, default: Path, text: str = "folder", option: str = "") -> None:
+    text = f"{text} (default: {default})"
+    parser.add_argument(option or f"--{name}", dest=name, type=Path, default=default, metavar="DIR", help=text)
 
 
-def _add_sources(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("datasets", nargs="*", metavar="DATASET", help="default: all")
+def _add_form(parser: Parser) -> None:
+    forms = ["screen", "markdown", "latex", "html", "csv"]
+    parser.add_argument("--format", dest="form", choices=forms, default="screen", help="default: screen")
+
+
+def _add_fidelity(parser: Parser) -> None:
+    text = "of which runs; the two never mix (default: paper)"
+    parser.add_argument("--fidelity", choices=["paper", "released_code"], default="paper", help=text)
+
+
+def _add_stores(parser: Parser) -> None:
+    _add_folder(parser, "runs", paths.DEFAULT_RUNS, "run store")
+    _add_folder(parser, "results", paths.DEFAULT_RESULTS, "collected results")
+
+
+def _add_sources(parser: Parser) -> None:
+    parser.add_argument("names", nargs="*", metavar="DATASET", help="default: all")
     parser.add_argument("--mirror", help="folder with raw files (default: the environment's RETHINKING_DATA)")
     parser.add_argument("--cache", help="folder for processed data (default: RETHINKING_CACHE, else the user's cache)")
 
@@ -165,101 +203,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--runs", type=Path, default=paths.DEFAULT_RUNS, metavar="DIR", help="run store (default: runs)"
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        default=paths.DEFAULT_RESULTS,
-        metavar="DIR",
-        help=RESULTS,
-    )
+def _ask_hydra(**_: object) -> list[str]:
+    from rethinking.commands.completion import hydra_words
 
-
-def _status(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.status import status
-
-    return status(parsed.suites, parsed.runs, parsed.results)
-
-
-def _reproduce(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.reproduce import reproduce
-
-    return reproduce(parsed.suite, parsed.overrides, parsed.results)
-
-
-def _table(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.table import print_tables
-
-    return print_tables(parsed.names, parsed.format, parsed.fidelity, parsed.runs, parsed.results)
-
-
-def _compare(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.compare import compare_runs
-
-    return compare_runs(
-        parsed.runs,
-        parsed.results,
-        parsed.format,
-        parsed.fidelity,
-        parsed.dataset,
-        parsed.family,
-        parsed.margin,
-        parsed.reference,
-    )
-
-
-def _figure(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.figure import write_figures
-
-    return write_figures(parsed.names, parsed.fidelity, parsed.to, parsed.runs, parsed.results)
-
-
-def _report(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.report import write
-
-    return write(parsed.to, parsed.fidelity, parsed.runs, parsed.results)
-
-
-def _export(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.export import export_frames
-
-    return export_frames(parsed.to, parsed.runs, parsed.results)
-
-
-def _collect(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.collect import collect_runs
-
-    return collect_runs(parsed.runs, parsed.results)
-
-
-def _data_list(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.data import list_datasets
-
-    return list_datasets(parsed.datasets, _sources(parsed))
-
-
-def _data_get(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.data import get_datasets
-
-    return get_datasets(parsed.datasets, parsed.trust, _sources(parsed))
-
-
-def _data_check(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.data import check_datasets
-
-    return check_datasets(parsed.datasets, _sources(parsed))
-
-
-def _data_splits(parsed: argparse.Namespace) -> int:
-    from rethinking.commands.data import write_splits
-
-    return write_splits(parsed.datasets, parsed.seeds, parsed.to, _sources(parsed))
-
-
-def _sources(parsed: argparse.Namespace) -> "Places":
-    from rethinking.data.sources import Places
-
-    return Places(parsed.mirror, parsed.cache)
+    return hydra_words()

@@ -163,8 +163,11 @@ def test_a_truncated_zip_whose_checksum_is_not_asked_for(rethinking: Call, tmp_p
     )  # fmt: skip
 
 
-def test_unknown_commands_tables_and_data_sets(rethinking: Call) -> None:
-    assert "invalid choice: 'trian'" in rethinking("trian").stderr
+def test_unknown_commands_options_tables_and_data_sets(rethinking: Call) -> None:
+    check(rethinking("trian"), "invalid choice: 'trian'", "choose from 'run', 'reproduce'", "see rethinking --help")
+    check(rethinking("table"), "required: NAME", "see rethinking table --help")
+    check(rethinking("table", "1", "--format", "pdf"), "invalid choice: 'pdf'")
+    check(rethinking("data", "splits", "--seeds", "0"), "0 is not a number of at least 1")
     assert "unrecognized arguments: -x" in rethinking("run", *CELL, "-x").stderr
     check(rethinking("table", "9"), "no table '9'", "expected one of 1")
     check(rethinking("data", "check", "ncii"), "no data set 'ncii'", ", ".join(options("dataset")))

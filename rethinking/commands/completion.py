@@ -1,22 +1,25 @@
-"""Tab completion: the commands by name, everything after `rethinking run` by Hydra."""
+"""Tab completion after `rethinking run`, by Hydra. For the other commands argcomplete reads the parser (`cli.py`)."""
 
 import os
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 
 from rethinking.commands.run import main as run
 
-COMMANDS = ("collect", "compare", "data", "export", "figure", "report", "reproduce", "run", "status", "table")
+
+def hydra_words() -> list[str]:
+    """How Hydra would complete the shell's line."""
+    with redirect_stdout(StringIO()) as answered:
+        answer(["-sc", "query=bash"])
+    return answered.getvalue().split()
 
 
-def complete(arguments: Sequence[str]) -> int:
-    """Answer the shell's question. Hydra knows nothing of the word `run`, so it is taken out of the line."""
+def answer(arguments: Sequence[str]) -> int:
+    """Let Hydra answer the shell. It knows nothing of the word `run`, so that is taken out of the line."""
     line = os.environ.get("COMP_LINE", "")
-    words = line.split()
-    if any(argument.startswith("query=") for argument in arguments):
-        if words[1:2] != ["run"] or line.endswith(" run"):
-            print(" ".join(COMMANDS))
-            return 0
-        shorter = line.replace(" run", "", 1)
-        os.environ["COMP_LINE"] = shorter
-        os.environ["COMP_POINT"] = str(len(shorter))
+    if line.split()[1:2] != ["run"]:
+        return 0
+    line = line.replace(" run", "", 1)
+    os.environ |= {"COMP_LINE": line, "COMP_POINT": str(len(line))}
     return run(arguments)

@@ -1,0 +1,71 @@
+"""The command line and the functions it names belong together; nothing of what a command does is tested here."""
+
+import inspect
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rethinking.cli import command_line, main, resolve
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "reproduce table1 device=cpu --results here",
+        "status table1 figure1",
+        "table 1 S1 --format csv --fidelity released_code",
+        "compare --dataset nci1 imdb_b --family graclus --margin accuracy=0.02 mae=0.1",
+        "figure 1 2 --to there",
+        "report --to there.html",
+        "export --to there",
+        "collect --runs here",
+        "data list --mirror here",
+        "data get nci1 --trust 12ab",
+        "data check",
+        "data splits nci1 --seeds 3",
+    ],
+)
+def test_functions_take_what_their_commands_give(line: str) -> None:
+    given = vars(command_line().parse_args(line.split()))
+    function = resolve(given.pop("target"))
+    if "mirror" in given:
+        given |= {"places": (given.pop("mirror"), given.pop("cache"))}
+    inspect.signature(function).bind(**given)
+
+
+def test_options_of_several_values() -> None:
+    given = command_line().parse_args(
+        ["compare", "--dataset", "nci1", "imdb_b", "--margin", "accuracy=0.02", "mae=0.1"]
+    )
+    assert (given.datasets, given.margins) == (["nci1", "imdb_b"], ["accuracy=0.02", "mae=0.1"])
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, said in [("--version", "rethinking "), ("--help", "train the cells of a table")]:
+        with pytest.raises(SystemExit) as end:
+            main([option])
+        assert end.value.code == 0
+        assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_error(buffered: str) -> None:
+    """As in `rethinking table 1 --format csv | head -1`: no traceback, and the status of success."""
+    command = [sys.executable, "-m", "rethinking", "table", "1", "--format", "csv"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = os.environ | {"PYTHONUNBUFFERED": buffered}
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environment, text=True, timeout=120)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_help_and_refusals_do_not_wait_for_torch() -> None:
+    program = "import sys; from rethinking.cli import main; print(main(sys.argv[1:]), *sys.modules)"
+    for arguments in (["trian"], ["compare", "--format", "pdf"]):
+        answer = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
+        status, *modules = answer.stdout.split()
+        assert status == "2"
+        assert not {"torch", "hydra", "pandas", "rich", "argcomplete"} & set(modules)
