@@ -141,7 +141,7 @@ def test_row_5_draws_uniform_numbers() -> None:
     def drawn(*overrides: str) -> Tensor:
         network = cell("mincut", "normal", *overrides).build(random_dataset(7), Classification())(1)
         initialise(network, [0])
-        return network.get_buffer("selects.0.random")
+        return network.get_buffer("pools.0.select.random")
 
     assert drawn().min() < 0
     assert drawn("fidelity.mincut_normal=released_code").min() >= 0
