@@ -42,21 +42,18 @@ def find_pairs(results: Results, choice: Choice) -> tuple[list[Pair], list[str]]
     pairs: list[Pair] = []
     said: dict[str, None] = {}
     for cells, text in _groups(results, choice):
-        local = [cell for cell in cells if cell.config["variant"] == choice.reference]
-        others = [cell for cell in cells if cell.is_local is False and cell not in local]
-        unknown = [cell for cell in cells if cell.is_local is None and cell.selects]
-        if local:
-            said |= dict.fromkeys(_unknown(cell) for cell in unknown)
-        if local and others and not local[0].is_local and local[0].is_local is not None:
+        reference = [cell for cell in cells if cell.config["variant"] == choice.reference]
+        others = [cell for cell in cells if cell.is_local is False and cell not in reference]
+        if reference:
+            said |= dict.fromkeys(_unknown(cell) for cell in cells if cell.is_local is None and cell.selects)
+        if any(cell.is_local is False for cell in reference):
             said[f"{choice.reference} is not local, so nothing is compared with it; choose another --reference."] = None
-        for cell, own in zip(others, _own_settings(others), strict=True):
-            for reference in local:
-                if not reference.is_local:
-                    continue
-                if reference.schema != cell.schema:
-                    said[_two_schemas(reference, cell)] = None
-                    continue
-                pairs.append(Pair(reference, cell, ", ".join(filter(None, [text, own]))))
+        for other, own in zip(others, _own_settings(others), strict=True):
+            for local in (cell for cell in reference if cell.is_local):
+                if local.schema == other.schema:
+                    pairs.append(Pair(local, other, ", ".join(filter(None, [text, own]))))
+                else:
+                    said[_two_schemas(local, other)] = None
     return pairs, list(said)
 
 

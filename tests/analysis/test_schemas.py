@@ -1,0 +1,139 @@
+"""Runs of schema 1 count until they are replaced, with a mark, and never beside those of schema 2."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from rethinking.analysis.collect import collect
+from rethinking.analysis.comparisons import compare, question
+from rethinking.analysis.tables import TableCell, caption, long_frame, make_table, table_texts
+from rethinking.analysis.tidy import read_results
+from rethinking.errors import UserError
+from rethinking.runs.store import RunStore
+from tests.analysis.conftest import NCI1, ZINC, fill
+from tests.records import older
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+OLD = 0.7 + 0.01 * np.random.default_rng(5).normal(size=20)
+NEW = OLD + 0.1
+
+
+def collected(folder: Path, cells: dict[str, np.ndarray]) -> Path:
+    """A results folder with runs of schema 1 of these cells: other ids, only the configuration, no predictions."""
+    store = RunStore(folder / "made")
+    for overrides, scores in cells.items():
+        fill(store, overrides, scores)
+    results = folder / "results"
+    collect(store, results)
+    stored = yaml.safe_load((results / "cells.yaml").read_text())
+    (results / "cells.yaml").write_text(yaml.safe_dump({f"old{id}": older(cell) for id, cell in stored.items()}))
+    for name in ("runs", "provenance"):
+        table = pd.read_csv(results / f"{name}.csv").assign(**({"schema": 1} if name == "provenance" else {}))
+        for column in {"run_id", "cell_id"} & set(table):
+            table[column] = "old" + table[column]
+        table.to_csv(results / f"{name}.csv", index=False)
+    for file in (results / "histories").iterdir():
+        file.rename(file.with_name(f"old{file.name}"))
+    for file in (results / "predictions").iterdir():
+        file.unlink()
+    return results
+
+
+def shown(store: RunStore, results: Path, row: str = "Graclus", column: str = "NCI1") -> TableCell:
+    return make_table("1", read_results(store, results)).cells[row, column]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return collected(tmp_path, {NCI1 + "learned": OLD, NCI1 + "complement": OLD, ZINC + "learned": OLD})
+
+
+@pytest.mark.parametrize(("seeds", "schema"), [(0, 1), (19, 1), (20, 2)])
+def test_new_runs_count_as_soon_as_they_are_as_many(results: Path, tmp_path: Path, seeds: int, schema: int) -> None:
+    store = RunStore(tmp_path / "runs")
+    fill(store, NCI1 + "learned", NEW[:seeds])
+    cell = shown(store, results)
+    assert cell.ours is not None and cell.ours.n == 20, "of one schema all, and none of the other"
+    assert cell.ours.mean == pytest.approx(100 * (OLD if schema == 1 else NEW).mean(), abs=1e-3)
+    assert (cell.older, cell.seeds_trained, cell.seeds_older) == (schema == 1, seeds, 20)
+
+
+def test_a_mark_says_so(results: Path, tmp_path: Path, rethinking: Call) -> None:
+    made = make_table("1", read_results(RunStore(tmp_path / "none"), results))
+    assert "†" in table_texts(made).loc[2, "NCI1"] and caption(made).endswith(
+        "† runs of schema 1, without predictions."
+    )
+    assert long_frame(made).set_index(["row", "dataset"]).loc[("Graclus", "NCI1"), "schema 1"]
+    said = rethinking("compare", "--results", str(results), "--format", "markdown").stdout
+    assert "20†" in said and "† runs of schema 1, without predictions." in said
+    new = RunStore(tmp_path / "new")
+    for variant in ("learned", "complement"):
+        fill(new, NCI1 + variant, NEW)
+    assert "†" not in caption(make_table("1", read_results(new, results)))
+
+
+def test_the_two_are_never_paired(results: Path, tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    both = read_results(store, results)
+    assert [c.older for c in compare(both, question())[0]] == [True]
+    fill(store, NCI1 + "learned", NEW)
+    mixed = read_results(store, results)
+    with pytest.raises(UserError, match="complement and learned of graclus on NCI1 are left out while only"):
+        compare(mixed, question())
+    made = make_table("1", mixed)
+    assert made.comparisons["Complement", "Graclus"]["NCI1"].difference is None
+    assert [made.cells[row, "NCI1"].mark for row in ("Graclus", "Complement")] == ["▲", ""]
+    fill(store, NCI1 + "complement", NEW)
+    assert [c.older for c in compare(read_results(store, results), question())[0]] == [False]
+
+
+def test_errors_of_schema_1_are_stale(results: Path, tmp_path: Path) -> None:
+    """Where lower is better the learning rate was scheduled wrongly: no such run enters anything."""
+    everything = read_results(RunStore(tmp_path / "none"), results)
+    assert set(everything.runs["dataset"]) == {"nci1"} and "(20 stale ones left out)" in everything.sources[0]
+    cell = shown(RunStore(tmp_path / "none"), results, column="ZINC")
+    assert (cell.ours, cell.seeds_older) == (None, 0)
+
+
+def test_what_nobody_can_tell_of_schema_1_is_stale_too(results: Path, tmp_path: Path) -> None:
+    stored = yaml.safe_load((results / "cells.yaml").read_text())
+    for cell in stored.values():
+        cell["cell"]["dataset"]["task"]["_target_"] = "somebody.elses.Task"
+    (results / "cells.yaml").write_text(yaml.safe_dump(stored))
+    assert read_results(RunStore(tmp_path / "none"), results).runs.empty
+
+
+def test_status_counts_new_runs_and_names_the_old_ones(results: Path, tmp_path: Path, rethinking: Call) -> None:
+    fill(RunStore(tmp_path / "runs"), NCI1 + "learned", NEW[:3])
+    said = rethinking("status", "table1", "--results", str(results)).stdout
+    assert "Graclus: NCI1 3/20 (+20 of schema 1), IMDB-B 0/20," in said
+
+
+def test_collecting_takes_out_what_is_replaced(results: Path, tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    fill(store, NCI1 + "learned", NEW[:19])
+    fill(store, ZINC + "learned", NEW)
+    assert collect(store, results) == 40 + 19 + 20, "old runs of NCI1 stay, those of ZINC go"
+    assert len(list((results / "histories").glob("old*"))) == 2
+    fill(store, NCI1 + "learned", NEW)
+    assert collect(store, results) == 20 + 20 + 20
+    runs = pd.read_csv(results / "runs.csv")
+    cells = yaml.safe_load((results / "cells.yaml").read_text())
+    (left,) = [id for id in cells if id.startswith("old")]
+    assert set(runs.loc[runs["cell_id"].str.startswith("old"), "variant"]) == {"complement"}
+    assert [file.stem for file in (results / "histories").glob("old*")] == [left]
+    about = pd.read_csv(results / "provenance.csv")
+    assert about["run_id"].str.startswith("old").sum() == 20
+    everything = read_results(RunStore(tmp_path / "none"), results)
+    for id, cell in everything.cells.items():
+        if cell.older:
+            with pytest.raises(UserError, match="schema 1, without predictions"):
+                everything.predictions(id)
+        else:
+            assert everything.predictions(id)["seed"].nunique() == 20
+    assert not everything.history(left).empty
