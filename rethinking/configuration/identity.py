@@ -6,8 +6,8 @@ from typing import Any
 
 from rethinking.configuration.cell import Cell
 
-# Keys that say how something is made, shown or judged, wherever they stand.
-UNSCIENTIFIC = ("_partial_", "margin", "unit")
+# What a task says of how its scores are judged and shown.
+PRESENTATION = ("margin", "unit")
 
 
 def identity(cell: Cell | Mapping[str, Any], fingerprint: str | None) -> dict[str, Any]:
@@ -25,14 +25,14 @@ def identity(cell: Cell | Mapping[str, Any], fingerprint: str | None) -> dict[st
                 "name": dataset["name"],
                 "fingerprint": fingerprint,
                 "split": {key: value for key, value in dataset["split"].items() if key != "file"},
-                "task": dataset["task"],
+                "task": {key: value for key, value in dataset["task"].items() if key not in PRESENTATION},
             },
         }
     )
 
 
 def canonical(value: Any) -> Any:
-    """A configuration with Hydra targets by the name of the class alone, without `UNSCIENTIFIC` keys and nulls.
+    """A configuration with Hydra targets by the name of the class alone, without `_partial_` and without nulls.
 
     So moving a module changes no identity, nor does a new key that is null where it is not asked for.
     """
@@ -40,7 +40,7 @@ def canonical(value: Any) -> Any:
         return {
             "class" if key == "_target_" else key: class_name(entry) if key == "_target_" else canonical(entry)
             for key, entry in value.items()
-            if entry is not None and key not in UNSCIENTIFIC
+            if entry is not None and key != "_partial_"
         }
     return [canonical(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 

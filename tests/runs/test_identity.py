@@ -1,6 +1,6 @@
 """A run's id follows from what may change its result, and from nothing else."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import yaml
@@ -47,6 +47,14 @@ def test_science_changes_the_id(override: str) -> None:
 )  # fmt: skip
 def test_engineering_does_not(override: str) -> None:
     assert identify(override) == identify()
+
+
+def test_only_a_tasks_margin_is_no_science() -> None:
+    """A Select or family of one's own may have an argument of that name."""
+    chosen = cell()
+    for part in ("select", "network"):
+        ids = {cell_id(replace(chosen, **{part: getattr(chosen, part) | {"margin": value}}), "f") for value in (1, 2)}
+        assert len(ids) == 2
 
 
 def test_the_content_of_the_data_does() -> None:
