@@ -132,11 +132,7 @@ def cells_of(store: RunStore, done: Sequence[Entry]) -> dict[str, dict[str, Any]
     """What is kept of the cells of some runs, by their ids."""
     first = {entry.record["cell_id"]: entry.run_id for entry in reversed(done)}
     configs = {cell: store.config(run) for cell, run in first.items()}
-    return {
-        cell: {key: value for key, value in config.items() if key != "seed"}
-        for cell, config in configs.items()
-        if isinstance(config, dict)
-    }
+    return {cell: {key: value for key, value in config.items() if key != "seed"} for cell, config in configs.items()}
 
 
 def tidy(done: Sequence[Entry]) -> pd.DataFrame:
@@ -175,10 +171,9 @@ def _scores(record: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def _sources(store: RunStore, mine: pd.DataFrame, collected: Collected, known: Sequence[str]) -> list[str]:
     """Where runs were read, and how many cannot be used."""
-    sources = [f"{mine['run_id'].nunique()} runs in {store.folder}/"] if len(mine) else []
-    if len(collected.runs):
-        usable = collected.runs["cell_id"].isin(known)
-        total, used = collected.runs["run_id"].nunique(), collected.runs.loc[usable, "run_id"].nunique()
+    sources = []
+    for runs, place in ((mine, f"{store.folder}/"), (collected.runs, collected.folder / "runs.csv")):
+        total, used = runs["run_id"].nunique(), runs.loc[runs["cell_id"].isin(known), "run_id"].nunique()
         left_out = f" ({total - used} stale ones left out)" if used < total else ""
-        sources.append(f"{used} runs in {collected.folder / 'runs.csv'}{left_out}")
+        sources += [f"{used} runs in {place}{left_out}"] if total else []
     return sources

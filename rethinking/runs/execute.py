@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -237,9 +237,9 @@ def _of_equal_sizes(splits: dict[int, Split]) -> list[list[int]]:
 def _fail(cell: Cell, store: RunStore, outcome: Outcome, claims: _Claims, seed: int, reason: str) -> None:
     head = head_of(cell, outcome.cell_id, seed)
     outcome.failed[seed] = reason
-    about = cell_record(cell, None, cell.task().measure, cell.splitter().test_to_train)
+    config = {"schema": head["schema"], "cell": asdict(cell), "seed": seed}
     try:
-        store.write_failure(head["run_id"], {**about, "seed": seed}, head, reason)
+        store.write_failure(head["run_id"], config, head, reason)
     except OSError as error:
         # A full disk, say: the reason is still told, and the other runs go on.
         outcome.failed[seed] = f"{reason}\nThe failure could not be recorded: {error}"

@@ -108,8 +108,12 @@ class RunStore:
         return read_predictions(self.folder / run_id / PREDICTIONS)
 
     def config(self, run_id: str) -> dict[str, Any]:
-        """What was trained in a finished run, as data."""
-        return yaml.load((self.folder / run_id / "config.yaml").read_text(), yaml.CSafeLoader)
+        """What was trained in a finished run, as data; empty if it is none."""
+        try:
+            config = yaml.load((self.folder / run_id / "config.yaml").read_text(), yaml.CSafeLoader)
+        except (OSError, ValueError, yaml.YAMLError):
+            return {}
+        return config if isinstance(config, dict) else {}
 
     @contextmanager
     def claim(self, run_id: str, head: dict[str, Any]) -> Iterator[bool]:

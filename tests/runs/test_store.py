@@ -185,6 +185,14 @@ def test_ids_are_one_part_of_a_path(tmp_path: Path, changed: dict[str, Any]) -> 
     assert store.entry("abc-s01").state == "damaged"
 
 
+@pytest.mark.parametrize("text", ["!!python/object/apply:os.getcwd []", "[1]", "a: [", ""])
+def test_a_configuration_is_data_or_nothing(tmp_path: Path, text: str) -> None:
+    store = RunStore(tmp_path)
+    write(store, "abc-s01")
+    (tmp_path / "abc-s01" / "config.yaml").write_text(text)
+    assert store.config("abc-s01") == {}
+
+
 def _hold(folder: Path, run_id: str, claimed: Any) -> None:
     with RunStore(folder).claim(run_id, head(run_id)) as mine:
         claimed.put(mine)
