@@ -16,8 +16,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rethinking.configuration.cell import Cell, Settings
+from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import compose_job
+from rethinking.configuration.settings import Settings
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split

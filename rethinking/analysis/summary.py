@@ -10,9 +10,9 @@ from rethinking.analysis.scores import Scores
 from rethinking.analysis.settings import differing
 from rethinking.analysis.statistics import summarise
 from rethinking.analysis.tidy import tidy
-from rethinking.configuration.cell import Settings
 from rethinking.configuration.composition import LEARNED
 from rethinking.configuration.identity import identity
+from rethinking.configuration.settings import Settings
 from rethinking.data.load import load
 from rethinking.runs.identity import cell_id, run_id
 from rethinking.runs.store import Entry, RunStore, State

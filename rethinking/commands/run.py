@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rethinking import paths
-from rethinking.configuration.cell import Settings, choose_device, register_resolvers, settings
 from rethinking.configuration.composition import VERSION_BASE, compose_job, expand_sweep, explain, options, pairs_table
+from rethinking.configuration.settings import Settings, choose_device, register_resolvers, settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.progress import JobProgress

@@ -18,7 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 from tabulate import tabulate
 
 from rethinking import paths
-from rethinking.configuration.cell import KEYS, Cell, ImpossiblePairError, Settings, register_resolvers, settings
+from rethinking.configuration.cell import Cell
+from rethinking.configuration.check import check
+from rethinking.configuration.settings import KEYS, ImpossiblePairError, Settings, register_resolvers, settings
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
 
@@ -44,7 +46,7 @@ def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Sett
             if not possible:
                 raise UserError(f"{error} No file of pooling has the kind '{config.model.select_kind}'.") from error
             raise UserError(f"{error} Possible with this model: pooling={possible}.") from error
-    job.cell.check()
+    check(job.cell)
     return job
 
 

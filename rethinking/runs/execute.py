@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import torch
 
-from rethinking.configuration.cell import Cell, Settings, choose_device
+from rethinking.configuration.cell import Cell
+from rethinking.configuration.settings import Settings, choose_device
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.configuration.cell import ImpossiblePairError
 from rethinking.configuration.composition import (
     compose_cell,
     compose_job,
@@ -15,6 +14,8 @@ from rethinking.configuration.composition import (
     pairs_table,
     possible_variants,
 )
+from rethinking.configuration.check import check
+from rethinking.configuration.settings import ImpossiblePairError
 from rethinking.data.batches import Batches
 from rethinking.layers.initial import initialise
 from tests.conftest import ROOT, random_dataset
@@ -49,7 +50,7 @@ def test_each_possible_pair_predicts(model: str, pooling: str) -> None:
             compose_cell(overrides)
         return
     cell = compose_cell(overrides)
-    cell.check()
+    check(cell)
     dataset = random_dataset(0)
     network = cell.build(dataset, cell.task())(2)
     initialise(network, [0, 1])
