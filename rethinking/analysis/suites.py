@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import yaml
 
@@ -15,7 +16,8 @@ class Suite:
     """One file of `conf/suite`.
 
     rows: the overrides of each row's cells, None for a row that is cited and not trained. columns: the title of each
-    data set. compare: pairs of rows, the first minus the second.
+    data set. compare: pairs of rows, the first minus the second. table, figure: its number in the paper, if it is one.
+    drawn: how a figure is drawn, see `analysis/figures`. axes: the two arguments of the network that a figure varies.
     """
 
     name: str
@@ -24,16 +26,15 @@ class Suite:
     rows: dict[str, list[str] | None]
     columns: dict[str, str]
     compare: list[tuple[str, str]]
+    table: str | None = None
+    figure: str | None = None
+    drawn: str = ""
+    axes: Sequence[str] = ()
 
     @property
-    def table(self) -> str:
-        """The table's number in the paper, if it is one."""
-        return self.name.removeprefix("table")
-
-    @property
-    def figure(self) -> str | None:
-        """The figure's number in the paper, if it is one."""
-        return self.name.removeprefix("figure") if self.name.startswith("figure") else None
+    def label(self) -> str:
+        """The number of the paper's table, or its own name."""
+        return self.table or self.name
 
     def sweeps(self, changed: Sequence[str] = ()) -> list[list[str]]:
         """The overrides of a multirun for each row that is trained, with some of them changed."""
@@ -51,10 +52,20 @@ def suite_names() -> list[str]:
 def load_suite(name: str) -> Suite:
     """A suite by its name, or by the number of its table. Raises UserError if there is none."""
     known = suite_names()
-    chosen = name if name in known else f"table{name}"
-    if chosen not in known:
+    suite = _suites()[name] if name in known else next((s for s in _suites().values() if s.table == name), None)
+    if suite is None:
         raise UserError(f"There is no suite '{name}'; expected one of {', '.join(known)}.")
-    spec = yaml.safe_load((paths.CONF / "suite" / f"{chosen}.yaml").read_text())
+    return suite
+
+
+@cache
+def _suites() -> dict[str, Suite]:
+    return {name: _read(name) for name in suite_names()}
+
+
+def _read(name: str) -> Suite:
+    spec = yaml.safe_load((paths.CONF / "suite" / f"{name}.yaml").read_text())
     rows = {str(row): None if overrides == "cited" else list(overrides) for row, overrides in spec["rows"].items()}
     pairs = [(str(first), str(second)) for first, second in spec["compare"]]
-    return Suite(chosen, spec["title"], spec["seeds"], rows, spec["columns"], pairs)
+    others = {key: value for key, value in spec.items() if key not in ("rows", "compare")}
+    return Suite(name, rows=rows, compare=pairs, **others)

@@ -107,7 +107,7 @@ class Table:
 
 def table_names() -> list[str]:
     """The tables of the paper that are made from runs."""
-    return [name.removeprefix("table") for name in suite_names() if name.startswith("table")]
+    return [suite.table for suite in map(load_suite, suite_names()) if suite.table]
 
 
 def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
@@ -143,14 +143,14 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
                 seeds_wanted=suite.seeds,
                 older=own.older,
                 ours=summarise(own.values.to_numpy()) if len(own) else None,
-                published=_published(suite.table, row, title),
+                published=_published(suite.label, row, title),
                 mark=marks.get(row, ""),
             )
         for first, second in suite.compare:
             difference = scores[first].minus(scores[second])
             comparisons[first, second][title] = RowDifference(title, measure.unit, difference)
     rows, columns = list(suite.rows), list(suite.columns.values())
-    return Table(suite.table, suite.title, fidelity, rows, columns, cells, comparisons)
+    return Table(suite.label, suite.title, fidelity, rows, columns, cells, comparisons)
 
 
 def table_texts(table: Table) -> pd.DataFrame:

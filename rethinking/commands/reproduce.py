@@ -16,7 +16,7 @@ def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
     fidelity = next((word.partition("=")[2] for word in overrides if word.startswith("fidelity=")), "paper")
     status = run([f"suite={suite.name}", *overrides])
     store = Path(runs).expanduser()
-    print_tables([suite.table], "screen", fidelity, store, results)
+    print_tables([suite.label], "screen", fidelity, store, results)
     if suite.figure:
         write_figures([suite.figure], fidelity, FIGURES, store, results)
     return status

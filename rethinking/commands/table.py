@@ -7,7 +7,7 @@ import pandas as pd
 from rich.console import Console
 
 from rethinking.analysis.render import on_screen, render
-from rethinking.analysis.suites import suite_names
+from rethinking.analysis.suites import load_suite, suite_names
 from rethinking.analysis.tables import (
     caption,
     hyperparameter_tables,
@@ -34,7 +34,7 @@ def print_tables(names: Sequence[str], form: str, fidelity: str, runs: Path, res
     suites = suite_names()
     for name in names:
         if name not in known and name not in suites:
-            others = ", ".join(suite for suite in suites if not suite.startswith("table"))
+            others = ", ".join(suite for suite in suites if not load_suite(suite).table)
             raise UserError(f"There is no table '{name}'; expected one of {', '.join(known)}, or of {others}.")
     everything = read_results(RunStore(runs), results)
     for number, name in enumerate(names):

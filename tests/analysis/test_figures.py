@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rethinking.analysis import figures, trained
-from rethinking.analysis.figures import draw, figure_names
+from rethinking.analysis.figures import draw, figure_names, networks
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import read_results
 from rethinking.configuration.composition import compose_cell, compose_job
@@ -89,21 +89,25 @@ def test_pictures_of_trained_networks(rethinking: Call, tmp_path: Path, monkeypa
     overrides = ["dataset=digits", "trainer.max_epochs=8", "trainer.batch_size=32"]
     random = ["model=diffpool", "pooling=normal"]
     cells = {
-        "figure3": [random, [*random, "pooling.invariant=true"]],
-        "figure5": [["model=graclus", "pooling=complement"], random],
+        "permuted": [random, [*random, "pooling.invariant=true"]],
+        "activations": [["model=graclus", "pooling=complement"], random],
     }
     for cell in {tuple(cell) for rows in cells.values() for cell in rows}:
         assert rethinking("run", *cell, *overrides, "seeds=2", "save_model=true").returncode == 0
     suites = {
-        name: Suite(name, name, 2, _rows(rows, overrides), {"digits": "Digits"}, []) for name, rows in cells.items()
+        drawn: Suite(
+            drawn, drawn, 2, _rows(rows, overrides), {"digits": "Digits"}, [], figure=f"of {drawn}", drawn=drawn
+        )
+        for drawn, rows in cells.items()
     }
+    monkeypatch.setattr(figures, "suite_names", lambda: list(suites))
     monkeypatch.setattr(figures, "load_suite", suites.__getitem__)
     results = read_results(RunStore(tmp_path / "runs"), tmp_path / "none")
-    three, five = draw("3", results), draw("5", results)
+    three, five = (draw(f"of {drawn}", results) for drawn in cells)
     plain, invariant = (path.get_offsets()[:, 1] for path in three.figure.axes[0].collections)
     assert np.abs(invariant).max() < 1 < np.abs(plain).max()
-    assert len(plain) == 2 * figures.PERMUTATIONS
-    assert len(five.figure.axes) == 2 * 2 * figures.GRAPHS
+    assert len(plain) == 2 * networks.PERMUTATIONS
+    assert len(five.figure.axes) == 2 * 2 * networks.GRAPHS
     assert all("nan" not in axis.get_ylabel() for axis in five.figure.axes)
     before, after = (axis.get_images()[0].get_array().shape for axis in five.figure.axes[:2])
     assert before[0] > after[0] >= before[0] / 2

@@ -37,7 +37,16 @@ def test_reproduce_trains_and_then_prints_the_table(rethinking: Call) -> None:
 def test_reproduce_draws_a_figure(rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a suite of cells that are trained in a moment."""
     overrides = ["model=global_mean", "pooling=none", "trainer.max_epochs=1", "trainer.batch_size=128"]
-    small = Suite("figure1", "Figure 1: small", 2, {"Mean": overrides}, {"digits": "Digits"}, [])
+    small = Suite(
+        "figure1",
+        "Figure 1: small",
+        2,
+        {"Mean": overrides},
+        {"digits": "Digits"},
+        [],
+        figure="1",
+        drawn="distributions",
+    )
     for module in (suites, tables, figures, reproduction):
         monkeypatch.setattr(module, "load_suite", lambda name: small)
     result = rethinking("reproduce", "figure1")

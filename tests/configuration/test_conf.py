@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rethinking.configuration.check import check
 from rethinking.configuration.composition import (
     compose_cell,
     compose_job,
@@ -14,7 +15,6 @@ from rethinking.configuration.composition import (
     pairs_table,
     possible_variants,
 )
-from rethinking.configuration.check import check
 from rethinking.configuration.settings import ImpossiblePairError
 from rethinking.data.batches import Batches
 from rethinking.layers.initial import initialise

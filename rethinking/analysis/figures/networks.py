@@ -1,0 +1,87 @@
+"""Figures that look into trained networks: 3, 5 and 6. They need saved weights."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+
+from rethinking.analysis.figures.picture import (
+    PALETTE,
+    Picture,
+    nothing_to_draw,
+    partial_text,
+    row_cell,
+)
+from rethinking.analysis.suites import Suite
+from rethinking.analysis.tidy import Results
+from rethinking.analysis.trained import activations, all_with_weights, cosine_distances, permuted_scores, with_weights
+
+# Of Figures 5 and 6, and Figure 3.
+GRAPHS, PERMUTATIONS = 3, 10
+
+
+def activations_around_pooling(suite: Suite, results: Results, fidelity: str) -> Picture:
+    """Figures 5 and 6: node features of three test graphs before and after the first pooling layer, as heat maps."""
+    dataset = next(iter(suite.columns))
+    looks, missing = {}, []
+    for row in suite.rows:
+        run = with_weights(row_cell(suite, row, dataset, fidelity), results)
+        if run is None:
+            missing.append(row)
+        else:
+            looks[row] = (activations(run, GRAPHS), run)
+    if not looks:
+        raise nothing_to_draw(suite, "save_model=true")
+    size = (2.1 * GRAPHS + 0.6, 1.9 * len(looks))
+    made, axes = plt.subplots(len(looks), 2 * GRAPHS, figsize=size, squeeze=False)
+    for line, (row, (graphs, run)) in zip(axes, looks.items(), strict=True):
+        for place, pair in enumerate(graphs):
+            for axis, x, when in zip(line[2 * place :], pair, ("before", "after"), strict=False):
+                axis.imshow(x, aspect="auto", cmap="viridis", interpolation="nearest")
+                axis.set_xticks([])
+                axis.set_yticks([])
+                axis.set_title(f"{when} [{len(x)}]", fontsize=7)
+        before, after = (f"{value:.2f}" for value in cosine_distances(run))
+        line[0].set_ylabel(f"{row}\n{before} → {after}", fontsize=8)
+    made.tight_layout()
+    text = (
+        f"{suite.title}, on {suite.columns[dataset]}. A row a node, a column a feature; in brackets the nodes. "
+        "Beside the name: the mean cosine distance of two nodes' features before and after the layer, over all "
+        "test graphs; 0 where all nodes are alike. Colours are not comparable between panels."
+    )
+    return Picture(made, text + partial_text(missing, []))
+
+
+def permuted(suite: Suite, results: Results, fidelity: str) -> Picture:
+    """Figure 3: the score on the validation set under random permutations of each graph, random and invariant."""
+    panels: dict[str, pd.DataFrame] = {}
+    missing = []
+    for dataset, title in suite.columns.items():
+        rows = []
+        for row in suite.rows:
+            runs = all_with_weights(row_cell(suite, row, dataset, fidelity), results)
+            for run in runs[: suite.seeds]:
+                own, *others = permuted_scores(run, PERMUTATIONS)
+                rows += [{"row": row, "seed": run.seed, "change": score - own} for score in others]
+            if not runs:
+                missing.append(f"{row} on {title}")
+        if rows:
+            panels[title] = pd.DataFrame(rows)
+    if not panels:
+        raise nothing_to_draw(suite, "save_model=true")
+    made, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.2), squeeze=False)
+    drawn = [(dataset, title) for dataset, title in suite.columns.items() if title in panels]
+    for axis, (dataset, title) in zip(axes[0], drawn, strict=True):
+        unit = row_cell(suite, next(iter(suite.rows)), dataset, fidelity).task().unit
+        frame = panels[title].assign(change=unit.scale * panels[title]["change"])
+        colours = {row: PALETTE[number] for number, row in enumerate(suite.rows)}
+        sns.stripplot(
+            frame, x="row", y="change", hue="row", palette=colours, ax=axis, size=2.5, jitter=False, legend=False
+        )
+        axis.axhline(0, color="0.5", lw=1)
+        axis.set(title=title, xlabel="", ylabel=f"validation {unit.name}, permuted minus as it is")
+    made.tight_layout()
+    text = (
+        f"{suite.title}. A point a seed and permutation ({PERMUTATIONS} each), with the weights of the best epoch; "
+        "invariant variants differ by rounding only."
+    )
+    return Picture(made, text + partial_text(missing, []))

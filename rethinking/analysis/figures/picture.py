@@ -1,0 +1,86 @@
+"""What all figures share: how they look, how they are saved, and what is said below them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from rethinking.analysis.scores import Scores, suite_scores
+from rethinking.analysis.suites import Suite
+from rethinking.analysis.tidy import Results
+from rethinking.configuration.cell import Cell
+from rethinking.configuration.composition import compose_cell
+from rethinking.errors import UserError
+
+# Colours that the colour-blind tell apart, and that differ in lightness on paper.
+PALETTE = sns.color_palette("colorblind")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+FORMATS = ("png", "svg")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure and what has to be said below it."""
+
+    figure: Figure
+    caption: str
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """How pictures look, and that the same one gives the same file."""
+    with sns.axes_style("whitegrid"), plt.rc_context({"svg.hashsalt": "rethinking", "svg.fonttype": "none"}):
+        yield
+
+
+def save(picture: Picture, folder: Path, name: str) -> list[Path]:
+    """Write a picture in every format. Returns the files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [folder / f"{name}.{form}" for form in FORMATS]
+        for file in files:
+            # No date, so that the same runs give the same file.
+            metadata = {"Date": None} if file.suffix == ".svg" else {}
+            with style():
+                picture.figure.savefig(file, dpi=150, bbox_inches="tight", metadata=metadata)
+    except OSError as error:
+        raise UserError(
+            f"{folder}/{name} cannot be written ({error.strerror}); name another folder with --to."
+        ) from error
+    return files
+
+
+def row_cell(suite: Suite, row: str, dataset: str, fidelity: str) -> Cell:
+    """The cell of a row and column of a suite."""
+    return compose_cell([*(suite.rows[row] or []), f"dataset={dataset}", f"fidelity={fidelity}"])
+
+
+def column_scores(suite: Suite, dataset: str, results: Results, fidelity: str) -> dict[str, Scores]:
+    """The scores of every row of a column."""
+    return {row: suite_scores(row_cell(suite, row, dataset, fidelity), results, suite.seeds) for row in suite.rows}
+
+
+def nothing_to_draw(suite: Suite, with_: str = "") -> UserError:
+    """What is said where no run of a suite is there. with_: what the runs need, such as save_model=true."""
+    runs = "runs with saved weights" if with_ else "runs"
+    command = f"rethinking reproduce {suite.name} {with_}".strip()
+    return UserError(f"There are no {runs} for {suite.title.partition(':')[0]}; `{command}` trains them.")
+
+
+def partial_text(missing: Sequence[str], few: Sequence[str]) -> str:
+    """What a picture lacks. missing: cells without runs. few: cells with fewer seeds than wanted, and how many."""
+    parts = []
+    if missing:
+        parts.append(f"not trained yet: {', '.join(missing)}")
+    if few:
+        parts.append(f"fewer seeds than wanted: {', '.join(few)}")
+    return f" Partial: {'; '.join(parts)}." if parts else ""
+
+
+def older_text(names: Sequence[str]) -> str:
+    """What of a picture is of runs of schema 1."""
+    return f" Of schema 1, without predictions: {', '.join(names)}." if names else ""

@@ -1,0 +1,129 @@
+"""Figures of scores and learning curves: 1, 2, 4, 7, 8 and S1."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from rethinking.analysis.figures.picture import (
+    PALETTE,
+    Picture,
+    column_scores,
+    nothing_to_draw,
+    older_text,
+    partial_text,
+    row_cell,
+)
+from rethinking.analysis.scores import suite_scores
+from rethinking.analysis.suites import Suite
+from rethinking.analysis.tidy import Results
+
+
+def distributions(suite: Suite, results: Results, fidelity: str) -> Picture:
+    """Figures 1, 2, 4 and S1: the test scores of all seeds, a panel a data set."""
+    panels = {}
+    for dataset, title in suite.columns.items():
+        scores = {
+            row: values for row, values in column_scores(suite, dataset, results, fidelity).items() if len(values)
+        }
+        if scores:
+            panels[title] = (dataset, scores)
+    missing = [title for title in suite.columns.values() if title not in panels]
+    if not panels:
+        raise nothing_to_draw(suite)
+    made, axes = plt.subplots(1, len(panels), figsize=(2.6 * len(panels) + 0.4, 3.2), squeeze=False)
+    few: list[str] = []
+    older: list[str] = []
+    for axis, (title, (dataset, scores)) in zip(axes[0], panels.items(), strict=True):
+        unit = row_cell(suite, next(iter(scores)), dataset, fidelity).task().unit
+        frame = pd.concat([pd.DataFrame({"row": row, "score": own.values}) for row, own in scores.items()])
+        colours = {row: PALETTE[number] for number, row in enumerate(suite.rows)}
+        options = {"data": frame, "x": "row", "y": "score", "hue": "row", "palette": colours, "ax": axis}
+        sns.boxplot(**options, width=0.55, fliersize=0, boxprops={"alpha": 0.45}, legend=False)
+        sns.swarmplot(**options, size=3, warn_thresh=1, legend=False)
+        axis.set(title=title, xlabel="", ylabel=f"test {unit.name}" + (", %" if unit.scale == 100 else ""))
+        axis.tick_params(axis="x", rotation=30)
+        few += [f"{row} on {title}: {len(own)}" for row, own in scores.items() if len(own) < suite.seeds]
+        older += [f"{row} on {title}" for row, own in scores.items() if own.older]
+    made.tight_layout()
+    text = f"{suite.title}. A point a seed; boxes: quartiles and median."
+    return Picture(made, text + partial_text(missing, few) + older_text(older))
+
+
+def gaps(suite: Suite, results: Results, fidelity: str) -> Picture:
+    """Figure 8: the first of each pair of rows minus the second, over the suite's two axes (layers × hidden size)."""
+    panels, missing, older = [], [], []
+    for dataset, title in suite.columns.items():
+        rows = []
+        for first, second in suite.compare:
+            cells = [row_cell(suite, row, dataset, fidelity) for row in (first, second)]
+            theirs, own = (suite_scores(cell, results, suite.seeds) for cell in cells)
+            difference = theirs.minus(own)
+            if difference:
+                setting = {axis: cells[1].network[axis] for axis in suite.axes}
+                both = own.values.index.intersection(theirs.values.index)
+                rows.append(setting | {"gap": difference.mean, "score": own.values[both].mean()})
+                older += [f"{first} and {second} on {title}"] if own.older else []
+        if rows:
+            panels.append((dataset, title, pd.DataFrame(rows)))
+        if len(rows) < len(suite.compare):
+            missing.append(f"{title} ({len(rows)} of {len(suite.compare)} settings)")
+    if not panels:
+        raise nothing_to_draw(suite)
+    made, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.4), squeeze=False)
+    for axis, (dataset, title, frame) in zip(axes[0], panels, strict=True):
+        task = row_cell(suite, suite.compare[0][0], dataset, fidelity).task()
+        unit = task.unit
+        by_setting = frame.set_index(list(suite.axes))
+        gaps, ours = (by_setting[name].unstack() for name in ("gap", "score"))
+        most = max(float(np.nanmax(np.abs(gaps.to_numpy()))), 0.05 * unit.scale)
+        sign = 1 if task.higher_is_better else -1
+        sns.heatmap(
+            sign * gaps,
+            annot=ours,
+            fmt=f".{unit.digits}f",
+            cmap="RdBu_r",
+            center=0,
+            vmin=-most,
+            vmax=most,
+            ax=axis,
+        )
+        axis.set(title=title)
+    made.tight_layout()
+    text = (
+        f"{suite.title}. Numbers: the score of the latter; colour: by how much the former is better (red) or worse "
+        "(blue), in the same unit, mean over the seeds that both have."
+    )
+    return Picture(made, text + partial_text(missing, []) + older_text(older))
+
+
+def validation_curves(suite: Suite, results: Results, fidelity: str) -> Picture:
+    """Figure 7: the supervised loss on the validation set while training, a line a row."""
+    panels, missing, older = {}, [], []
+    for dataset, title in suite.columns.items():
+        curves = {}
+        for row in suite.rows:
+            cell_id = results.cell_with_runs(row_cell(suite, row, dataset, fidelity))
+            if cell_id:
+                curves[row] = results.history(cell_id)
+                older += [f"{row} on {title}"] if results.cells[cell_id].older else []
+        if curves:
+            panels[title] = curves
+        if len(curves) < len(suite.rows):
+            missing.append(f"{title} ({len(curves)} of {len(suite.rows)} weights)")
+    if not panels:
+        raise nothing_to_draw(suite)
+    made, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.2), squeeze=False)
+    for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
+        for number, (row, history) in enumerate(curves.items()):
+            options = {"color": PALETTE[number], "linestyle": ["-", "--", ":", "-."][number % 4], "label": row}
+            sns.lineplot(history, x="epoch", y="val_loss", errorbar="sd", ax=axis, **options)
+        axis.set(title=title, ylabel="supervised validation loss")
+        axis.legend(fontsize=8)
+    made.tight_layout()
+    return Picture(
+        made,
+        f"{suite.title}. Mean and standard deviation over the seeds that still train."
+        + partial_text(missing, [])
+        + older_text(older),
+    )
