@@ -42,7 +42,7 @@ class AnyEdgeConnect(Connect):
         """See `Connect`."""
         assert isinstance(selection.level, SparseLevel), "families of hard clusters have sparse levels throughout"
         fine = selection.level.topology
-        ptr, nodes = selection.ptr_and_nodes
+        ptr, nodes, *_ = selection.members_of
         in_ptr, in_rows = _merge_edges(fine.in_ptr, fine.in_rows, selection.of, ptr, nodes)
         out_ptr, out_rows = in_ptr, in_rows
         if fine.directed:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rethinking.graphs.levels import Level, NodeSets, SparseLevel
 from rethinking.graphs.segments import Segments, segment_sum
-from rethinking.graphs.topology import expand, pack
+from rethinking.graphs.topology import expand, membership, pack
 
 
 class Selection(ABC):
@@ -145,21 +145,17 @@ class HardSelection(Selection):
     @cached_property
     def of(self) -> np.ndarray:
         """The cluster of each node as a row of the coarser level, int64 [R·N]; −1 for none."""
-        first = np.append(self.place[1], 0)[self.level.graph_of_row]
-        return np.where(self.cluster < 0, -1, self.cluster + first)
+        return _rows_of_clusters(self.cluster, self.level.graph_of_row, self.place[1])
 
     @cached_property
-    def ptr_and_nodes(self) -> tuple[np.ndarray, np.ndarray]:
-        """The nodes of coarse row k are `nodes[ptr[k]:ptr[k+1]]`, ascending. int64 [R·N'+1], [nodes in clusters]."""
-        return _gather(self.of, self.level.replicas * self.place[0])
+    def members_of(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The nodes of each coarse row, ascending, as arrays; see `membership`."""
+        return membership(self.of, self.level.replicas * self.place[0])
 
     @cached_property
     def segments(self) -> Segments:
         """The nodes of each cluster, over all replicas."""
-        inside = self.of >= 0
-        row_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(inside)])
-        arrays = (*self.ptr_and_nodes, row_ptr, self.of[inside])
-        return Segments(*(torch.from_numpy(array).to(self.level.device) for array in arrays))
+        return Segments(*(torch.from_numpy(array).to(self.level.device) for array in self.members_of))
 
     def weighted(self, x: Tensor) -> Tensor:
         """x: [R, N, F]. Returns each node's features by its weight, [R, N, F]."""
@@ -251,19 +247,9 @@ def join(parts: Sequence[Part], level: SparseLevel) -> Selection:
 
 
 @njit(cache=True, nogil=True)
-def _gather(of, clusters):
-    """Counting sort: the rows of each cluster, in ascending order."""
-    ptr = np.zeros(clusters + 1, np.int64)
-    for cluster in of:
-        if cluster >= 0:
-            ptr[cluster + 1] += 1
-    for cluster in range(clusters):
-        ptr[cluster + 1] += ptr[cluster]
-    filled = ptr[:-1].copy()
-    nodes = np.empty(ptr[-1], np.int64)
-    for row in range(len(of)):
-        cluster = of[row]
-        if cluster >= 0:
-            nodes[filled[cluster]] = row
-            filled[cluster] += 1
-    return ptr, nodes
+def _rows_of_clusters(cluster, graph, first):
+    rows = np.full(len(cluster), -1, np.int64)
+    for node in range(len(cluster)):
+        if cluster[node] >= 0:
+            rows[node] = cluster[node] + first[graph[node]]
+    return rows

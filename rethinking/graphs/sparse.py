@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.segments import Segments, beside_segment_sum, segment_max, segment_mean, segment_sum
-from rethinking.graphs.topology import Topology, expand
+from rethinking.graphs.topology import Topology, membership
 from rethinking.randomness import derive
 
 # Graphs with fewer nodes are padded to the largest of a batch whatever that wastes: one product is faster than several.
@@ -254,11 +254,7 @@ class SparseLevel:
     @cached_property
     def _nodes(self) -> Segments:
         """The nodes of each graph."""
-        top = self.topology
-        present = top.graph < len(top.start)
-        arrays = (np.cumsum(top.size), expand(top.start, top.size), np.cumsum(present), top.graph[present])
-        ptr, rows, row_ptr, graphs = arrays
-        return Segments(*map(self._tensor, (_from_zero(ptr), rows, _from_zero(row_ptr), graphs)))
+        return Segments(*map(self._tensor, membership(self.topology.graph, len(self.topology.start))))
 
     @cached_property
     def _buckets(self) -> list[Tensor]:
@@ -320,7 +316,3 @@ class SparseComplement(SparseLevel):
 
     def _everyone_else(self, x: Tensor) -> Tensor:
         return (self.to_nodes(self.graph_sum(x)) - x) * self.present
-
-
-def _from_zero(ends: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.zeros(1, np.int64), ends])

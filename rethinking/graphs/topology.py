@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,7 @@ class Topology:
     @cached_property
     def graph(self) -> np.ndarray:
         """The graph of each row, counted over all replicas; R·B for padding. Returns int64 [R·N]."""
-        graph = np.full(self.rows, len(self.start), dtype=np.int64)
-        graph[expand(self.start, self.size)] = np.repeat(np.arange(len(self.start)), self.size)
-        return graph
+        return _graphs(self.start, self.size, self.rows)
 
 
 def expand(start: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -75,3 +74,40 @@ def pack(replicas: int, size: np.ndarray) -> tuple[int, np.ndarray]:
     width = int(ends[:, -1].max(initial=0))
     start = ends - sizes + width * np.arange(replicas)[:, None]
     return width, start.ravel()
+
+
+@njit(cache=True, nogil=True)
+def membership(of: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Who is in which of `count` groups, and the other way round; in each group in ascending order.
+
+    of: int64 [n], the group of each row; none for any other number. Returns the arrays of `Segments`: the rows of group
+    g are `rows[ptr[g]:ptr[g+1]]`, the groups of row i, one or none, `groups[row_ptr[i]:row_ptr[i+1]]`.
+    """
+    ptr = np.zeros(count + 1, np.int64)
+    row_ptr = np.zeros(len(of) + 1, np.int64)
+    for row in range(len(of)):
+        inside = 0 <= of[row] < count
+        row_ptr[row + 1] = row_ptr[row] + inside
+        if inside:
+            ptr[of[row] + 1] += 1
+    for group in range(count):
+        ptr[group + 1] += ptr[group]
+    filled = ptr[:-1].copy()
+    rows = np.empty(ptr[-1], np.int64)
+    groups = np.empty(ptr[-1], np.int64)
+    for row in range(len(of)):
+        group = of[row]
+        if 0 <= group < count:
+            rows[filled[group]] = row
+            filled[group] += 1
+            groups[row_ptr[row]] = group
+    return ptr, rows, row_ptr, groups
+
+
+@njit(cache=True, nogil=True)
+def _graphs(start, size, rows):
+    graphs = np.full(rows, len(start), np.int64)
+    for graph in range(len(start)):
+        for row in range(start[graph], start[graph] + size[graph]):
+            graphs[row] = graph
+    return graphs
