@@ -45,7 +45,7 @@ class Segments:
 
 def segment_sum(x: Tensor, segments: Segments) -> Tensor:
     """The sum over each segment, zero for one without rows. x: [n, F] or [R, N, F] with R·N = n. Returns [S, F]."""
-    return _OPS.segment_sum(x.flatten(0, -2), *segments._arrays())
+    return _OPS.segment_sum(x, *segments._arrays())
 
 
 def segment_mean(x: Tensor, segments: Segments) -> Tensor:
@@ -58,7 +58,7 @@ def segment_max(x: Tensor, segments: Segments) -> Tensor:
 
     Where several rows hold the maximum the gradient is shared equally among them, as in PyG.
     """
-    return _OPS.segment_max(x.flatten(0, -2), *segments._arrays())
+    return _OPS.segment_max(x, *segments._arrays())
 
 
 def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
@@ -66,19 +66,20 @@ def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
 
     x: [n, F] or [R, N, F]. Returns x's shape with 2·F columns. As `segment_sum` beside x, but without a copy.
     """
-    return _OPS.beside_segment_sum(x.flatten(0, -2), *segments._arrays()).unflatten(0, x.shape[:-1])
+    return _OPS.beside_segment_sum(x, *segments._arrays())
 
 
 def plain_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
     """`segment_sum` in plain torch, for any device."""
-    return x.new_zeros(len(ptr) - 1, x.shape[1]).index_add(0, _numbers(ptr), x.index_select(0, rows))
+    values = x.flatten(0, -2).index_select(0, rows)
+    return x.new_zeros(len(ptr) - 1, x.shape[-1]).index_add(0, _numbers(ptr), values)
 
 
 def plain_max(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
     """`segment_max` in plain torch, for any device."""
-    values = x.index_select(0, rows)
+    values = x.flatten(0, -2).index_select(0, rows)
     # Not from zero: a maximum of zero would then share its gradient with the start value.
-    out = x.new_full((len(ptr) - 1, x.shape[1]), -torch.inf)
+    out = x.new_full((len(ptr) - 1, x.shape[-1]), -torch.inf)
     out = out.scatter_reduce(0, _numbers(ptr)[:, None].expand_as(values), values, "amax", include_self=False)
     return out.masked_fill(ptr.diff()[:, None] == 0, 0)
 
@@ -86,20 +87,23 @@ def plain_max(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segment
 def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     """The gradient of `segment_max` in plain torch."""
     segment = _numbers(ptr)
-    holds = (x.index_select(0, rows) == out.index_select(0, segment)).to(x.dtype)
+    flat = x.flatten(0, -2)
+    holds = (flat.index_select(0, rows) == out.index_select(0, segment)).to(x.dtype)
     holders = torch.zeros_like(out).index_add(0, segment, holds).clamp(min=1)
-    return torch.zeros_like(x).index_add(0, rows, holds * (grad / holders).index_select(0, segment))
+    shares = holds * (grad / holders).index_select(0, segment)
+    return torch.zeros_like(flat).index_add(0, rows, shares).view(x.shape)
 
 
 def plain_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
     """`beside_segment_sum` in plain torch, for any device."""
-    return torch.cat([x, plain_sum(x, ptr, rows, row_ptr, row_segments)], dim=1)
+    return torch.cat([x, plain_sum(x, ptr, rows, row_ptr, row_segments).view_as(x)], dim=-1)
 
 
 def plain_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
     """The gradient of `beside_segment_sum` in plain torch."""
-    own, sums = grad.chunk(2, dim=1)
-    return own.index_add(0, _numbers(row_ptr), sums.index_select(0, row_segments))
+    own, sums = grad.flatten(0, -2).chunk(2, dim=1)
+    both = own.index_add(0, _numbers(row_ptr), sums.index_select(0, row_segments))
+    return both.view(*grad.shape[:-1], -1)
 
 
 def _numbers(ptr: Tensor) -> Tensor:
@@ -108,34 +112,39 @@ def _numbers(ptr: Tensor) -> Tensor:
 
 
 def _compiled_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
-    out = x.new_empty(len(ptr) - 1, x.shape[1])
-    _sum(x.contiguous().numpy(), ptr.numpy(), rows.numpy(), out.numpy())
+    out = x.new_empty(len(ptr) - 1, x.shape[-1])
+    _sum(_rows(x), ptr.numpy(), rows.numpy(), out.numpy())
     return out
 
 
 def _compiled_max(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
-    out = x.new_empty(len(ptr) - 1, x.shape[1])
-    _max(x.contiguous().numpy(), ptr.numpy(), rows.numpy(), out.numpy())
+    out = x.new_empty(len(ptr) - 1, x.shape[-1])
+    _max(_rows(x), ptr.numpy(), rows.numpy(), out.numpy())
     return out
 
 
 def _compiled_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     grad_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
-    arrays = (tensor.contiguous().numpy() for tensor in (grad, x, out))
-    _max_backward(*arrays, ptr.numpy(), rows.numpy(), grad_x.numpy())  # type: ignore[call-arg]
+    arrays = (_rows(tensor) for tensor in (grad, x, out))
+    _max_backward(*arrays, ptr.numpy(), rows.numpy(), _rows(grad_x))  # type: ignore[call-arg]
     return grad_x
 
 
 def _compiled_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
-    out = x.new_empty(len(x), 2 * x.shape[1])
-    _beside_sum(x.contiguous().numpy(), ptr.numpy(), rows.numpy(), out.numpy())
+    out = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
+    _beside_sum(_rows(x), ptr.numpy(), rows.numpy(), _rows(out))
     return out
 
 
 def _compiled_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
-    grad_x = grad.new_empty(len(grad), grad.shape[1] // 2)
-    _beside_sum_backward(grad.contiguous().numpy(), row_ptr.numpy(), row_segments.numpy(), grad_x.numpy())
+    grad_x = grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2)
+    _beside_sum_backward(_rows(grad), row_ptr.numpy(), row_segments.numpy(), _rows(grad_x))
     return grad_x
+
+
+def _rows(x: Tensor) -> np.ndarray:
+    """[…, F] as an array [n, F]; without a copy where it lies in one piece."""
+    return x.contiguous().view(-1, x.shape[-1]).numpy()
 
 
 @njit(cache=True, nogil=True)
@@ -234,6 +243,7 @@ def _define(schema: str, compiled: Callable[..., Tensor], plain: Callable[..., T
 
 def _keep_arrays(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs[1:])
+    ctx.shape = inputs[0].shape
 
 
 def _keep_values(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -242,7 +252,7 @@ def _keep_values(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
 
 def _sum_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     ptr, rows, row_ptr, row_segments = ctx.saved_tensors
-    return _OPS.segment_sum(grad, row_ptr, row_segments, ptr, rows), None, None, None, None
+    return _OPS.segment_sum(grad, row_ptr, row_segments, ptr, rows).view(ctx.shape), None, None, None, None
 
 
 def _max_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -255,7 +265,7 @@ def _beside_sum_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 def _a_row_a_segment(x: Tensor, ptr: Tensor, *others: Tensor) -> Tensor:
-    return x.new_empty(ptr.shape[0] - 1, x.shape[1])
+    return x.new_empty(ptr.shape[0] - 1, x.shape[-1])
 
 
 _define(f"segment_sum(Tensor x, {_SEGMENTS}) -> Tensor", _compiled_sum, plain_sum, _a_row_a_segment)
@@ -270,13 +280,13 @@ _define(
     f"beside_segment_sum(Tensor x, {_SEGMENTS}) -> Tensor",
     _compiled_beside_sum,
     plain_beside_sum,
-    lambda x, *others: x.new_empty(x.shape[0], 2 * x.shape[1]),
+    lambda x, *others: x.new_empty(*x.shape[:-1], 2 * x.shape[-1]),
 )
 _define(
     "beside_segment_sum_backward(Tensor grad, Tensor row_ptr, Tensor row_segments) -> Tensor",
     _compiled_beside_sum_backward,
     plain_beside_sum_backward,
-    lambda grad, *others: grad.new_empty(grad.shape[0], grad.shape[1] // 2),
+    lambda grad, *others: grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2),
 )
 for _name, _backward, _keep in (
     ("segment_sum", _sum_backward, _keep_arrays),
