@@ -93,8 +93,6 @@ class ReplicaGroup:
         self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
         self.splits = list(splits)
         self.batches = Batches(replace(dataset, y=task.targets(dataset)), device)
-        # By part, the network's outputs of the last evaluation, [R, graphs, C], on the CPU.
-        self.outputs: dict[str, Tensor] = {}
         self.task = task
         self.config = config
 
