@@ -7,7 +7,7 @@ from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.linear import Linear
 from rethinking.layers.norm import BatchNorm
-from rethinking.models.family import Output
+from rethinking.models.family import Output, at_least_one
 from rethinking.models.inputs import DataShape, encoder
 
 
@@ -20,8 +20,7 @@ class GIN(nn.Module):
 
     def __init__(self, replicas: int, shape: DataShape, select: object, layers: int, hidden: int) -> None:
         super().__init__()
-        if layers < 1 or hidden < 1:
-            raise ValueError(f"layers={layers}, hidden={hidden}; expected at least 1 each")
+        at_least_one(layers=layers, hidden=hidden)
         self.encoder, width = encoder(replicas, shape, hidden)
         self.layers = nn.ModuleList(_GINLayer(replicas, w, hidden) for w in [width] + [hidden] * (layers - 1))
         widths = [width] + [hidden] * layers

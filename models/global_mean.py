@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.convolutions import GraphConv
 from rethinking.layers.linear import Linear
-from rethinking.models.family import Output
+from rethinking.models.family import Output, at_least_one
 from rethinking.models.inputs import DataShape, first_conv
 
 
@@ -18,8 +18,7 @@ class GlobalMean(nn.Module):
 
     def __init__(self, replicas: int, shape: DataShape, select: object, layers: int, hidden: int) -> None:
         super().__init__()
-        if layers < 1 or hidden < 1:
-            raise ValueError(f"layers={layers}, hidden={hidden}; expected at least 1 each")
+        at_least_one(layers=layers, hidden=hidden)
         rest = [GraphConv(replicas, hidden, hidden) for _ in range(layers - 1)]
         self.convs = nn.ModuleList([first_conv(replicas, shape, hidden, GraphConv), *rest])
         self.head = Linear(replicas, hidden, hidden)

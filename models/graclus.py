@@ -1,14 +1,12 @@
 """The Graclus family: convolutions, and pooling by a matching of the nodes (the paper, Section 2.2)."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.convolutions import GraphConv
 from rethinking.layers.linear import Linear
-from rethinking.models.family import Output, at_least_one
+from rethinking.models.family import Output, at_least_one, shrinking
 from rethinking.models.inputs import DataShape, first_conv
 from rethinking.pooling.connect import AnyEdgeConnect
 from rethinking.pooling.pool import Pool
@@ -33,10 +31,11 @@ class Graclus(nn.Module):
         convs = pools + convs_before_pool - 1
         rest = [GraphConv(replicas, hidden, hidden) for _ in range(convs - 1)]
         self.convs = nn.ModuleList([first_conv(replicas, shape, hidden, GraphConv), *rest])
-        # A matching has as many clusters as the graph makes; others are asked for half of the nodes.
-        sizes = {"max_nodes": shape.max_nodes, "clusters": math.ceil(shape.max_nodes / 2)}
-        selects = [select(replicas=replicas, in_features=hidden, **sizes) for _ in range(pools)]
-        self.pools = nn.ModuleList(Pool(select, MaxReduce(), AnyEdgeConnect()) for select in selects)
+        self.pools = nn.ModuleList()
+        # A matching has as many clusters as the graph makes; others are asked for as many as pairs would be.
+        for nodes, clusters in shrinking(shape.max_nodes, 1 / 2, pools):
+            chosen = select(replicas=replicas, in_features=hidden, max_nodes=nodes, clusters=clusters)
+            self.pools.append(Pool(chosen, MaxReduce(), AnyEdgeConnect()))
         self.head = Linear(replicas, hidden, hidden)
         self.out = Linear(replicas, hidden, shape.out_features)
 

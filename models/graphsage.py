@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.linear import Linear
-from rethinking.models.family import Output
+from rethinking.models.family import Output, at_least_one
 from rethinking.models.inputs import DataShape, encoder
 
 
@@ -17,8 +17,7 @@ class GraphSAGE(nn.Module):
 
     def __init__(self, replicas: int, shape: DataShape, select: object, layers: int, hidden: int) -> None:
         super().__init__()
-        if layers < 1 or hidden < 1:
-            raise ValueError(f"layers={layers}, hidden={hidden}; expected at least 1 each")
+        at_least_one(layers=layers, hidden=hidden)
         self.encoder, width = encoder(replicas, shape, hidden)
         self.convs = nn.ModuleList(Linear(replicas, 2 * w, hidden) for w in [width] + [hidden] * (layers - 1))
         self.head = Linear(replicas, layers * hidden, hidden)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.linear import Linear
 from rethinking.layers.molecules import Embedding
-from rethinking.models.family import Output
+from rethinking.models.family import Output, at_least_one
 from rethinking.models.inputs import DataShape
 
 
@@ -18,8 +18,7 @@ class SummedFeaturesMLP(nn.Module):
 
     def __init__(self, replicas: int, shape: DataShape, select: object, layers: int, hidden: int) -> None:
         super().__init__()
-        if layers < 1 or hidden < 1:
-            raise ValueError(f"layers={layers}, hidden={hidden}; expected at least 1 each")
+        at_least_one(layers=layers, hidden=hidden)
         self.atoms = Embedding(replicas, shape.fields.node, hidden) if shape.fields else None
         width = hidden if shape.fields else shape.in_features
         self.linears = nn.ModuleList(Linear(replicas, w, hidden) for w in [width] + [hidden] * (layers - 1))

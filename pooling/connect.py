@@ -3,6 +3,8 @@
 Each says which form of clusters it takes, and is called as connect(selection, same_always).
 """
 
+from typing import cast
+
 import numpy as np
 import torch
 from numba import njit
@@ -20,9 +22,17 @@ TINY = 1e-12
 class Connect(nn.Module):
     """The base of all."""
 
-    def accept(self, selection: Selection) -> Selection:
-        """The clusters in the form it takes: soft. Raises TypeError if they cannot be had so."""
-        return selection.soft()
+    def accept(self, selection: Selection, dtype: torch.dtype) -> Selection:
+        """The clusters in the form it takes: soft. Raises TypeError if they cannot be had so.
+
+        dtype: of the features.
+        """
+        if isinstance(selection, HardSelection) and selection.width is None:
+            raise TypeError(
+                "this family takes hard clusters only from a Select that says how many columns S has (`width`), as "
+                "many for every graph; otherwise a prediction would depend on the other graphs of a batch"
+            )
+        return selection.soft(dtype)
 
     def forward(self, selection: Selection, same_always: bool) -> NodeSets:
         """same_always: whether a graph has the same clusters every time."""
@@ -32,16 +42,16 @@ class Connect(nn.Module):
 class AnyEdgeConnect(Connect):
     """A'_kl = 1 iff an edge leads from cluster k to another, l (Eq. 3). Directions are kept. For hard clusters."""
 
-    def accept(self, selection: Selection) -> Selection:
-        """Raises TypeError for soft clusters."""
-        if not isinstance(selection, HardSelection):
+    def accept(self, selection: Selection, dtype: torch.dtype) -> Selection:
+        """Raises TypeError for soft clusters, or those of nodes that have no list of edges."""
+        if not isinstance(selection, HardSelection) or not isinstance(selection.level, SparseLevel):
             raise TypeError("this family needs a Select that gives hard clusters; this one gives soft ones")
         return selection
 
     def forward(self, selection: HardSelection, same_always: bool) -> SparseLevel:  # type: ignore[override]
         """See `Connect`."""
-        assert isinstance(selection.level, SparseLevel), "families of hard clusters have sparse levels throughout"
-        fine = selection.level.topology
+        level = cast(SparseLevel, selection.level)
+        fine = level.topology
         ptr, nodes, *_ = selection.members_of
         in_ptr, in_rows = _merge_edges(fine.in_ptr, fine.in_rows, selection.of, ptr, nodes)
         out_ptr, out_rows = in_ptr, in_rows
@@ -49,7 +59,7 @@ class AnyEdgeConnect(Connect):
             out_ptr, out_rows = _merge_edges(fine.out_ptr, fine.out_rows, selection.of, ptr, nodes)
         width, start = selection.place
         coarse = Topology(fine.replicas, width, start, selection.count, in_ptr, in_rows, out_ptr, out_rows)
-        return selection.level.coarser(coarse, same_always)
+        return level.coarser(coarse, same_always)
 
 
 class ProductConnect(Connect):

@@ -27,7 +27,7 @@ class InverseLift(nn.Module):
     """X = (Sᵀ)⁺ X', with the pseudo-inverse: the least features of which Sᵀ X is X'."""
 
     def forward(self, x: Tensor, selection: Selection) -> Tensor:
-        """x: [R, N', F], as a soft selection has them. Returns [R, N, F]."""
-        soft = selection.soft()
-        inverse = torch.linalg.pinv(soft.level.per_graph(soft.assignment).transpose(-1, -2))
-        return soft.level.from_graphs(inverse @ x.unflatten(1, (soft.level.graphs, -1)))
+        """x: [R, N', F]. Returns [R, N, F]."""
+        level = selection.level
+        inverse = torch.linalg.pinv(level.per_graph(selection.soft(x.dtype).assignment).transpose(-1, -2))
+        return level.from_graphs(inverse @ selection.by_graph(x))

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from torch import Tensor
 
-from rethinking.graphs.levels import SparseLevel
+from rethinking.graphs.sparse import SparseComplement, SparseLevel
 from rethinking.graphs.topology import Topology
 from rethinking.pooling.select import Select
 from rethinking.pooling.selection import HardSelection
@@ -35,7 +35,11 @@ class Matching(Select):
         raise NotImplementedError
 
     def forward(self, x: Tensor, level: SparseLevel) -> HardSelection:
-        """See `Select`. Clusters are numbered by their first node."""
+        """See `Select`. Clusters are numbered by their first node. Raises TypeError on complement graphs."""
+        if isinstance(level, SparseComplement):
+            raise TypeError(
+                "a matching needs its edges listed, and those of complement graphs are not; use ComplementMatching"
+            )
         top = level.topology
         cluster, count = _number_clusters(top.start, top.size, self.draw(top, level.keys))
         return HardSelection(cluster, count, level)

@@ -34,8 +34,8 @@ class Pool(nn.Module):
     """A pooling layer.
 
     select: which nodes form a cluster. reduce: called as reduce(x, selection), the features of the clusters.
-    connect: called as connect(selection), the level of the clusters. lift: called as lift(x, selection), back to the
-    nodes. losses: by name, those that teach a Select with `has_loss`.
+    connect: called as connect(selection, same_always), the level of the clusters. lift: called as lift(x, selection),
+    back to the nodes. losses: by name, those that teach a Select with `has_loss`.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor, level: NodeSets) -> Pooled:
         """x: [R, N, F]. level: the graphs whose nodes these are."""
-        selection = self.connect.accept(select_once(self.select, x, level))
+        selection = self.connect.accept(select_once(self.select, x, level), x.dtype)
         coarse = self.connect(selection, self.select.precomputable)
         losses = {}
         if self.losses:

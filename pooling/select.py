@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rethinking.graphs.levels import Level, NodeSets
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
-from rethinking.pooling.selection import Selection, join, part_of
+from rethinking.pooling.selection import Selection, join, parts_of
 
 
 class Select(ReplicaLayer):
@@ -20,8 +20,8 @@ class Select(ReplicaLayer):
     variant's file must (`is_local: true`) for it to be compared.
     has_loss: whether the family's auxiliary losses apply, which teach it; they need soft clusters whose rows of S sum
     to one.
-    precomputable: whether clusters depend on each graph alone, and nothing is drawn. They are then computed once for
-    each graph and kept; features come without columns.
+    precomputable: whether clusters depend on each graph alone, and nothing is drawn. They are then computed when a
+    batch has a graph that was not met yet, and kept; features come without columns.
     """
 
     is_local: bool | None = None
@@ -57,9 +57,8 @@ def select_once(select: Select, x: Tensor, level: NodeSets) -> Selection:
     """`select(x, level)`, or for one that is precomputable what was kept of each graph when it was first seen."""
     if not select.precomputable or level.origin is None:
         return select(x, level)
-    kept = level.origin.kept.setdefault(select, {})
+    kept = level.origin.kept.setdefault((select, level.depth), {})
     graphs = level.origin.graphs.tolist()
     if not all(graph in kept for graph in graphs):
-        selection = select(x[..., :0], level)
-        kept.update({graph: part_of(selection, place) for place, graph in enumerate(graphs)})
+        kept.update(zip(graphs, parts_of(select(x[..., :0], level)), strict=True))
     return join([kept[graph] for graph in graphs], level)

@@ -47,8 +47,12 @@ class Selection(ABC):
         """S X', the features of clusters back on their nodes. x: [R, N', F]. Returns [R, N, F]."""
 
     @abstractmethod
-    def soft(self) -> "SoftSelection":
-        """The same with S as a matrix."""
+    def by_graph(self, x: Tensor) -> Tensor:
+        """The rows of each graph's clusters, zero where a graph has no more. x: [R, N', F]. Returns [R, B, k, F]."""
+
+    @abstractmethod
+    def soft(self, dtype: torch.dtype | None = None) -> "SoftSelection":
+        """The same with S as a matrix, in the precision of what it is to be multiplied with."""
 
     @abstractmethod
     def of_graph(self, graph: int) -> np.ndarray:
@@ -79,12 +83,17 @@ class SoftSelection(Selection):
 
     def lift(self, x: Tensor) -> Tensor:
         """See `Selection`. x: [R, B·k, F]."""
-        clusters = x.unflatten(1, (self.level.graphs, -1))
-        return self.level.from_graphs(self.level.per_graph(self.assignment) @ clusters)
+        return self.level.from_graphs(self.level.per_graph(self.assignment) @ self.by_graph(x))
 
-    def soft(self) -> "SoftSelection":
-        """Itself."""
-        return self
+    def by_graph(self, x: Tensor) -> Tensor:
+        """See `Selection`. x: [R, B·k, F]."""
+        return x.unflatten(1, (self.level.graphs, self.assignment.shape[-1]))
+
+    def soft(self, dtype: torch.dtype | None = None) -> "SoftSelection":
+        """Itself, unless it is to be in another precision."""
+        if dtype in (None, self.assignment.dtype):
+            return self
+        return SoftSelection(self.assignment.to(dtype), self.level)
 
     def of_graph(self, graph: int) -> np.ndarray:
         """See `Selection`."""
@@ -111,7 +120,8 @@ class HardSelection(Selection):
 
     cluster: int64 [R·N], a node's cluster within its graph, 0 … count−1; −1 for a node that is dropped, and for
     padding. count: int64 [R·B], the clusters of each graph. weight: [R, N, 1], by which a node counts in its cluster;
-    None for one. width: columns of S as a matrix, where all graphs are to have as many; None for the largest count.
+    None for one. width: columns of S as a matrix, as many for every graph; soft families need it. None for the largest
+    count. Raises ValueError for clusters that are not numbered so.
     """
 
     def __init__(
@@ -127,6 +137,12 @@ class HardSelection(Selection):
         self.level = level
         self.weight = weight
         self.width = width
+        most = np.iinfo(np.int64).max if width is None else width
+        if len(cluster) != len(level.graph_of_row) or not _is_sound(cluster, level.graph_of_row, count, most):
+            raise ValueError(
+                "hard clusters are numbered 0 … count−1 within each graph, −1 for a node in none and for padding, and "
+                f"are not more than width={width}; these are not"
+            )
 
     @classmethod
     def of_nodes(
@@ -163,7 +179,7 @@ class HardSelection(Selection):
 
     def dense(self) -> Tensor:
         """See `Selection`."""
-        width = int(self.count.max()) if self.width is None else self.width
+        width = self._columns
         members = self.members[..., None]
         inside = (members >= 0).to(torch.get_default_dtype())
         values = self.weighted(inside)
@@ -175,6 +191,10 @@ class HardSelection(Selection):
         """See `Selection`."""
         return self.level.graph_sum(self.dense())
 
+    @property
+    def _columns(self) -> int:
+        return int(self.count.max()) if self.width is None else self.width
+
     @cached_property
     def members(self) -> Tensor:
         """See `Selection`."""
@@ -185,15 +205,25 @@ class HardSelection(Selection):
         rows = segment_sum(x, self.segments.transposed).view(self.level.replicas, -1, x.shape[-1])
         return self.weighted(rows)
 
-    def soft(self) -> SoftSelection:
+    def by_graph(self, x: Tensor) -> Tensor:
+        """See `Selection`. x: [R, N', F], as `place` says."""
+        place = np.arange(self._columns)
+        exists = place < self.count[:, None]
+        rows = np.where(exists, self.place[1][:, None] + place, 0)
+        chosen, there = (torch.from_numpy(array).to(x.device) for array in (rows, exists))
+        values = x.flatten(0, 1)[chosen].masked_fill(~there[..., None], 0)
+        return values.unflatten(0, (self.level.replicas, -1))
+
+    def soft(self, dtype: torch.dtype | None = None) -> SoftSelection:
         """See `Selection`."""
-        return SoftSelection(self.dense(), self.level)
+        dense = self.dense()
+        return SoftSelection(dense if dtype is None else dense.to(dtype), self.level)
 
     def of_graph(self, graph: int) -> np.ndarray:
         """See `Selection`. Returns [n, the clusters of that graph]."""
         rows = self.level.rows_of(graph)
         members = self.cluster[rows]
-        matrix = np.zeros((len(members), self.count[graph]), np.float32)
+        matrix = np.zeros((len(members), self.count[graph]))
         inside = np.flatnonzero(members >= 0)
         weight = 1.0 if self.weight is None else self.weight.detach().flatten()[rows].cpu().numpy()[inside]
         matrix[inside, members[inside]] = weight
@@ -202,11 +232,11 @@ class HardSelection(Selection):
 
 @dataclass(frozen=True)
 class HardPart:
-    """The hard clusters of one graph; see `HardSelection`. cluster: int64 [n]. weight: [n], None for one."""
+    """The hard clusters of one graph; see `HardSelection`. cluster: int64 [n]. weight: [n]."""
 
     cluster: np.ndarray
     count: int
-    weight: np.ndarray | None
+    weight: np.ndarray
     width: int | None
 
 
@@ -214,36 +244,56 @@ class HardPart:
 Part = np.ndarray | HardPart
 
 
-def part_of(selection: Selection, graph: int) -> Part:
-    """What a Selection says of one graph, counted over all replicas."""
+def parts_of(selection: Selection) -> list[Part]:
+    """What a Selection says of each of its graphs, as copies."""
+    level = selection.level
+    rows = [level.rows_of(graph) for graph in range(level.replicas * level.graphs)]
     if not isinstance(selection, HardSelection):
-        return selection.of_graph(graph)
-    rows = selection.level.rows_of(graph)
-    weight = None if selection.weight is None else selection.weight.detach().flatten()[rows].cpu().numpy()
-    return HardPart(selection.cluster[rows].copy(), int(selection.count[graph]), weight, selection.width)
+        assignment = selection.dense().detach().flatten(0, 1).cpu().numpy()
+        return [assignment[own].copy() for own in rows]
+    weight = torch.ones(len(selection.cluster)) if selection.weight is None else selection.weight.detach().flatten()
+    weights = weight.cpu().numpy()
+    return [
+        HardPart(selection.cluster[own].copy(), int(count), weights[own].copy(), selection.width)
+        for own, count in zip(rows, selection.count, strict=True)
+    ]
 
 
 def join(parts: Sequence[Part], level: SparseLevel) -> Selection:
-    """A Selection from what was kept of each of its graphs, all of one form."""
+    """A Selection from what was kept of each of its graphs. Raises ValueError if some are hard and some are soft."""
     rows = expand(level.topology.start, level.topology.size)
 
-    def laid_out(arrays: Sequence[np.ndarray], padding: np.ndarray) -> np.ndarray:
-        flat = np.full((level.topology.rows, *padding.shape), padding)
-        flat[rows] = np.concatenate(arrays)
+    def laid_out(arrays: Sequence[np.ndarray], padding: int) -> np.ndarray:
+        values = np.concatenate(arrays)
+        flat = np.full((level.topology.rows, *values.shape[1:]), padding, values.dtype)
+        flat[rows] = values
         return flat
 
     hard = [part for part in parts if isinstance(part, HardPart)]
-    if not hard:
-        matrices = [part for part in parts if isinstance(part, np.ndarray)]
-        flat = laid_out(matrices, np.zeros(matrices[0].shape[1], np.float32))
-        return SoftSelection(torch.from_numpy(flat).to(level.device).unflatten(0, (level.replicas, -1)), level)
-    weights = [part.weight for part in hard if part.weight is not None]
-    weight = None
-    if weights:
-        flat = laid_out(weights, np.zeros((), np.float32))
-        weight = torch.from_numpy(flat).to(level.device).view(level.replicas, -1, 1)
-    cluster = laid_out([part.cluster for part in hard], np.array(-1))
-    return HardSelection(cluster, np.array([part.count for part in hard]), level, weight, hard[0].width)
+    soft = [part for part in parts if isinstance(part, np.ndarray)]
+    if hard and soft:
+        raise ValueError("a Select gives hard clusters for some graphs and soft ones for others; expected one form")
+    if soft:
+        most = max(part.shape[1] for part in soft)
+        wide = [np.pad(part, ((0, 0), (0, most - part.shape[1]))) for part in soft]
+        assignment = torch.from_numpy(laid_out(wide, 0)).to(level.device)
+        return SoftSelection(assignment.unflatten(0, (level.replicas, -1)), level)
+    weight = torch.from_numpy(laid_out([part.weight for part in hard], 0)).to(level.device)
+    cluster = laid_out([part.cluster for part in hard], -1)
+    count = np.array([part.count for part in hard])
+    return HardSelection(cluster, count, level, weight.view(level.replicas, -1, 1), hard[0].width)
+
+
+@njit(cache=True, nogil=True)
+def _is_sound(cluster, graph, count, width):
+    for number in count:
+        if number < 0 or number > width:
+            return False
+    for node in range(len(cluster)):
+        most = count[graph[node]] if graph[node] < len(count) else 0
+        if cluster[node] < -1 or cluster[node] >= most:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)

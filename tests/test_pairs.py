@@ -96,6 +96,25 @@ def test_the_other_graphs_of_a_batch_and_padding_change_nothing(model: str, pool
     assert torch.allclose(among[:3], alone, atol=1e-5)
 
 
+@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+def test_what_is_no_number_stays_in_its_replica(model: str, pooling: str) -> None:
+    """Forward and backward: one seed that diverges takes no other with it."""
+    dataset = random_dataset(7, directed=True)
+    network = cell(model, pooling).build(dataset, Classification())(3)
+    initialise(network, [0, 1, 2])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter[1] = torch.nan
+    graphs = np.random.default_rng(0).permutation(len(dataset))[:18].reshape(3, 6)
+    batch = Batches(dataset, CPU).batch(graphs, np.zeros(3, np.uint64))
+    prediction, losses = network(batch.x, batch.level)
+    for values in (prediction, *losses.values()):
+        assert values[[0, 2]].isfinite().all() and not values[1].isfinite().all()
+    sum(losses.values(), prediction.sum(dim=(1, 2))).sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is None or parameter.grad[[0, 2]].isfinite().all(), name
+
+
 def renumbered(dataset: GraphDataset) -> GraphDataset:
     """The same graphs, the nodes of each in another order."""
     rng = np.random.default_rng(0)

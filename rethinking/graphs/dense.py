@@ -123,6 +123,10 @@ class DenseLevel(SetLevel):
         """Aᵀ X. x: [R, B·k, F]. Returns [R, B·k, F]."""
         return (self.adjacency.transpose(-1, -2) @ self.per_graph(x)).flatten(1, 2)
 
+    def incoming_mean(self, x: Tensor) -> Tensor:
+        """Aᵀ X / max(column sum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
+        return self.incoming_sum(x) / self.adjacency.sum(dim=-2).view(self.replicas, -1, 1).clamp(min=1)
+
     def beside_incoming_sum(self, x: Tensor) -> Tensor:
         """[X | Aᵀ X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""
         return torch.cat([x, self.incoming_sum(x)], dim=-1)

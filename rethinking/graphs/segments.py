@@ -8,6 +8,7 @@ which device it runs on.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ def _compiled_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: T
 
 def _rows(x: Tensor) -> np.ndarray:
     """[…, F] as an array [n, F]; without a copy where it lies in one piece."""
-    return x.contiguous().view(-1, x.shape[-1]).numpy()
+    return x.contiguous().view(prod(x.shape[:-1]), x.shape[-1]).numpy()
 
 
 @njit(cache=True, nogil=True)
@@ -176,7 +177,10 @@ def _max(x, ptr, rows, out):
         for entry in range(first + 1, last):
             row = rows[entry]
             for f in range(width):
-                out[segment, f] = max(out[segment, f], x[row, f])
+                value = x[row, f]
+                # One that is not a number stays, as torch has it.
+                if value > out[segment, f] or value != value:
+                    out[segment, f] = value
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

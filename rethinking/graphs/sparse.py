@@ -97,30 +97,30 @@ class SparseLevel:
         """x: [R, N, F]. Returns [R, B, n, F], n the largest graph of the batch, zero where a graph has no node."""
         rows = x.flatten(0, 1).index_select(0, self._row.flatten())
         rows = rows * self._is_node.flatten()[:, None]
-        return rows.view(self.replicas, self.graphs, -1, x.shape[-1])
+        return rows.view(self.replicas, self.graphs, self._row.shape[1], x.shape[-1])
 
     def from_graphs(self, x: Tensor) -> Tensor:
         """The inverse of `per_graph`. x: [R, B, n, F]. Returns [R, N, F], zero in padding rows."""
         rows = x.new_zeros(self.topology.rows, x.shape[-1])
         return rows.index_copy(0, self._row[self._is_node], x.flatten(0, 1)[self._is_node]).view(
-            self.replicas, -1, x.shape[-1]
+            self.replicas, self.topology.width, x.shape[-1]
         )
 
     def to_nodes(self, x: Tensor) -> Tensor:
         """What each graph has, at each of its nodes. x: [R, B, F]. Returns [R, N, F]; undefined in padding rows."""
-        return x.flatten(0, 1).index_select(0, self._graph).view(self.replicas, -1, x.shape[-1])
+        return x.flatten(0, 1).index_select(0, self._graph).view(self.replicas, self.topology.width, x.shape[-1])
 
     def graph_sum(self, x: Tensor) -> Tensor:
         """The sum over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
-        return segment_sum(x, self._nodes).view(self.replicas, self.graphs, -1)
+        return segment_sum(x, self._nodes).view(self.replicas, self.graphs, x.shape[-1])
 
     def graph_mean(self, x: Tensor) -> Tensor:
         """The mean over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
-        return segment_mean(x, self._nodes).view(self.replicas, self.graphs, -1)
+        return segment_mean(x, self._nodes).view(self.replicas, self.graphs, x.shape[-1])
 
     def graph_max(self, x: Tensor) -> Tensor:
         """The maximum over the nodes of each graph. x: [R, N, F]. Returns [R, B, F]."""
-        return segment_max(x, self._nodes).view(self.replicas, self.graphs, -1)
+        return segment_max(x, self._nodes).view(self.replicas, self.graphs, x.shape[-1])
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """aᵀ b for every graph. a: [R, N, F], b: [R, N, G]. Returns [R, B, F, G]."""
@@ -191,7 +191,7 @@ class SparseLevel:
     @cached_property
     def adjacency(self) -> Tensor:
         """A of each graph as a matrix. Returns [R, B, n, n], zero where a graph has no node."""
-        source, target = self.edge_index
+        source, target = self._tensor(self.topology.edge_index)
         # A column for each place in a graph, so that rows of the level become rows of the matrices.
         columns = torch.zeros(self.topology.rows, self._row.shape[1], device=self.device)
         columns[source, self.position.flatten()[target]] = 1
@@ -221,11 +221,14 @@ class SparseLevel:
 
     @cached_property
     def _places(self) -> tuple[Tensor, Tensor]:
-        """Which row is node i of graph g, [R·B, n], and whether there is one."""
+        """Which row is node i of graph g, [R·B, n], and whether there is one; if not, the graph's first node.
+
+        So that nothing of another replica gets there: zero times what is not a number is none.
+        """
         start = self._tensor(self.topology.start)[:, None]
         place = torch.arange(int(self.topology.size.max()), device=self.device)[None]
         is_node = place < self._size[:, None]
-        return torch.where(is_node, start + place, 0), is_node
+        return torch.where(is_node, start + place, start), is_node
 
     @property
     def _row(self) -> Tensor:
@@ -237,8 +240,9 @@ class SparseLevel:
 
     @cached_property
     def _graph(self) -> Tensor:
-        """The graph of each row, counted over all replicas; some graph for padding. int64 [R·N]."""
-        return self._tensor(self.topology.graph).clamp(max=len(self.topology.start) - 1)
+        """The graph of each row, counted over all replicas; for padding the first one of its replica. int64 [R·N]."""
+        first = np.repeat(np.arange(self.replicas) * self.graphs, self.topology.width)
+        return self._tensor(np.where(self.topology.graph < len(self.topology.start), self.topology.graph, first))
 
     @cached_property
     def _incoming(self) -> Segments:
@@ -272,8 +276,14 @@ class SparseLevel:
 class SparseComplement(SparseLevel):
     """The complement graphs of a batch: an edge between any two nodes that have none, no self-loops.
 
-    Their adjacency J − I − A is never made for the sums: J X is a sum over each graph.
+    Their adjacency J − I − A is never made for the sums: J X is a sum over each graph. Its edges are not listed, and
+    `topology` is that of the graphs themselves.
     """
+
+    @property
+    def edge_index(self) -> Tensor:
+        """Raises ValueError: there is no list of edges."""
+        raise ValueError("the edges of complement graphs are not listed; use neighbour_sum or adjacency")
 
     @cached_property
     def complement(self) -> SparseLevel:

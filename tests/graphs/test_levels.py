@@ -1,5 +1,6 @@
 """Levels agree with PyG's dense batches, sparse or dense, and with the complement made dense."""
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.utils import to_dense_adj, to_dense_batch
@@ -26,6 +27,8 @@ def test_levels_agree_with_pyg(topology: Topology) -> None:
         assert torch.equal(level.adjacency[replica, :, :n, :n], adjacency)
         incoming = adjacency.transpose(1, 2)
         assert torch.allclose(level.per_graph(level.incoming_sum(x))[replica, :, :n], incoming @ expected, atol=1e-6)
+        mean = incoming @ expected / incoming.sum(dim=-1, keepdim=True).clamp(min=1)
+        assert torch.allclose(level.per_graph(level.incoming_mean(x))[replica, :, :n], mean, atol=1e-6)
         places = torch.arange(n).expand(len(mask), n)[mask]
         assert torch.equal(level.position[replica, rows], places)
 
@@ -56,8 +59,8 @@ def test_the_complement_of_a_level_is_the_complement_graph(topology: Topology) -
         flat, chosen = features.flatten(0, 1)[None], mask.flatten()
         n = mask.shape[1]
         assert torch.equal(other.adjacency[replica, :, :n, :n], expected.adjacency[0])
-        names = ("neighbour_sum", "neighbour_mean", "mean_with_self", "incoming_sum", "beside_incoming_sum")
-        for name in (*names, "beside_neighbour_sum"):
+        names = ("neighbour_sum", "neighbour_mean", "mean_with_self", "incoming_sum", "incoming_mean")
+        for name in (*names, "beside_incoming_sum", "beside_neighbour_sum"):
             ours = getattr(other, name)(x)[replica, rows]
             assert torch.allclose(ours, getattr(expected, name)(flat)[0, chosen], atol=1e-5)
         assert torch.allclose(other.degree[replica, rows], expected.degree[0, chosen])
@@ -103,6 +106,32 @@ def test_hop_distances_are_those_of_every_graph(topology: Topology) -> None:
         assert hops[graph, size:].isinf().all()
     weighted = DenseLevel(torch.tensor([[[[0, 0.5, 0], [0.5, 0, 2.0], [0, 2.0, 0]]]]))
     assert weighted.hops[0, 0].tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
+
+
+def test_features_without_columns_have_sums_of_none(topology: Topology) -> None:
+    """As a Select that is computed once a graph gets them."""
+    level = SparseLevel(topology, CPU)
+    x = torch.empty(3, topology.width, 0)
+    for result in (level.graph_sum(x), level.graph_mean(x), level.graph_max(x)):
+        assert result.shape == (3, level.graphs, 0)
+    assert level.neighbour_sum(x).shape == x.shape
+    assert level.from_graphs(level.per_graph(x)).shape == x.shape
+
+
+def test_every_level_draws_from_streams_of_its_own(topology: Topology) -> None:
+    keys = np.arange(len(topology.start)).astype(np.uint64)
+    level = SparseLevel(topology, CPU, keys)
+    coarser = level.coarser(topology, same_always=False)
+    assert len({*level.keys.tolist(), *coarser.keys.tolist()}) == 2 * len(keys)
+    assert (level.complement.keys == level.keys).all()
+
+
+def test_complement_graphs_do_not_list_their_edges(topology: Topology) -> None:
+    level = SparseLevel(topology, CPU)
+    with pytest.raises(ValueError, match="not listed"):
+        _ = level.complement.edge_index
+    x = torch.randn(3, topology.width, 4)
+    assert torch.equal(level.complement.complement.neighbour_sum(x), level.neighbour_sum(x))
 
 
 def test_nothing_is_drawn_without_a_stream(topology: Topology) -> None:

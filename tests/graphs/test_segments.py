@@ -95,3 +95,10 @@ def test_rows_that_are_not_contiguous() -> None:
     segments, _ = random_segments()
     x = torch.randn(4, ROWS, dtype=torch.double).T
     assert torch.equal(segment_sum(x, segments), segment_sum(x.contiguous(), segments))
+
+
+def test_a_maximum_over_what_is_no_number_is_none() -> None:
+    """Wherever it stands, as in torch: a network that diverges must not look sound."""
+    two = Segments(*map(torch.tensor, ([0, 2], [0, 1], [0, 1, 2], [0, 0])))
+    for values in ([[1.0], [torch.nan]], [[torch.nan], [1.0]]):
+        assert segment_max(torch.tensor(values), two).isnan().all()

@@ -9,7 +9,12 @@ from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import InitialDraw, initialise
 from rethinking.pooling.assignment import LinearAssignment, OnComplement, SageAssignment
+from rethinking.pooling.connect import ProductConnect
+from rethinking.pooling.losses import link_loss, mincut_loss
+from rethinking.pooling.matching import NeighbourMatching
+from rethinking.pooling.pool import Pool
 from rethinking.pooling.random_assignment import Bernoulli, Categorical, Normal, RandomAssignment, Uniform
+from rethinking.pooling.reduce import SumReduce
 from tests.conftest import CPU
 
 
@@ -21,7 +26,18 @@ def test_a_select_on_the_complement_is_that_select_on_that_graph(topology: Topol
     ours = select(x, level).dense()
     assert torch.equal(ours, select.select(x, level.complement).dense())
     assert not torch.allclose(ours, select.select(x, level).dense())
-    assert isinstance(select.view(level), type(level.complement))
+    # And so do the losses that teach it.
+    losses = {"link": link_loss, "cut": mincut_loss}
+    pooled = Pool(select, SumReduce(), ProductConnect(), losses=losses)(x, level)
+    for name, loss in losses.items():
+        assert torch.allclose(pooled.losses[name], loss(pooled.selection, level.complement))
+        assert not torch.allclose(pooled.losses[name], loss(pooled.selection, level))
+
+
+def test_a_matching_on_the_complement_is_refused(level: SparseLevel) -> None:
+    select = OnComplement(3, 4, 12, 5, select=NeighbourMatching)
+    with pytest.raises(TypeError, match="use ComplementMatching"):
+        select(torch.ones(3, level.topology.width, 4), level)
 
 
 DISTRIBUTIONS: list[tuple[Callable, float, float]] = [

@@ -11,10 +11,10 @@ from torch_geometric.nn.pool.select import SelectTopK
 
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
-from rethinking.graphs.levels import DenseLevel, SparseLevel
+from rethinking.graphs.levels import DenseLevel, SetLevel, SparseLevel
 from rethinking.graphs.topology import Topology, expand
 from rethinking.pooling.connect import AnyEdgeConnect, ProductConnect
-from rethinking.pooling.lift import InverseLift, MeanLift
+from rethinking.pooling.lift import InverseLift, MeanLift, TransposeLift
 from rethinking.pooling.matching import NeighbourMatching
 from rethinking.pooling.pool import Pool
 from rethinking.pooling.reduce import MaxReduce, SumReduce
@@ -133,6 +133,32 @@ def test_soft_clusters_do_not_go_with_a_family_of_hard_ones(level: SparseLevel) 
         Pool(Soft(), MaxReduce(), AnyEdgeConnect())(torch.ones(3, level.topology.width, 1), level)
 
 
+def test_hard_clusters_without_a_width_do_not_go_with_a_soft_family(level: SparseLevel) -> None:
+    """Whose predictions would depend on the other graphs of a batch."""
+    with pytest.raises(TypeError, match="`width`"):
+        Pool(NeighbourMatching(), SumReduce(), ProductConnect())(torch.ones(3, level.topology.width, 1), level)
+
+
+@pytest.mark.parametrize("wrong", ["count", "padding", "width", "length", "below"])
+def test_hard_clusters_that_are_not_numbered_as_they_should_are_refused(level: SparseLevel, wrong: str) -> None:
+    """Before compiled code reads what is not there."""
+    good = NeighbourMatching()(torch.ones(3, level.topology.width, 1), level)
+    cluster, count, width = good.cluster.copy(), good.count.copy(), None
+    HardSelection(cluster, count, level, width=int(count.max()))
+    if wrong == "count":
+        count[-1] -= 1
+    elif wrong == "padding":
+        cluster[level.topology.graph == len(count)] = 0
+    elif wrong == "width":
+        width = int(count.max()) - 1
+    elif wrong == "length":
+        cluster = cluster[:-1]
+    else:
+        cluster[0] = -2
+    with pytest.raises(ValueError, match="numbered 0 … count−1"):
+        HardSelection(cluster, count, level, width=width)
+
+
 def some_selections(level: SparseLevel) -> dict[str, Selection]:
     x = torch.randn(3, level.topology.width, 4)
     scores = torch.randn(3, level.topology.width, 5)
@@ -172,16 +198,36 @@ def test_lift_takes_features_of_clusters_back_to_their_nodes(level: SparseLevel,
     mean = s @ clusters / torch.where(sums == 0, 1, sums)
     assert torch.allclose(level.per_graph(MeanLift()(x, soft)), mean, atol=1e-4)
     # What is lifted reduces to what it was lifted from, as far as clusters are independent.
-    back = soft.reduce(InverseLift()(x, selection)).unflatten(1, (level.graphs, -1))
+    back = soft.reduce(InverseLift()(x, soft)).unflatten(1, (level.graphs, -1))
     project = s.transpose(-1, -2) @ torch.linalg.pinv(s.transpose(-1, -2))
     assert torch.allclose(back, project @ clusters, atol=1e-3)
-    if isinstance(selection, HardSelection):
-        # The rows of hard clusters are packed; the same features give the same nodes.
-        packed = torch.randn(3, selection.place[0], 3)
-        coarse = AnyEdgeConnect()(selection, same_always=False)
-        padded = torch.zeros(3, level.graphs, s.shape[-1], 3)
-        padded[:, :, : coarse.per_graph(packed).shape[2]] = coarse.per_graph(packed)
-        assert torch.allclose(selection.lift(packed), soft.lift(padded.flatten(1, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["matching", "dropping"])
+def test_packed_rows_of_hard_clusters_lift_as_those_of_a_matrix(level: SparseLevel, name: str) -> None:
+    selection = some_selections(level)[name]
+    packed = torch.randn(3, selection.place[0], 3)
+    coarse = AnyEdgeConnect()(selection, same_always=False)
+    padded = torch.zeros(3, level.graphs, selection.dense().shape[-1], 3)
+    padded[:, :, : coarse.per_graph(packed).shape[2]] = coarse.per_graph(packed)
+    assert torch.equal(selection.by_graph(packed), padded)
+    for lift in (TransposeLift(), MeanLift(), InverseLift()):
+        assert torch.allclose(lift(packed, selection), lift(padded.flatten(1, 2), selection.soft()), atol=1e-4)
+
+
+@pytest.mark.parametrize("level", [SetLevel(2, 3, 5, CPU), DenseLevel(torch.rand(2, 3, 5, 5))])
+def test_hard_clusters_of_dense_graphs(level: SetLevel) -> None:
+    """All nodes are nodes there: reduced, counted and lifted as by their matrix."""
+    cluster = torch.randint(-1, 3, (2, 15))
+    selection = HardSelection.of_nodes(cluster, torch.full((2, 3), 3), level, torch.rand(2, 15, 1), width=3)
+    s, x = level.per_graph(selection.dense()), torch.randn(2, 15, 4)
+    reduced = selection.soft().reduce(x).unflatten(1, (3, 3))
+    assert torch.allclose(reduced, s.transpose(-1, -2) @ level.per_graph(x), atol=1e-5)
+    assert torch.allclose(selection.sizes, s.sum(dim=2), atol=1e-6)
+    clusters = torch.randn(2, 9, 4)
+    assert torch.allclose(level.per_graph(selection.lift(clusters)), s @ clusters.unflatten(1, (3, 3)), atol=1e-6)
+    for graph in range(6):
+        assert np.allclose(selection.of_graph(graph), s.flatten(0, 1)[graph], atol=1e-6)
 
 
 class Precomputed(Select):
@@ -199,8 +245,8 @@ class Precomputed(Select):
         near = (level.from_graphs(level.hops[..., 0, :, None].nan_to_num(posinf=9.0)) <= 1).float()
         if self.soft:
             return SoftSelection(torch.cat([near, 1 - near], dim=-1), level)
-        cluster = np.where(level.present.flatten(), 1 - near.flatten().numpy(), -1).astype(np.int64)
-        return HardSelection(cluster, np.full(len(level.topology.start), 2), level)
+        weight = (1 + level.degree).rsqrt()
+        return HardSelection.of_nodes((1 - near[..., 0]).long(), torch.full_like(level.sizes, 2), level, weight)
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -224,6 +270,34 @@ def test_what_depends_on_the_graph_alone_is_computed_once_a_graph(dataset: Graph
     batch = batches.batch(np.array([[3, 20], [5, 4]]), keys)
     pool(batch.x, batch.level)
     assert select.calls == 2, "a new graph is computed"
+
+
+class ByBatch(Select):
+    """Soft clusters, as many as the largest graph of the batch has nodes: each node its own."""
+
+    precomputable = True
+
+    def forward(self, x: Tensor, level: SparseLevel) -> Selection:
+        return SoftSelection(torch.eye(int(level.sizes.max())).double()[level.position], level)
+
+
+def test_kept_parts_of_different_widths_are_joined(dataset: GraphDataset) -> None:
+    batches, pool = Batches(dataset, CPU), Pool(ByBatch(), SumReduce(), ProductConnect())
+    for graphs in ([9], [4, 5, 6], [9, 4, 5]):
+        batch = batches.batch(np.array([graphs]), np.zeros(1, np.uint64))
+        pooled = pool(batch.x, batch.level)
+        for place in range(len(graphs)):
+            rows = batch.x[0][batch.level.rows_of(place)]
+            assert torch.equal(pooled.level.per_graph(pooled.x)[0, place, : len(rows)], rows)
+
+
+def test_one_select_at_two_depths_is_asked_at_each(dataset: GraphDataset) -> None:
+    pool = Pool(Precomputed(soft=False), MaxReduce(), AnyEdgeConnect())
+    batch = Batches(dataset, CPU).batch(np.arange(12).reshape(2, 6), np.zeros(2, np.uint64))
+    once = pool(batch.x, batch.level)
+    twice = pool(once.x, once.level)
+    assert pool.select.calls == 2
+    assert len(twice.selection.cluster) == once.level.topology.rows
 
 
 def test_nothing_is_kept_of_what_is_random_or_learned(dataset: GraphDataset) -> None:
