@@ -1,11 +1,9 @@
 """Sums, means and maxima over segments of rows: a node's neighbours, a cluster's nodes, a graph's nodes.
 
-Every operation takes node features and `Segments`, and is an operator of torch's: a compiled loop on the CPU, and on
-any other device the plain torch form beside it, which the tests hold it against. Nothing else in the project asks
-which device it runs on.
+Every operation takes node features and `Segments`, and is an operator of torch's (`rethinking/operators.py`): a
+compiled loop on the CPU, and on any other device the plain torch form beside it, which the tests hold it against.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -15,6 +13,8 @@ import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
+
+from rethinking.operators import define
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,20 @@ class Segments:
         """How many rows each segment has. Returns int64 [S, 1]."""
         return self.ptr.diff()[:, None]
 
-    def _arrays(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.ptr, self.rows, self.row_ptr, self.row_segments
+    @cached_property
+    def divisor(self) -> Tensor:
+        """By what a mean divides: the count, or one for a segment without rows. Returns int64 [S, 1]."""
+        return self.count.clamp(min=1)
 
 
 def segment_sum(x: Tensor, segments: Segments) -> Tensor:
     """The sum over each segment, zero for one without rows. x: [n, F] or [R, N, F] with R·N = n. Returns [S, F]."""
-    return _OPS.segment_sum(x, *segments._arrays())
+    return _SegmentSum.apply(x, segments)
 
 
 def segment_mean(x: Tensor, segments: Segments) -> Tensor:
     """The mean over each segment, zero for one without rows. x: [n, F] or [R, N, F]. Returns [S, F]."""
-    return segment_sum(x, segments) / segments.count.clamp(min=1)
+    return _SegmentMean.apply(x, segments)
 
 
 def segment_max(x: Tensor, segments: Segments) -> Tensor:
@@ -59,7 +61,7 @@ def segment_max(x: Tensor, segments: Segments) -> Tensor:
 
     Where several rows hold the maximum the gradient is shared equally among them, as in PyG.
     """
-    return _OPS.segment_max(x, *segments._arrays())
+    return _SegmentMax.apply(x, segments)
 
 
 def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
@@ -67,16 +69,62 @@ def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
 
     x: [n, F] or [R, N, F]. Returns x's shape with 2·F columns. As `segment_sum` beside x, but without a copy.
     """
-    return _OPS.beside_segment_sum(x, *segments._arrays())
+    return _BesideSegmentSum.apply(x, segments)
 
 
-def plain_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+class _SegmentSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
+        ctx.segments, ctx.shape = segments, x.shape
+        return _sum_operator(x, segments.ptr, segments.rows)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return segment_sum(grad, ctx.segments.transposed).view(ctx.shape), None
+
+
+class _SegmentMean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
+        ctx.segments, ctx.shape = segments, x.shape
+        return _sum_operator(x, segments.ptr, segments.rows).div_(segments.divisor)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return segment_sum(grad / ctx.segments.divisor, ctx.segments.transposed).view(ctx.shape), None
+
+
+class _SegmentMax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
+        out = _max_operator(x, segments.ptr, segments.rows)
+        ctx.segments = segments
+        ctx.save_for_backward(x, out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _max_backward_operator(grad, *ctx.saved_tensors, ctx.segments.ptr, ctx.segments.rows), None
+
+
+class _BesideSegmentSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
+        ctx.segments = segments
+        return _beside_sum_operator(x, segments.ptr, segments.rows)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _beside_sum_backward_operator(grad, ctx.segments.row_ptr, ctx.segments.row_segments), None
+
+
+def plain_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     """`segment_sum` in plain torch, for any device."""
     values = x.flatten(0, -2).index_select(0, rows)
     return x.new_zeros(len(ptr) - 1, x.shape[-1]).index_add(0, _numbers(ptr), values)
 
 
-def plain_max(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+def plain_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     """`segment_max` in plain torch, for any device."""
     values = x.flatten(0, -2).index_select(0, rows)
     # Not from zero: a maximum of zero would then share its gradient with the start value.
@@ -95,9 +143,9 @@ def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: 
     return torch.zeros_like(flat).index_add(0, rows, shares).view(x.shape)
 
 
-def plain_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+def plain_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     """`beside_segment_sum` in plain torch, for any device."""
-    return torch.cat([x, plain_sum(x, ptr, rows, row_ptr, row_segments).view_as(x)], dim=-1)
+    return torch.cat([x, plain_sum(x, ptr, rows).view_as(x)], dim=-1)
 
 
 def plain_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
@@ -112,13 +160,13 @@ def _numbers(ptr: Tensor) -> Tensor:
     return torch.arange(len(ptr) - 1, device=ptr.device).repeat_interleave(ptr.diff())
 
 
-def _compiled_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+def _compiled_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     out = x.new_empty(len(ptr) - 1, x.shape[-1])
     _sum(_rows(x), ptr.numpy(), rows.numpy(), out.numpy())
     return out
 
 
-def _compiled_max(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+def _compiled_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     out = x.new_empty(len(ptr) - 1, x.shape[-1])
     _max(_rows(x), ptr.numpy(), rows.numpy(), out.numpy())
     return out
@@ -131,7 +179,7 @@ def _compiled_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, ro
     return grad_x
 
 
-def _compiled_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+def _compiled_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     out = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
     _beside_sum(_rows(x), ptr.numpy(), rows.numpy(), _rows(out))
     return out
@@ -232,69 +280,31 @@ def _beside_sum_backward(grad, row_ptr, row_segments, grad_x):
                 grad_x[row, f] += grad[segment, width + f]
 
 
-_LIBRARY = torch.library.Library("rethinking", "DEF")
-_OPS = torch.ops.rethinking
-_SEGMENTS = "Tensor ptr, Tensor rows, Tensor row_ptr, Tensor row_segments"
-
-
-def _define(schema: str, compiled: Callable[..., Tensor], plain: Callable[..., Tensor], fake: Any) -> None:
-    """fake: what comes out, by its shape alone; for compilers and captured graphs."""
-    name = _LIBRARY.define(schema).partition("(")[0]
-    _LIBRARY.impl(name, compiled, "CPU")
-    _LIBRARY.impl(name, plain, "CompositeExplicitAutograd")
-    torch.library.register_fake(f"rethinking::{name}", fake, lib=_LIBRARY)
-
-
-def _keep_arrays(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[1:])
-    ctx.shape = inputs[0].shape
-
-
-def _keep_values(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    ctx.save_for_backward(inputs[0], output, inputs[1], inputs[2])
-
-
-def _sum_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    ptr, rows, row_ptr, row_segments = ctx.saved_tensors
-    return _OPS.segment_sum(grad, row_ptr, row_segments, ptr, rows).view(ctx.shape), None, None, None, None
-
-
-def _max_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    return _OPS.segment_max_backward(grad, *ctx.saved_tensors), None, None, None, None
-
-
-def _beside_sum_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    _, _, row_ptr, row_segments = ctx.saved_tensors
-    return _OPS.beside_segment_sum_backward(grad, row_ptr, row_segments), None, None, None, None
-
-
-def _a_row_a_segment(x: Tensor, ptr: Tensor, *others: Tensor) -> Tensor:
+def _a_row_a_segment(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     return x.new_empty(ptr.shape[0] - 1, x.shape[-1])
 
 
-_define(f"segment_sum(Tensor x, {_SEGMENTS}) -> Tensor", _compiled_sum, plain_sum, _a_row_a_segment)
-_define(f"segment_max(Tensor x, {_SEGMENTS}) -> Tensor", _compiled_max, plain_max, _a_row_a_segment)
-_define(
+_sum_operator = define(
+    "segment_sum(Tensor x, Tensor ptr, Tensor rows) -> Tensor", _compiled_sum, plain_sum, _a_row_a_segment
+)
+_max_operator = define(
+    "segment_max(Tensor x, Tensor ptr, Tensor rows) -> Tensor", _compiled_max, plain_max, _a_row_a_segment
+)
+_max_backward_operator = define(
     "segment_max_backward(Tensor grad, Tensor x, Tensor out, Tensor ptr, Tensor rows) -> Tensor",
     _compiled_max_backward,
     plain_max_backward,
     lambda grad, x, *others: torch.empty_like(x),
 )
-_define(
-    f"beside_segment_sum(Tensor x, {_SEGMENTS}) -> Tensor",
+_beside_sum_operator = define(
+    "beside_segment_sum(Tensor x, Tensor ptr, Tensor rows) -> Tensor",
     _compiled_beside_sum,
     plain_beside_sum,
     lambda x, *others: x.new_empty(*x.shape[:-1], 2 * x.shape[-1]),
 )
-_define(
+_beside_sum_backward_operator = define(
     "beside_segment_sum_backward(Tensor grad, Tensor row_ptr, Tensor row_segments) -> Tensor",
     _compiled_beside_sum_backward,
     plain_beside_sum_backward,
     lambda grad, *others: grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2),
 )
-for _name, _backward, _keep in (
-    ("segment_sum", _sum_backward, _keep_arrays),
-    ("segment_max", _max_grad, _keep_values),
-    ("beside_segment_sum", _beside_sum_grad, _keep_arrays),
-):
-    torch.library.register_autograd(f"rethinking::{_name}", _backward, setup_context=_keep, lib=_LIBRARY)

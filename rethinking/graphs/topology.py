@@ -69,11 +69,8 @@ def pack(replicas: int, size: np.ndarray) -> tuple[int, np.ndarray]:
 
     size: int64 [R·B]. Returns the width N and the first row of every graph, int64 [R·B].
     """
-    sizes = size.reshape(replicas, -1)
-    ends = np.cumsum(sizes, axis=1)
-    width = int(ends[:, -1].max(initial=0))
-    start = ends - sizes + width * np.arange(replicas)[:, None]
-    return width, start.ravel()
+    start = np.empty(len(size), np.int64)
+    return _pack(size, replicas, start), start
 
 
 @njit(cache=True, nogil=True)
@@ -102,6 +99,20 @@ def membership(of: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.n
             filled[group] += 1
             groups[row_ptr[row]] = group
     return ptr, rows, row_ptr, groups
+
+
+@njit(cache=True, nogil=True)
+def _pack(size, replicas, start):
+    graphs = len(size) // replicas
+    width = 0
+    for replica in range(replicas):
+        width = max(width, size[replica * graphs : (replica + 1) * graphs].sum())
+    for replica in range(replicas):
+        row = replica * width
+        for graph in range(replica * graphs, (replica + 1) * graphs):
+            start[graph] = row
+            row += size[graph]
+    return width
 
 
 @njit(cache=True, nogil=True)

@@ -63,7 +63,7 @@ def test_the_compiled_forms_equal_the_plain_ones(
     """Whose derivative is torch's own."""
     segments, _ = random_segments(rows=COUNT)
     x = torch.randn(COUNT, 3, dtype=torch.double, requires_grad=True)
-    expected = plain(x, segments.ptr, segments.rows, segments.row_ptr, segments.row_segments)
+    expected = plain(x, segments.ptr, segments.rows)
     assert torch.allclose(ours(x, segments), expected)
     assert torch.allclose(gradient(ours(x, segments), x), gradient(expected, x))
 
@@ -71,24 +71,40 @@ def test_the_compiled_forms_equal_the_plain_ones(
 def test_the_plain_gradients_equal_torchs() -> None:
     """What other devices run backward, run on the CPU."""
     segments, _ = random_segments(rows=COUNT)
-    arrays = (segments.ptr, segments.rows, segments.row_ptr, segments.row_segments)
+    arrays, transposed = (segments.ptr, segments.rows), (segments.row_ptr, segments.row_segments)
     x = torch.randint(0, 3, (COUNT, 3)).double().requires_grad_()
     grad = torch.randn(COUNT, 3, dtype=torch.double)
     out = segment_max(x, segments)
     (expected,) = torch.autograd.grad(plain_max(x, *arrays), x, grad)
-    assert torch.allclose(plain_max_backward(grad, x.detach(), out.detach(), *arrays[:2]), expected)
+    assert torch.allclose(plain_max_backward(grad, x.detach(), out.detach(), *arrays), expected)
     both = torch.randn(COUNT, 6, dtype=torch.double)
     (expected,) = torch.autograd.grad(plain_beside_sum(x, *arrays), x, both)
-    assert torch.allclose(plain_beside_sum_backward(both, *arrays[2:]), expected)
+    assert torch.allclose(plain_beside_sum_backward(both, *transposed), expected)
 
 
 def test_every_operator_is_one_of_torchs() -> None:
-    """Fake tensors, shapes, the autograd registration: torch's own check of custom operators."""
+    """Its schema and what comes out by shape alone: torch's own check of custom operators."""
     segments, _ = random_segments(rows=COUNT)
-    arrays = (segments.ptr, segments.rows, segments.row_ptr, segments.row_segments)
+    x, checks = torch.randn(COUNT, 3), ("test_schema", "test_faketensor")
     for name in ("segment_sum", "segment_max", "beside_segment_sum"):
-        x = torch.randn(COUNT, 3, dtype=torch.double, requires_grad=True)
-        torch.library.opcheck(getattr(torch.ops.rethinking, name).default, (x, *arrays))
+        operator = getattr(torch.ops.rethinking, name).default
+        torch.library.opcheck(operator, (x, segments.ptr, segments.rows), test_utils=checks)
+    transposed = (segments.row_ptr, segments.row_segments)
+    torch.library.opcheck(
+        torch.ops.rethinking.beside_segment_sum_backward.default,
+        (torch.randn(COUNT, 6), *transposed),
+        test_utils=checks,
+    )
+    out = torch.ops.rethinking.segment_max(x, segments.ptr, segments.rows)
+    arguments = (torch.randn(COUNT, 3), x, out, segments.ptr, segments.rows)
+    torch.library.opcheck(torch.ops.rethinking.segment_max_backward.default, arguments, test_utils=checks)
+
+
+def test_gradients_are_those_of_the_operations() -> None:
+    segments, _ = random_segments(rows=COUNT)
+    x = torch.randn(COUNT, 3, dtype=torch.double, requires_grad=True)
+    for ours in (segment_sum, segment_mean, segment_max, beside_segment_sum):
+        assert torch.autograd.gradcheck(lambda x, ours=ours: ours(x, segments), x)
 
 
 def test_rows_that_are_not_contiguous() -> None:

@@ -1,0 +1,26 @@
+"""Operators of torch's that the project defines: compiled loops on the CPU, plain torch on any other device.
+
+Nothing else in the project asks which device it runs on.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_LIBRARY = torch.library.Library("rethinking", "DEF")
+
+
+def define(
+    schema: str, compiled: Callable[..., Any], plain: Callable[..., Any], fake: Callable[..., Any]
+) -> Callable[..., Any]:
+    """A new operator, without a derivative of its own.
+
+    schema: its name and types, in torch's notation. compiled: what it does on the CPU; plain: on any other device, and
+    the oracle of the tests. fake: what comes out, by its shape alone, for compilers and captured graphs.
+    """
+    name = _LIBRARY.define(schema).partition("(")[0]
+    _LIBRARY.impl(name, compiled, "CPU")
+    _LIBRARY.impl(name, plain, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"rethinking::{name}", fake, lib=_LIBRARY)
+    return getattr(torch.ops.rethinking, name).default
