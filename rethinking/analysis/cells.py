@@ -63,12 +63,19 @@ def stored_cell(id: str, stored: Any) -> StoredCell | None:
         words += [config["dataset"][key] for key in ("name", "title")]
         parts = [config[key] for key in ("network", "select", "trainer")]
         sound = all(isinstance(word, str) for word in words) and all(isinstance(part, dict) for part in parts)
-        if not sound or not is_name(id) or config["is_local"] not in (True, False, None) or not 0 <= ratio < math.inf:
+        if (
+            not sound
+            or not is_name(id)
+            or type(config["is_local"]) not in (bool, type(None))
+            or not 0 <= ratio < math.inf
+        ):
             return None
         measure = Measure.read(whole["measure"])
         if not 0 < measure.margin < math.inf:
             return None
         now = cell_id(config, whole["fingerprint"])
+        if whole["schema"] == SCHEMA and now != id:
+            return None
         return StoredCell(id, now, int(whole["schema"]), str(whole["fingerprint"]), measure, ratio, config)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

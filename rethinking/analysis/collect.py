@@ -15,17 +15,23 @@ from rethinking.runs.store import Entry, RunStore
 def collect(store: RunStore, folder: Path) -> int:
     """Add the finished runs of a store to a results folder. Returns how many runs the folder now has.
 
-    Runs of schema 1 go as soon as all their seeds are there in schema 2.
+    A run of the store replaces all that the folder knows of that run. Runs of schema 1 go as soon as all their seeds
+    are there in schema 2.
     """
     done, before = finished(store), read_collected(folder)
+    known = dict(zip(before.provenance["run_id"], before.provenance.get("finished", ""), strict=False))
+    renewed = {entry.run_id for entry in done if known.get(entry.run_id) != entry.record.get("finished")}
     cells = before.cells | cells_of(store, done)
     for file in (history_file, predictions_file):
         file(folder, "").parent.mkdir(parents=True, exist_ok=True)
     for cell_id in sorted({entry.record["cell_id"] for entry in done}):
         members = [entry for entry in done if entry.record["cell_id"] == cell_id]
-        _add(history_file(folder, cell_id), members, ["epoch"], store.history, pd.read_parquet, _write_history)
         _add(
-            predictions_file(folder, cell_id), members, ["part", "graph"],
+            history_file(folder, cell_id), members, renewed, ["epoch"],
+            store.history, pd.read_parquet, _write_history,
+        )  # fmt: skip
+        _add(
+            predictions_file(folder, cell_id), members, renewed, ["part", "graph"],
             store.predictions, read_predictions, lambda frame, path: write_predictions(compact(frame), path),
         )  # fmt: skip
     runs, provenance = united(tidy(done), before.runs), united(provenance_of(done), before.provenance)
@@ -44,24 +50,33 @@ def _replaced(runs: pd.DataFrame, cells: dict[str, dict]) -> list[str]:
     return [
         id
         for id, stored in cells.items()
-        if id in seeds and stored.get("schema") == 1 and seeds[id] <= seeds.get(successor(stored) or "", set())
+        if id in seeds
+        and stored.get("schema") == 1
+        and successor(stored) not in (None, id)
+        and seeds[id] <= seeds.get(str(successor(stored)), set())
     ]
 
 
 def _add(
     path: Path,
     members: Sequence[Entry],
+    renewed: set[str],
     order: list[str],
     read_run: Callable[[str], pd.DataFrame],
     read: Callable[[Path], pd.DataFrame],
     write: Callable[[pd.DataFrame, Path], None],
 ) -> None:
-    """Add to a cell's file what it does not have yet of the cell's runs. order: of the rows of one run."""
+    """Add to a cell's file what it does not have yet of the cell's runs, or has of a run that was trained anew.
+
+    order: of the rows of one run.
+    """
     old = [read(path)] if path.is_file() else []
     known = {int(seed) for frame in old for seed in frame["seed"].unique()}
-    new = [entry for entry in members if entry.record["seed"] not in known]
+    new = [entry for entry in members if entry.run_id in renewed or entry.record["seed"] not in known]
     if new:
-        frames = old + [read_run(entry.run_id).assign(seed=entry.record["seed"]) for entry in new]
+        seeds = [entry.record["seed"] for entry in new]
+        frames = [frame[~frame["seed"].isin(seeds)] for frame in old]
+        frames += [read_run(entry.run_id).assign(seed=entry.record["seed"]) for entry in new]
         part = path.with_suffix(".part")
         write(pd.concat(frames).sort_values(["seed", *order]), part)
         part.replace(path)

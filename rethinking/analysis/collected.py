@@ -51,7 +51,7 @@ def write_collected(collected: Collected) -> None:
     """Write the tables, in an order that does not hang on how they came about."""
     folder = collected.folder
     runs = collected.runs.sort_values([*ORDER, "split", "metric"])
-    _write(folder / "runs.csv", runs.to_csv(index=False, float_format="%.6g"))
+    _write(folder / "runs.csv", runs.to_csv(index=False))
     by_run = runs.drop_duplicates("run_id")["run_id"]
     # A run whose provenance was lost keeps a row, an empty one.
     provenance = collected.provenance.set_index("run_id").reindex(by_run).reset_index()

@@ -48,10 +48,12 @@ def find_pairs(results: Results, choice: Choice) -> tuple[list[Pair], list[str]]
             said |= dict.fromkeys(_unknown(cell) for cell in cells if cell.is_local is None and cell.selects)
         if any(cell.is_local is False for cell in reference):
             said[f"{choice.reference} is not local, so nothing is compared with it; choose another --reference."] = None
+        locals_ = [cell for cell in reference if cell.is_local]
         for other, own in zip(others, _own_settings(others), strict=True):
-            for local in (cell for cell in reference if cell.is_local):
+            for local, theirs in zip(locals_, _own_settings(locals_), strict=True):
                 if local.schema == other.schema:
-                    pairs.append(Pair(local, other, ", ".join(filter(None, [text, own]))))
+                    against = f"against {choice.reference} with {theirs}" if theirs else ""
+                    pairs.append(Pair(local, other, ", ".join(filter(None, [text, own, against]))))
                 else:
                     said[_two_schemas(local, other)] = None
     return pairs, list(said)
@@ -97,10 +99,11 @@ def _unknown(cell: StoredCell) -> str:
     file = f"model={family}" if variant == LEARNED else f"pooling={variant}"
     return (
         f"{family} with {variant} is left out: nobody says whether its clusters are local; write `is_local: true` or "
-        f"`is_local: false` in the file of {file}, or as an attribute of its class, and train it."
+        f"`is_local: false` in the file of {file}, or as an attribute of its class, and train it into a folder of its "
+        "own (runs=DIR); finished runs keep what was said of them."
     )
 
 
 def _two_schemas(local: StoredCell, other: StoredCell) -> str:
     names = f"{other.config['variant']} and {local.config['variant']} of {local.config['family']}"
-    return f"{names} on {local.title} are left out while only one of them has runs of schema 2."
+    return f"{names} on {local.title} are left out while their runs are of different schemas."

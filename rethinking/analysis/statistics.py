@@ -142,9 +142,11 @@ def p_wilcoxon(a: np.ndarray, b: np.ndarray) -> float:
 
     It takes seeds as independent, so where they split the same graphs anew it finds too much.
     """
-    difference = a - b
-    if len(difference) < 2:
+    if len(a) < 2:
         return math.nan
+    # Scores that differ by as many graphs are ties; beyond five digits they would be ranked by their rounding.
+    largest = max(float(np.abs([a, b]).max()), 1e-9)
+    difference = np.round(a - b, 4 - math.floor(math.log10(largest)))
     return 1.0 if not difference.any() else float(stats.wilcoxon(difference).pvalue)
 
 

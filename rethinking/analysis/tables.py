@@ -254,9 +254,12 @@ def _published_values() -> pd.DataFrame:
 
 
 def _marks(measure: Measure, scores: dict[str, Scores], asked: Question) -> dict[str, str]:
-    """Which row of a column is the best, and which are equivalent to it. Nothing while there is one row only."""
+    """Which row of a column is the best, and which are equivalent to it.
+
+    Nothing while there is one row only, or some are of another schema than others.
+    """
     means = {row: float(own.values.mean()) for row, own in scores.items() if len(own) > 1}
-    if len(means) < 2:
+    if len(means) < 2 or len({scores[row].older for row in means}) > 1:
         return {}
     best = (max if measure.higher_is_better else min)(means, key=lambda row: means[row])
     marks = {best: BEST}

@@ -1,7 +1,7 @@
 """Finished runs as tidy data frames, of a run store and of a results folder together."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Results:
     seeds: by cell all seeds there are, those of the other schema of a cell too. older: the id of a cell's runs of
     schema 1, by the id that it has now.
     sources: where they were read, in words. store, folder: the run store and results folder they are of.
+    stored: the ids of the runs that are in the store; what the folder has of them does not count.
     """
 
     runs: pd.DataFrame
@@ -36,6 +37,7 @@ class Results:
     sources: list[str]
     store: RunStore
     folder: Path
+    stored: frozenset[str]
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
         """The scores of one cell, indexed by seed."""
@@ -45,10 +47,7 @@ class Results:
 
     def history(self, cell_id: str) -> pd.DataFrame:
         """The learning curves of a cell's runs, a row a seed and epoch."""
-        path = history_file(self.folder, cell_id)
-        frames = [pd.read_parquet(path)] if path.is_file() else []
-        frames += [self.store.history(run).assign(seed=seed) for run, seed in self._not_in(frames, cell_id)]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", "seed"])
+        return self._of_runs(cell_id, self.store.history, history_file(self.folder, cell_id), pd.read_parquet)
 
     def predictions(self, cell_id: str) -> pd.DataFrame:
         """The predictions of a cell's runs, a row a seed, part and graph; see `runs/predictions.py`.
@@ -57,10 +56,7 @@ class Results:
         """
         if self.cells[cell_id].older:
             raise UserError(f"The runs of cell {cell_id} are of schema 1, without predictions; train it anew.")
-        path = predictions_file(self.folder, cell_id)
-        frames = [read_predictions(path)] if path.is_file() else []
-        frames += [self.store.predictions(run).assign(seed=seed) for run, seed in self._not_in(frames, cell_id)]
-        return pd.concat(frames, ignore_index=True)
+        return self._of_runs(cell_id, self.store.predictions, predictions_file(self.folder, cell_id), read_predictions)
 
     def cell_with_runs(self, cell: Cell) -> str | None:
         """The id of a cell on that content of its data set of which there are runs; of several, the first or most."""
@@ -82,13 +78,22 @@ class Results:
         found = [stored.fingerprint for stored in self.cells.values() if stored.dataset == cell.dataset.name]
         return [cell_id(cell, fingerprint) for fingerprint in dict.fromkeys(expected + found)]
 
-    def _not_in(self, frames: Sequence[pd.DataFrame], cell_id: str) -> list[tuple[str, int]]:
-        """The runs of a cell that are not collected yet, with their seeds."""
-        collected = {int(seed) for frame in frames for seed in frame["seed"].unique()}
+    def _of_runs(
+        self,
+        cell_id: str,
+        read_run: Callable[[str], pd.DataFrame],
+        collected: Path,
+        read: Callable[[Path], pd.DataFrame],
+    ) -> pd.DataFrame:
+        """What there is of each run of a cell: of the store's runs there, of all others in a collected file."""
         mine = self.runs[self.runs.cell_id == cell_id].drop_duplicates("run_id")
-        return [
-            (str(run), int(seed)) for run, seed in zip(mine.run_id, mine.seed, strict=True) if seed not in collected
-        ]
+        here = mine[mine.run_id.isin(list(self.stored))]
+        frames = [read_run(str(run)).assign(seed=int(seed)) for run, seed in zip(here.run_id, here.seed, strict=True)]
+        if collected.is_file():
+            frame = read(collected)
+            frames.append(frame[frame["seed"].isin(mine.seed) & ~frame["seed"].isin(here.seed)])
+        frames = [frame for frame in frames if len(frame)]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", "seed"])
 
 
 def read_results(store: RunStore, folder: Path) -> Results:
@@ -111,7 +116,15 @@ def read_results(store: RunStore, folder: Path) -> Results:
     provenance = provenance[provenance["run_id"].isin(runs["run_id"])].reset_index(drop=True)
     kept = {id: known[id] for id in known if id in seeds and id not in aside}
     return Results(
-        runs, provenance, kept, dict(seeds), older, _sources(store, mine, collected, list(known)), store, folder
+        runs,
+        provenance,
+        kept,
+        dict(seeds),
+        older,
+        _sources(store, mine, collected, list(known)),
+        store,
+        folder,
+        frozenset(mine["run_id"]),
     )
 
 
@@ -129,9 +142,10 @@ def finished(store: RunStore) -> list[Entry]:
 
 
 def cells_of(store: RunStore, done: Sequence[Entry]) -> dict[str, dict[str, Any]]:
-    """What is kept of the cells of some runs, by their ids."""
-    first = {entry.record["cell_id"]: entry.run_id for entry in reversed(done)}
-    configs = {cell: store.config(run) for cell, run in first.items()}
+    """What is kept of the cells of some runs, by their ids; what the run that was finished last says."""
+    by_time = sorted(done, key=lambda entry: str(entry.record.get("finished", "")))
+    last = {entry.record["cell_id"]: entry.run_id for entry in by_time}
+    configs = {cell: store.config(run) for cell, run in last.items()}
     return {cell: {key: value for key, value in config.items() if key != "seed"} for cell, config in configs.items()}
 
 
@@ -155,10 +169,10 @@ def provenance_of(done: Sequence[Entry]) -> pd.DataFrame:
 
 
 def united(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """The rows of both; of those of one run, split and metric the first."""
-    key = [column for column in ("run_id", "split", "metric") if column in first]
-    frames = [frame for frame in (first, second) if len(frame)] or [first]
-    return pd.concat(frames, ignore_index=True).drop_duplicates(key, keep="first")
+    """The rows of both; of a run that is in both, those of the first only."""
+    others = second[~second["run_id"].isin(first["run_id"])] if len(first) else second
+    frames = [frame for frame in (first, others) if len(frame)] or [first]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _scores(record: dict[str, Any]) -> list[tuple[str, str, str]]:

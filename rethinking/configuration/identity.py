@@ -6,8 +6,8 @@ from typing import Any
 
 from rethinking.configuration.cell import Cell
 
-# What a task says of how its scores are judged and shown.
-PRESENTATION = ("margin", "unit")
+# What a task says of how its scores are judged.
+PRESENTATION = ("margin",)
 
 
 def identity(cell: Cell | Mapping[str, Any], fingerprint: str | None) -> dict[str, Any]:

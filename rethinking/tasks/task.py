@@ -59,6 +59,10 @@ class Measure:
     def read(cls, stored: Mapping[str, Any]) -> "Measure":
         """From what `asdict` has made of one. Raises KeyError, TypeError or ValueError for anything else."""
         unit = stored["unit"]
+        if type(stored["higher_is_better"]) is not bool or unit["digits"] not in range(11):
+            raise ValueError("a measure says whether higher is better, and shows up to ten digits")
+        if not 0 < float(unit["scale"]) < math.inf:
+            raise ValueError("a measure is shown at a scale above 0")
         return cls(
             str(stored["metric"]),
             bool(stored["higher_is_better"]),

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import yaml
 from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import compare, question
 from rethinking.analysis.tables import TableCell, caption, long_frame, make_table, table_texts
-from rethinking.analysis.tidy import read_results
+from rethinking.analysis.tidy import Results, read_results
+from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, ZINC, fill
-from tests.records import older
+from tests.records import made_up, older
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 OLD = 0.7 + 0.01 * np.random.default_rng(5).normal(size=20)
@@ -83,11 +85,11 @@ def test_the_two_are_never_paired(results: Path, tmp_path: Path) -> None:
     assert [c.older for c in compare(both, question())[0]] == [True]
     fill(store, NCI1 + "learned", NEW)
     mixed = read_results(store, results)
-    with pytest.raises(UserError, match="complement and learned of graclus on NCI1 are left out while only"):
+    with pytest.raises(UserError, match="complement and learned of graclus on NCI1 are left out while their"):
         compare(mixed, question())
     made = make_table("1", mixed)
     assert made.comparisons["Complement", "Graclus"]["NCI1"].difference is None
-    assert [made.cells[row, "NCI1"].mark for row in ("Graclus", "Complement")] == ["▲", ""]
+    assert [made.cells[row, "NCI1"].mark for row in ("Graclus", "Complement")] == ["", ""]
     fill(store, NCI1 + "complement", NEW)
     assert [c.older for c in compare(read_results(store, results), question())[0]] == [False]
 
@@ -137,3 +139,40 @@ def test_collecting_takes_out_what_is_replaced(results: Path, tmp_path: Path) ->
         else:
             assert everything.predictions(id)["seed"].nunique() == 20
     assert not everything.history(left).empty
+
+
+def test_a_run_that_was_trained_anew_replaces_all_that_is_known_of_it(tmp_path: Path) -> None:
+    """Scores, learning curves, measures and predictions, while it is in the store and once it is collected."""
+    chosen = compose_cell(["model=graclus", "pooling=learned", "dataset=nci1"])
+    store, results = RunStore(tmp_path / "runs"), tmp_path / "results"
+    store.check_writable()
+
+    def train(score: float, finished: str, epochs: int, **measures: float) -> None:
+        record = made_up(chosen, 0, score, **measures)
+        history = pd.DataFrame({"epoch": range(1, epochs + 1), "val_loss": 0.5})
+        predictions = record.predictions.assign(prediction=int(score))
+        provenance = record.provenance | {"finished": finished}
+        store.write_result(replace(record, history=history, predictions=predictions, provenance=provenance))
+
+    train(0.0, "2026-01-01", 5, pool1_hops=3.0)
+    train_other = made_up(chosen, 1, 0.5)
+    store.write_result(train_other)
+    collect(store, results)
+    train(1.0, "2026-01-02", 3)
+
+    def check(read: Results) -> None:
+        (cell,) = read.cells
+        assert read.scores(cell, "accuracy").tolist() == [1.0, 0.5]
+        assert read.scores(cell, "pool1_hops").empty
+        history, predictions = read.history(cell), read.predictions(cell)
+        assert (history.seed == 0).sum() == 3 and (history.seed == 1).sum() == 2
+        assert predictions[predictions.seed == 0].prediction.tolist() == [1, 1]
+        assert len(predictions) == 4
+
+    check(read_results(store, results))
+    collect(store, results)
+    check(read_results(store, results))
+    check(read_results(RunStore(tmp_path / "none"), results))
+    files = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    collect(store, results)
+    assert files == {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}

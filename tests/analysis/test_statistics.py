@@ -144,3 +144,15 @@ def test_checks_that_ask_less_of_the_scores() -> None:
     assert (low, high) == (pytest.approx(plain.low, abs=0.1), pytest.approx(plain.high, abs=0.1))
     assert bootstrap_interval(a, b) == (low, high)
     assert np.isnan([p_wilcoxon(a[:1], b[:1]), *bootstrap_interval(a[:1], b[:1])]).all()
+
+
+def test_wilcoxon_ranks_differences_and_not_their_rounding() -> None:
+    """Counts of graphs, shares, per cent, and per cent of what was kept to six digits have one p."""
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(270, 320, (2, 20)).astype(float)
+    expected = p_wilcoxon(a, b)
+    for graphs in (411, 49):
+        shares = a / graphs, b / graphs
+        kept = tuple(np.array([float(f"{share:.6g}") for share in part]) for part in shares)
+        for first, second in (shares, kept, (100 * shares[0], 100 * shares[1]), (100 * kept[0], 100 * kept[1])):
+            assert p_wilcoxon(first, second) == pytest.approx(expected)
