@@ -114,7 +114,13 @@ def command_line() -> Parser:
 
     text = "does local pooling matter? differences, intervals, verdicts"
     compare = _add(commands, "compare", "compare:compare_runs", text)
-    _add_several(compare, "--dataset", "datasets", "NAME", "of these data sets (default: all)")
+    _add_several(
+        compare,
+        "--dataset",
+        "datasets",
+        "NAME",
+        "of these data sets (default: all but the `left_out` of conf/compare.yaml)",
+    )
     _add_several(compare, "--family", "families", "NAME", "of these families (default: all)")
     _add_several(compare, "--margin", "margins", "METRIC=VALUE", "another margin, such as accuracy=0.02")
     text = "the local variant (default: learned, a family's own)"

@@ -104,6 +104,7 @@ def compare(
             f"There is nothing to compare{' of ' + chosen if chosen else ''} with fidelity={fidelity}: it takes a "
             f"family's {asked.reference} variant and a non-local one on the same data set, such as "
             "`rethinking run -m model=graclus pooling=learned,complement dataset=nci1`."
+            + ("" if datasets else f" Only if named with --dataset: {', '.join(asked.left_out)}.")
             + "".join(f" {t}" for t in unpaired)
         )
     return _with_verdicts(made, asked), unpaired
