@@ -1,1 +1,1 @@
-"""Families: one file each, plus the layers they share. Every parameter leads with the replica axis R."""
+"""Families: one file each, and what the engine and they agree on (`family`). Every parameter leads with the axis R."""

@@ -9,7 +9,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-FORMS = ("screen", "markdown", "latex", "html", "csv")
 # Signs that LaTeX's text mode has other names for.
 LATEX = {
     "±": r"$\pm$",
@@ -26,7 +25,7 @@ LATEX = {
 
 
 def render(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> str:
-    """The table in one of `FORMS` but `screen`. Lines within a cell are divided by line breaks."""
+    """The table in one of the command line's forms but `screen`. Lines within a cell are divided by line breaks."""
     if form == "csv":
         return texts.to_csv(index=False)
     if form == "markdown":

@@ -78,10 +78,8 @@ class SparseLevel:
     @cached_property
     def position(self) -> Tensor:
         """Which node of its graph each row is; 0 for padding. Returns int64 [R, N]."""
-        position = torch.zeros(self.topology.rows, dtype=torch.int64, device=self.device)
         places = torch.arange(self._row.shape[1], device=self.device).expand_as(self._row)
-        position[self._row[self._is_node]] = places[self._is_node]
-        return position.view(self.replicas, -1)
+        return self.from_graphs(places.view(self.replicas, self.graphs, -1, 1)).squeeze(-1)
 
     @property
     def graph_of_row(self) -> np.ndarray:
@@ -102,9 +100,8 @@ class SparseLevel:
     def from_graphs(self, x: Tensor) -> Tensor:
         """The inverse of `per_graph`. x: [R, B, n, F]. Returns [R, N, F], zero in padding rows."""
         rows = x.new_zeros(self.topology.rows, x.shape[-1])
-        return rows.index_copy(0, self._row[self._is_node], x.flatten(0, 1)[self._is_node]).view(
-            self.replicas, self.topology.width, x.shape[-1]
-        )
+        rows = rows.index_copy(0, self._row[self._is_node], x.flatten(0, 1)[self._is_node])
+        return rows.view(self.replicas, self.topology.width, x.shape[-1])
 
     def to_nodes(self, x: Tensor) -> Tensor:
         """What each graph has, at each of its nodes. x: [R, B, F]. Returns [R, N, F]; undefined in padding rows."""
