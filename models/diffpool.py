@@ -25,7 +25,8 @@ class DiffPool(nn.Module):
     The losses `link` and `entropy` apply to a Select that learns (`has_loss`) only. On molecules a convolution that
     sees bonds comes before all this. With `convs_before_pool=1` the initial convolution is left out and its kind
     embeds the nodes of the first pooling layer (Table 2, "1 convolution"). With more than 2, as many more SAGE
-    convolutions follow the initial one, as they do a pooling layer (the other reading of the paper's Appendix A).
+    convolutions follow the initial one, which ReLU and batch normalisation then follow as in a block after a pooling
+    layer (fidelity ledger, row 14). conv: another SAGE convolution than the released code's, for all of them (row 15).
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class DiffPool(nn.Module):
         convs_before_pool: int,
         link_weight: float,
         entropy_weight: float,
+        conv: Callable[..., nn.Module] | None = None,
     ) -> None:
         super().__init__()
+        conv = conv or SageConv
         at_least_one(pools=pools, hidden=hidden, mlp_hidden=mlp_hidden, convs_before_pool=convs_before_pool)
         self.weights = {"link": link_weight, "entropy": entropy_weight}
         self.encoder, width = encoder(replicas, shape, hidden)
@@ -51,16 +54,17 @@ class DiffPool(nn.Module):
             self.initial.append(initial(replicas=replicas, in_features=width, out_features=hidden))
             width = hidden
         more = convs_before_pool - 2
-        self.more = _SageBlock(replicas, hidden, convs=more) if more > 0 else None
+        self.norm = BatchNorm(replicas, hidden) if more > 0 else None
+        self.more = _SageBlock(replicas, hidden, more, conv) if more > 0 else None
         self.pools, self.blocks = nn.ModuleList(), nn.ModuleList()
         for number, (nodes, clusters) in enumerate(shrinking(shape.max_nodes, ratio, pools)):
             # The only convolution is the one that the data set calls for: on constant features a mean sees nothing.
             only = convs_before_pool == 1 and number == 0
-            make: Callable[..., nn.Module] = initial if only else SageConv
+            make: Callable[..., nn.Module] = initial if only else conv
             embed = make(replicas=replicas, in_features=width, out_features=hidden)
             chosen = select(replicas=replicas, in_features=width, max_nodes=nodes, clusters=clusters)
             self.pools.append(diffpool_layer(chosen, embed))
-            self.blocks.append(_SageBlock(replicas, hidden, convs=3))
+            self.blocks.append(_SageBlock(replicas, hidden, 3, conv))
             width = hidden
         self.head = Linear(replicas, hidden, mlp_hidden)
         self.out = Linear(replicas, mlp_hidden, shape.out_features)
@@ -70,8 +74,8 @@ class DiffPool(nn.Module):
         x = self.encoder(x, level)
         for conv in self.initial:
             x = conv(x, level)
-        if self.more is not None:
-            x = self.more(torch.relu_(x), level)
+        if self.norm is not None and self.more is not None:
+            x = self.more(self.norm(torch.relu_(x), level), level)
         layers = []
         for pool, block in zip(self.pools, self.blocks, strict=True):
             pooled = pool(x, level)
@@ -90,9 +94,11 @@ def diffpool_layer(select: Select, embed: nn.Module) -> Pool:
 class _SageBlock(nn.Module):
     """SAGE convolutions: each but the last followed by ReLU, batch normalisation and a residual connection."""
 
-    def __init__(self, replicas: int, hidden: int, convs: int) -> None:
+    def __init__(self, replicas: int, hidden: int, convs: int, conv: Callable[..., nn.Module]) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(SageConv(replicas, hidden, hidden) for _ in range(convs))
+        self.convs = nn.ModuleList(
+            conv(replicas=replicas, in_features=hidden, out_features=hidden) for _ in range(convs)
+        )
         self.norms = nn.ModuleList(BatchNorm(replicas, hidden) for _ in range(convs - 1))
 
     def forward(self, x: Tensor, level: Level) -> Tensor:

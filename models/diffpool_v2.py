@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.graphs.levels import SparseLevel
-from rethinking.layers.convolutions import GraphConv, SageStack
+from rethinking.layers.convolutions import DenseGraphConv, SageStack
 from rethinking.layers.linear import Linear
 from rethinking.models.diffpool import diffpool_layer
 from rethinking.models.family import Output, at_least_one, shrinking, weighted_losses
@@ -16,7 +16,7 @@ class DiffPoolV2(nn.Module):
     """pool × pools → SAGE stack; the maxima over clusters after each of them → Linear → ReLU → Linear(m, out).
 
     The embedding network of a pooling layer is a SAGE stack, and so is that of the family's own Select. sum_first: a
-    `GraphConv` from and to the width of the features comes before. On molecules a convolution that sees bonds does.
+    `DenseGraphConv` from and to the width of the features comes before; on molecules, one that sees bonds does.
     The losses `link` and `entropy` apply to a Select that learns (`has_loss`) only.
     """
 
@@ -38,7 +38,7 @@ class DiffPoolV2(nn.Module):
         at_least_one(pools=pools, hidden=hidden, mlp_hidden=mlp_hidden)
         self.weights = {"link": link_weight, "entropy": entropy_weight}
         self.encoder, width = encoder(replicas, shape, hidden)
-        self.first = GraphConv(replicas, width, width) if sum_first else None
+        self.first = DenseGraphConv(replicas, width, width) if sum_first else None
         self.pools = nn.ModuleList()
         for nodes, clusters in shrinking(shape.max_nodes, ratio, pools):
             chosen = select(replicas=replicas, in_features=width, max_nodes=nodes, clusters=clusters)

@@ -1,6 +1,8 @@
 """Selects that give soft clusters by a network: those of MinCutPool and DiffPool, and them on the complement graph."""
 
-from torch import Tensor
+from collections.abc import Callable
+
+from torch import Tensor, nn
 
 from rethinking.graphs.levels import Level
 from rethinking.layers.convolutions import SageConv, SageStack
@@ -25,14 +27,24 @@ class LinearAssignment(Select):
 
 
 class SageAssignment(Select):
-    """S = softmax(GNN(A, X)) with one SAGE convolution, that of DiffPool's first version (Eq. 4)."""
+    """S = softmax(GNN(A, X)) with one SAGE convolution, that of DiffPool's first version (Eq. 4).
+
+    conv: another convolution than the released code's (fidelity ledger, row 15).
+    """
 
     is_local = True
     has_loss = True
 
-    def __init__(self, replicas: int, in_features: int, max_nodes: int, clusters: int) -> None:
+    def __init__(
+        self,
+        replicas: int,
+        in_features: int,
+        max_nodes: int,
+        clusters: int,
+        conv: Callable[..., nn.Module] | None = None,
+    ) -> None:
         super().__init__()
-        self.scores = SageConv(replicas, in_features, clusters)
+        self.scores = (conv or SageConv)(replicas=replicas, in_features=in_features, out_features=clusters)
 
     def forward(self, x: Tensor, level: Level) -> SoftSelection:
         """See `Select`."""

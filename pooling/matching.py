@@ -46,23 +46,39 @@ class Matching(Select):
 
 
 class NeighbourMatching(Matching):
-    """Pairs neighbours: Graclus without edge weights (Dhillon et al. 2007; the paper, Section 2.2)."""
+    """Pairs neighbours: Graclus without edge weights (Dhillon et al. 2007; the paper, Section 2.2).
+
+    one_way: on directed graphs, only those that a node points to are its candidates (fidelity ledger, row 16).
+    """
 
     is_local = True
 
+    def __init__(self, one_way: bool | None = None, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.one_way = bool(one_way)
+
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
         """See `Matching.draw`."""
-        return _match_neighbours(topology.start, topology.size, *_edges(topology), topology.directed, keys)
+        both_ways = topology.directed and not self.one_way
+        return _match_neighbours(topology.start, topology.size, *_edges(topology), both_ways, keys)
 
 
 class ComplementMatching(Matching):
-    """Pairs nodes that are *not* neighbours: Graclus on the complement graph (the paper, Section 2.2)."""
+    """Pairs nodes that are *not* neighbours: Graclus on the complement graph (the paper, Section 2.2).
+
+    one_way: on directed graphs, two nodes are neighbours only if the earlier points to the later one (fidelity ledger,
+    row 16).
+    """
 
     is_local = False
 
+    def __init__(self, one_way: bool | None = None, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.one_way = bool(one_way)
+
     def draw(self, topology: Topology, keys: np.ndarray) -> np.ndarray:
         """See `Matching.draw`."""
-        return _match_non_neighbours(topology.start, topology.size, *_edges(topology), keys)
+        return _match_non_neighbours(topology.start, topology.size, *_edges(topology), self.one_way, keys)
 
 
 class UniformMatching(Matching):
@@ -89,7 +105,7 @@ def _shuffled(start, size, key, order):
 
 
 @njit(cache=True, nogil=True)
-def _match_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, directed, keys):
+def _match_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, both_ways, keys):
     partner = np.full(len(in_ptr) - 1, -1, np.int64)
     largest = size.max()
     order = np.empty(largest, np.int64)
@@ -107,7 +123,7 @@ def _match_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, directed,
                     seen_by[other] = row
                     candidates[count] = other
                     count += 1
-            if directed:
+            if both_ways:
                 for other in in_rows[in_ptr[row] : in_ptr[row + 1]]:
                     if partner[other] < 0 and other != row and seen_by[other] != row:
                         candidates[count] = other
@@ -119,7 +135,7 @@ def _match_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, directed,
 
 
 @njit(cache=True, nogil=True)
-def _match_non_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, keys):
+def _match_non_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, one_way, keys):
     partner = np.full(len(in_ptr) - 1, -1, np.int64)
     largest = size.max()
     order = np.empty(largest, np.int64)
@@ -133,9 +149,11 @@ def _match_non_neighbours(start, size, in_ptr, in_rows, out_ptr, out_rows, keys)
             if partner[row] >= 0:
                 continue
             for other in out_rows[out_ptr[row] : out_ptr[row + 1]]:
-                neighbour_of[other] = row
+                if not one_way or row < other:
+                    neighbour_of[other] = row
             for other in in_rows[in_ptr[row] : in_ptr[row + 1]]:
-                neighbour_of[other] = row
+                if not one_way or other < row:
+                    neighbour_of[other] = row
             count = 0
             # Every node visited before is matched, so the free ones come later in the order.
             for other in order[position + 1 : size[graph]]:

@@ -64,7 +64,7 @@ def register_resolvers() -> None:
     """What configuration files may ask for.
 
     `${per_dataset:KEY}` in a model's file: its value for the chosen data set, else its `default`.
-    `${ledger:ROW,VALUE}`: VALUE, or what the fidelity ledger has instead where that row follows the released code.
+    `${ledger:ROW,VALUE}`: VALUE, or what the fidelity ledger has instead where that row follows something else.
     `${expand_user:FOLDER}`: a folder with `~` replaced.
     """
 
@@ -73,15 +73,19 @@ def register_resolvers() -> None:
         return rows.get(_root_.dataset.name, rows.default)[key]
 
     def ledger(row: str, value: Any, *, _root_: DictConfig) -> Any:
-        if _root_.fidelity[row] == PAPER:
-            return value
         entry = _root_.ledger[row]
         concerned = all(entry.get(group) in (None, _root_[group].name) for group in ("model", "dataset"))
-        return entry.released_code if concerned else value
+        return alternatives(entry).get(_root_.fidelity[row], value) if concerned else value
 
     OmegaConf.register_new_resolver("per_dataset", per_dataset, replace=True)
     OmegaConf.register_new_resolver("ledger", ledger, replace=True)
     OmegaConf.register_new_resolver("expand_user", lambda folder: str(Path(folder).expanduser()), replace=True)
+
+
+def alternatives(entry: DictConfig) -> dict[str, Any]:
+    """What a row of the fidelity ledger has instead of the paper's value, by the names it goes by."""
+    released = {RELEASED_CODE: entry.released_code} if RELEASED_CODE in entry else {}
+    return {**released, **entry.get("readings", {})}
 
 
 def settings(config: DictConfig) -> Settings:
@@ -104,7 +108,7 @@ def settings(config: DictConfig) -> Settings:
     cell = Cell(
         family=config.model.name,
         variant=config.pooling.name,
-        fidelity=_fidelity(config.fidelity),
+        fidelity=_fidelity(config.fidelity, config.ledger),
         dataset=_with_splits(_typed(config, "dataset"), config.splits),
         network=_plain(config.model.network),
         select=_plain(select),
@@ -167,16 +171,20 @@ def _with_splits(dataset: DatasetConfig, folder: Any) -> DatasetConfig:
     return replace(dataset, split={"_target_": FILE_SPLIT, "file": file, "sha256": file_checksum(file)})
 
 
-def _fidelity(config: DictConfig) -> str:
-    """One word if all rows of the ledger follow the same source, else the rows that follow the released code."""
+def _fidelity(config: DictConfig, ledger: DictConfig) -> str:
+    """One word if all rows of the ledger follow the same source, else those that part from the paper's text."""
     rows = {str(row): value for row, value in config.items() if row != "name"}
+    known = {row: alternatives(ledger[row]) for row in rows if row in ledger}
     for row, value in rows.items():
-        if value not in (PAPER, RELEASED_CODE):
-            raise UserError(f"fidelity.{row}={value} is unknown; expected {PAPER} or {RELEASED_CODE}.")
+        expected = [PAPER, *known.get(row, {})]
+        if value not in expected:
+            raise UserError(f"fidelity.{row}={value} is unknown; expected {' or '.join(expected)}.")
     released = sorted(row for row, value in rows.items() if value == RELEASED_CODE)
-    if len(released) in (0, len(rows)):
-        return RELEASED_CODE if released else PAPER
-    return f"{RELEASED_CODE}: {', '.join(released)}"
+    parts = [f"{row}: {value}" for row, value in sorted(rows.items()) if value not in (PAPER, RELEASED_CODE)]
+    if released:
+        whole = len(released) == sum(RELEASED_CODE in row for row in known.values())
+        parts.insert(0, RELEASED_CODE if whole else f"{RELEASED_CODE}: {', '.join(released)}")
+    return "; ".join(parts) or PAPER
 
 
 def _folder(key: str, value: Any) -> Path:

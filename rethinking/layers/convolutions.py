@@ -69,6 +69,18 @@ class SageConv(ReplicaLayer):
         return F.normalize(x, dim=-1) if self.unit_length else x
 
 
+class SeparateSageConv(GraphConv):
+    """X W1 + (mean over neighbours) W2 + b, every node's output scaled to length one: `DenseSAGEConv` of PyG ≥ 1.5.
+
+    The node itself has a weight of its own and is no neighbour of its own. Rows of A are averaged, as in `SageConv`.
+    """
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """x: [R, N, in]. Returns [R, N, out]."""
+        beside = torch.cat([x, level.neighbour_mean(x)], dim=-1)
+        return F.normalize(torch.baddbmm(self.bias, beside, self.weight), dim=-1)
+
+
 class SageStack(nn.Module):
     """[H1 | H2 | H3], three SAGE convolutions; H1 and H2 after ReLU and batch normalisation (DiffPool, second version).
 

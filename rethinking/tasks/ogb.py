@@ -14,13 +14,15 @@ class OGBClassification(Classification):
     """Two classes: cross-entropy, and the metric that the Open Graph Benchmark has for a data set of its.
 
     dataset: OGB's name, of a set with one binary target that is ranked (`rocauc`), such as ogbg-molhiv.
-    Raises ValueError for any other.
+    by_output: rank graphs by the network's output for the second class instead of the logit, by how much it exceeds
+    that for the first (fidelity ledger, row 17). Raises ValueError for any other data set.
     """
 
     unit = Unit("ROC-AUC", scale=100, digits=1)
 
-    def __init__(self, dataset: str, margin: float | None = None) -> None:
+    def __init__(self, dataset: str, by_output: bool = False, margin: float | None = None) -> None:
         super().__init__(margin)
+        self.by_output = by_output
         self.evaluator = _ogb_evaluator(dataset)
         self.metric = str(self.evaluator.eval_metric)
         if self.metric != "rocauc" or self.evaluator.num_tasks != 1:
@@ -30,7 +32,8 @@ class OGBClassification(Classification):
 
     def predictions(self, raw: np.ndarray, y: np.ndarray) -> Columns:
         """The logit of the second class, by which graphs are ranked, float32."""
-        return {"target": y, "prediction": (raw[:, 1] - raw[:, 0]).astype(np.float32)}
+        ranked = raw[:, 1] if self.by_output else raw[:, 1] - raw[:, 0]
+        return {"target": y, "prediction": ranked.astype(np.float32)}
 
     def metric_of(self, columns: Columns) -> float:
         """The area under the curve; NaN where there is one class only, or a logit is not a finite number."""

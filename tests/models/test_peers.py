@@ -29,6 +29,11 @@ CASES: list[tuple[str, ...]] = [
     *((family, "dataset=imdb_b") for family in (*SOFT, "gmn")),
     *((family, "model.pools=2", "model.ratio=0.25") for family in SOFT),
     *((family, "model.link_weight=0.3", "model.entropy_weight=2.0") for family in SOFT),
+    # Two or three convolutions before the pooling layer's own, and the convolution of PyG ≥ 1.5.
+    *(("diffpool", f"model.convs_before_pool={convs}") for convs in (3, 4)),
+    ("diffpool", "dataset=imdb_b", "fidelity.diffpool_convolutions_before=three"),
+    *(("diffpool", "fidelity.diffpool_sage=separate_weight", *more) for more in ((), ("dataset=imdb_b",))),
+    ("diffpool", "fidelity.diffpool_sage=separate_weight", "model.pools=2", "model.convs_before_pool=4"),
     ("mincut", "model.mincut_weight=0.3", "model.orthogonality_weight=2.0"),
     ("mincut", "model.layers=4"),
     *(("gmn", f"model.keys={keys}") for keys in ("[6,3,1]", "[6,3]")),

@@ -1,7 +1,7 @@
 """The families as one would write them with PyG alone: an oracle for the tests, a peer for the benchmark.
 
 One seed, a `DataLoader`, dense or sparse convolutions of PyG, its pooling operators; a file a family. They have each
-family's own, learned Select and two convolutions before the first pooling, and no molecules.
+family's own, learned Select, at least two convolutions before the first pooling, and no molecules.
 """
 
 from typing import Any
@@ -41,7 +41,9 @@ def make_peer(cell: Cell, shape: DataShape) -> Peer:
             return PyGGlobalMean(*width, **given("layers", "hidden"))
         case "diffpool":
             sum_initially = cell.network["initial"]["_target_"].endswith(".DenseGraphConv")
-            return PyGDiffPool(*width, shape.max_nodes, sum_initially, **given(*diffpool))
+            separate = cell.network["conv"] is not None
+            given_too = given(*diffpool, "convs_before_pool")
+            return PyGDiffPool(*width, shape.max_nodes, sum_initially, separate, **given_too)
         case "diffpool_v2":
             return PyGDiffPoolV2(*width, shape.max_nodes, **given(*diffpool, "sum_first"))
         case "gmn":

@@ -1,14 +1,19 @@
 """DiffPool, first version."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import DenseGraphConv, dense_diff_pool
+from torch_geometric.nn.dense import dense_sage_conv
 from torch_geometric.utils import to_dense_batch
 
+from rethinking.layers import convolutions
 from tests.peers.dense import DenseSAGEConv, dense_adjacency, norm_nodes
 from tests.peers.peer import Output, Peer, copy_each, copy_graph_conv, copy_linear, copy_norm
 
@@ -22,23 +27,29 @@ class PyGDiffPool(Peer):
         out_features: int,
         max_nodes: int,
         sum_initially: bool,
+        separate: bool,
         pools: int,
         hidden: int,
         mlp_hidden: int,
         ratio: float,
         link_weight: float,
         entropy_weight: float,
+        convs_before_pool: int,
     ) -> None:
         super().__init__()
         self.link_weight, self.entropy_weight = link_weight, entropy_weight
+        sage = SeparateSAGEConv if separate else partial(DenseSAGEConv, add_loop=True, normalize=True)
         self.initial = DenseGraphConv(in_features, hidden) if sum_initially else sage(in_features, hidden)
+        more = convs_before_pool - 2
+        self.norm = nn.BatchNorm1d(hidden) if more else None
+        self.more = SageBlock(hidden, more, sage) if more else None
         self.selects, self.embeds, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         clusters = max_nodes
         for _ in range(pools):
             clusters = math.ceil(ratio * clusters)
             self.selects.append(sage(hidden, clusters))
             self.embeds.append(sage(hidden, hidden))
-            self.blocks.append(SageBlock(hidden))
+            self.blocks.append(SageBlock(hidden, 3, sage))
         self.head = nn.Linear(hidden, mlp_hidden)
         self.out = nn.Linear(mlp_hidden, out_features)
 
@@ -47,6 +58,8 @@ class PyGDiffPool(Peer):
         x, mask = to_dense_batch(data.x, data.batch)
         adj = dense_adjacency(data, x)
         x = self.initial(x, adj, mask)
+        if self.more is not None:
+            x = self.more(norm_nodes(self.norm, F.relu(x), mask), adj, mask)
         link, entropy = x.new_zeros(()), x.new_zeros(())
         for select, embed, block in zip(self.selects, self.embeds, self.blocks, strict=True):
             scores, embedded = select(x, adj, mask), embed(x, adj, mask)
@@ -62,33 +75,51 @@ class PyGDiffPool(Peer):
             copy_graph_conv(self.initial, network.initial[0], replica)
         else:
             self.initial.copy(network.initial[0], replica)
-        copy_each(DenseSAGEConv.copy, self.selects, [pool.select.scores for pool in network.pools], replica)
-        copy_each(DenseSAGEConv.copy, self.embeds, [pool.reduce.embed for pool in network.pools], replica)
+        if self.more is not None:
+            copy_norm(self.norm, network.norm, replica)
+            self.more.copy(network.more, replica)
+        copy_each(copy_sage, self.selects, [pool.select.scores for pool in network.pools], replica)
+        copy_each(copy_sage, self.embeds, [pool.reduce.embed for pool in network.pools], replica)
         copy_each(SageBlock.copy, self.blocks, network.blocks, replica)
         copy_linear(self.head, network.head, replica)
         copy_linear(self.out, network.out, replica)
 
 
 class SageBlock(nn.Module):
-    """Three SAGE convolutions: each but the last followed by ReLU, batch normalisation and a residual connection."""
+    """SAGE convolutions: each but the last followed by ReLU, batch normalisation and a residual connection."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, convs: int, sage: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(sage(hidden, hidden) for _ in range(3))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) for _ in range(2))
+        self.convs = nn.ModuleList(sage(hidden, hidden) for _ in range(convs))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) for _ in range(convs - 1))
 
-    def forward(self, x: Tensor, adj: Tensor) -> Tensor:
-        """x: [B, k, hidden]. adj: [B, k, k]. Returns [B, k, hidden]."""
+    def forward(self, x: Tensor, adj: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x: [B, n, hidden]. adj: [B, n, n]. mask: bool [B, n]. Returns [B, n, hidden]."""
         for conv, norm in zip(self.convs[:-1], self.norms, strict=True):
-            x = x + norm_nodes(norm, F.relu(conv(x, adj)))
-        return self.convs[-1](x, adj)
+            x = x + norm_nodes(norm, F.relu(conv(x, adj, mask)), mask)
+        return self.convs[-1](x, adj, mask)
 
     def copy(self, source: Any, replica: int) -> None:
         """Take the weights and running statistics of one replica of our block."""
-        copy_each(DenseSAGEConv.copy, self.convs, source.convs, replica)
+        copy_each(copy_sage, self.convs, source.convs, replica)
         copy_each(copy_norm, self.norms, source.norms, replica)
 
 
-def sage(in_features: int, out_features: int) -> DenseSAGEConv:
-    """The convolution of this version."""
-    return DenseSAGEConv(in_features, out_features, add_loop=True, normalize=True)
+class SeparateSAGEConv(dense_sage_conv.DenseSAGEConv):
+    """PyG's own, of versions from 1.5 on: a weight for the node itself, which is no neighbour of its own."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, normalize=True)
+
+    @torch.no_grad()
+    def copy(self, source: convolutions.SeparateSageConv, replica: int) -> None:
+        """Take the weights of one replica of our layer."""
+        own, neighbours = source.weight[replica].split(source.in_features)
+        self.lin_root.weight.copy_(own.T)
+        self.lin_rel.weight.copy_(neighbours.T)
+        self.lin_root.bias.copy_(source.bias[replica, 0])
+
+
+def copy_sage(target: DenseSAGEConv | SeparateSAGEConv, source: Any, replica: int) -> None:
+    """Take the weights of one replica of our layer."""
+    target.copy(source, replica)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.data import Batch
-from torch_geometric.nn import GraphConv, dense_diff_pool
+from torch_geometric.nn import DenseGraphConv, dense_diff_pool
 from torch_geometric.utils import to_dense_batch
 
 from tests.peers.dense import SageStack, dense_adjacency
@@ -32,7 +32,7 @@ class PyGDiffPoolV2(Peer):
     ) -> None:
         super().__init__()
         self.link_weight, self.entropy_weight = link_weight, entropy_weight
-        self.first = GraphConv(in_features, in_features) if sum_first else None
+        self.first = DenseGraphConv(in_features, in_features) if sum_first else None
         self.pool_stacks, self.pool_scores, self.embeds = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         width, clusters = in_features, max_nodes
         for _ in range(pools):
@@ -47,10 +47,10 @@ class PyGDiffPoolV2(Peer):
 
     def forward(self, data: Batch) -> Output:
         """See `Peer`; the losses are `link` and `entropy`."""
-        x = data.x if self.first is None else self.first(data.x, data.edge_index)
         mask: Tensor | None
-        x, mask = to_dense_batch(x, data.batch)
+        x, mask = to_dense_batch(data.x, data.batch)
         adj = dense_adjacency(data, x)
+        x = x if self.first is None else self.first(x, adj, mask)
         link, entropy = x.new_zeros(()), x.new_zeros(())
         maxima = []
         for stack, linear, embed in zip(self.pool_stacks, self.pool_scores, self.embeds, strict=True):

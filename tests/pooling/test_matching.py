@@ -98,3 +98,26 @@ def test_the_order_of_visits_is_uniform() -> None:
     partner = NeighbourMatching().draw(topology, keys(topology)) - topology.start.repeat(4)
     middle = int((partner[1::4] == 2).sum())
     assert stats.binomtest(middle, draws, 0.25).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("edge", [(0, 1), (1, 0)])
+def test_one_way_only_the_direction_of_an_edge_counts(edge: tuple[int, int]) -> None:
+    """Two nodes and one directed edge: they pair if the first visit is to its source; else they would always."""
+    dataset = build_dataset("pair", np.zeros(2, int), np.array(edge)[:, None], np.ones((2, 1)), np.zeros(1, int))
+    draws = 4000
+    topology, _ = lay_out(dataset, np.zeros((1, draws), int))
+
+    def paired(select: Matching) -> int:
+        return int((select.draw(topology, keys(topology)) - topology.start.repeat(2))[::2].sum())
+
+    assert paired(NeighbourMatching()) == draws
+    assert stats.binomtest(paired(NeighbourMatching(one_way=True)), draws, 0.5).pvalue > 1e-3
+    # They are no neighbours in the complement if the earlier points to the later; the other edge is not seen.
+    assert paired(ComplementMatching()) == 0
+    assert paired(ComplementMatching(one_way=True)) == (0 if edge == (0, 1) else draws)
+
+
+def test_one_way_or_not_is_the_same_for_undirected_graphs() -> None:
+    topology, _ = lay_out(star_and_isolated(), np.zeros((1, 50), int))
+    for kind in (NeighbourMatching, ComplementMatching):
+        assert np.array_equal(*(kind(one_way=way).draw(topology, keys(topology)) for way in (True, False)))
