@@ -49,7 +49,8 @@ def all_with_weights(cell: Cell, results: Results) -> list[TrainedRun]:
     for seed in sorted(results.runs.loc[results.runs.cell_id == known, "seed"].unique()):
         entry = results.store.read(run_id(known, int(seed)))
         if entry.state == "done" and WEIGHTS in entry.record["files"]:
-            found.append(TrainedRun(cell, known, int(seed), int(entry.record["best_epoch"]), results))
+            epoch = cell.trainer.weights_epoch(int(entry.record["best_epoch"]), int(entry.record["epochs"]))
+            found.append(TrainedRun(cell, known, int(seed), epoch, results))
     return found
 
 

@@ -214,14 +214,14 @@ def _train(
 
 
 def _diagnostics(settings: Settings, dataset: GraphDataset, replica: Replica, split: Split) -> dict[str, float]:
-    """Measures of the assignments of a finished run on its first test graphs, with the weights of its best epoch."""
+    """Measures of the assignments of a finished run on its first test graphs, with the weights that a run keeps."""
     if replica.weights is None or not settings.diagnosed_graphs:
         return {}
     try:
         network = settings.cell.build(dataset, settings.cell.task())(1)
         network.load_state_dict(replica.weights)
         graphs = split.test[: settings.diagnosed_graphs]
-        return diagnose(network, dataset, graphs, replica.seed, replica.best_epoch, settings.evaluation_batch_size)
+        return diagnose(network, dataset, graphs, replica.seed, replica.weights_epoch, settings.evaluation_batch_size)
     except Exception as error:  # Somebody's own Select may return anything; the run is finished all the same.
         log.warning("The clusters of %s could not be measured (%s).", settings.cell.title, error)
         return {}

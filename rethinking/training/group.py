@@ -213,13 +213,16 @@ class ReplicaGroup:
 
     def _replica(self, r: int, with_weights: bool) -> Replica:
         state = self.state
+        best_epoch = int(state.best_epoch[r])
+        weights_epoch = self.config.weights_epoch(best_epoch, len(state.histories[r]))
         saved = (state.best_parameters, state.best_buffers)
-        if self.config.saved_weights == "last":
+        if weights_epoch != best_epoch:
             saved = (state.parameters, state.buffers)
         return Replica(
             seed=state.seeds[r],
             history=state.histories[r],
-            best_epoch=int(state.best_epoch[r]),
+            best_epoch=best_epoch,
+            weights_epoch=weights_epoch,
             seconds=state.seconds[r],
             weights=self.rows.network_state(*saved, r) if with_weights else None,
             predictions={part: rows[r].clone() for part, rows in state.best_predictions.items()},

@@ -47,3 +47,7 @@ class TrainerConfig:
                 f"trainer.learning_rate={self.learning_rate}, min_learning_rate={self.min_learning_rate}: "
                 "expected a positive rate, not below the smallest."
             )
+
+    def weights_epoch(self, best_epoch: int, epochs: int) -> int:
+        """The epoch whose weights a run of so many epochs keeps: the best one or the last."""
+        return epochs if self.saved_weights == "last" else best_epoch

@@ -17,13 +17,15 @@ class Replica:
     """One seed, trained to its end.
 
     history: one flat record per epoch. seconds: its share of the time spent. weights: those that the settings say, as
-    the state of a network with one replica; None unless they are asked for. predictions: the network's outputs in the
+    the state of a network with one replica; None unless they are asked for. weights_epoch: that they are of; matchings
+    to go with them are drawn as in that epoch. predictions: the network's outputs in the
     best epoch for the graphs of `val` and `test` in the split's order, [graphs, C]. error: why it failed, or None.
     """
 
     seed: int
     history: list[dict[str, float]]
     best_epoch: int
+    weights_epoch: int
     seconds: float
     weights: dict[str, Tensor] | None
     predictions: dict[str, Tensor]

@@ -193,3 +193,15 @@ def test_clusters_that_cannot_be_measured_lose_no_run(
     assert rethinking("run", *CELL, "seeds=1", "diagnosed_graphs=0", "runs=none").returncode == 0
     (record,) = [json.loads(path.read_text()) for path in tmp_path.glob("none/*/result.json")]
     assert not any(name.startswith("diagnostic_") for name in record)
+
+
+def test_clusters_are_measured_with_the_draws_of_the_weights_epoch(
+    rethinking: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the last weights kept, matchings are drawn as in the last epoch, not as in the best one."""
+    monkeypatch.setattr(execution, "diagnose", lambda *arguments: {"epoch": float(arguments[4])})
+    overrides = ("fidelity.best_weights=released_code", "trainer.max_epochs=4", "trainer.learning_rate=0.1", "seeds=3")
+    assert rethinking("run", *CELL, *overrides).returncode == 0
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json")]
+    assert [record["diagnostic_epoch"] for record in records] == [record["epochs"] for record in records] == [4] * 3
+    assert any(record["best_epoch"] < 4 for record in records), "the best epoch is always the last: a weak test"
