@@ -38,7 +38,7 @@ def train(cell: Cell, dataset: GraphDataset, seeds: Sequence[int]) -> dict[int, 
     splits = [StratifiedSplit(0.2, 0.2)(dataset, seed) for seed in seeds]
     build = cell.build(dataset, Classification())
     group = train_group(
-        build, dataset, splits, seeds, Classification(), cell.trainer, 16, CPU, lambda replicas: None
+        build, dataset, splits, seeds, Classification(), cell.trainer, 16, CPU, lambda replicas: None, True
     )  # fmt: skip
     return {replica.seed: replica for replica in group}
 
@@ -159,15 +159,18 @@ def test_plain_random_variants_do(model: str, pooling: str) -> None:
     assert difference.abs().max() > 3e-5
 
 
+@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(("model", "pooling"), [pair for pair in PAIRS if pair[0] in WEIGHTS])
 def test_auxiliary_losses_apply_to_selects_that_learn_only(model: str, pooling: str) -> None:
-    dataset = random_dataset(7)
-    records = []
+    """Seen in the weights after training: far above rounding where they apply, not a bit where they do not."""
+    dataset = in_double(random_dataset(7))
+    weights = []
     for weight in ("0.0", "10.0"):
         overrides = [f"model.{name}={weight}" for name in WEIGHTS[model]]
         overrides += ["model.kl_period=1"] if model == "gmn" else []
-        records.append(train(cell(model, pooling, *overrides), dataset, [0])[0].history[-1])
-    assert (records[0] == records[1]) == (pooling not in TAUGHT)
+        weights.append(train(cell(model, pooling, *overrides), dataset, [0])[0].weights)
+    change = max(float((value - weights[1][name]).abs().max()) for name, value in weights[0].items())
+    assert change > 1e-6 if pooling in TAUGHT else change == 0
 
 
 @pytest.mark.parametrize(("model", "pooling"), [pair for pair in SOFT if pair[1] in (*RANDOM, "distance")])

@@ -2,22 +2,27 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split, StratifiedSplit
-from rethinking.layers.initial import ReplicaLayer, initialise
+from rethinking.graphs.levels import SparseLevel
+from rethinking.layers.initial import InitialDraw, ReplicaLayer, initialise
 from rethinking.layers.linear import Linear
 from rethinking.models.family import Output
 from rethinking.models.graclus import Graclus
 from rethinking.models.inputs import DataShape
 from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching
 from rethinking.tasks.classification import Classification
+from rethinking.tasks.regression import Regression
 from rethinking.training.group import train_group
 from rethinking.training.settings import TrainerConfig
 from rethinking.training.state import Replica
@@ -180,3 +185,39 @@ def test_splits_of_unequal_sizes_are_refused() -> None:
                 Exploding, dataset, splits, [0, 1], Classification(), CONFIG, 16, torch.device("cpu"), lambda g: None
             )
         )
+
+
+class Drifting(ReplicaLayer):
+    """A network that learns nothing: it predicts what lies `drift` further from every target after each step."""
+
+    def __init__(self, replicas: int, drift: float) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.empty(replicas, 1))
+        self.register_buffer("steps", torch.zeros(replicas, 1))
+        self.drift = drift
+
+    def reset(self, draw: InitialDraw) -> None:
+        draw.uniform(self.unused, "unused", 1.0)
+
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
+        self.steps += self.training
+        # Targets are 0 and 1.
+        return (-self.drift * self.steps + 0 * self.unused).expand(-1, level.graphs).unsqueeze(-1), {}
+
+
+@pytest.mark.parametrize("drift", [0.0, 1e-5], ids=["constant", "slowly worse"])
+def test_an_error_that_does_not_fall_lets_the_rate_decay(drift: float) -> None:
+    """As torch's ReduceLROnPlateau with mode="min": by −error, such an error would count as improving for ever."""
+    dataset, config = random_dataset(7), replace(CONFIG, stop_patience=30, max_epochs=30)
+    (replica,) = train_group(
+        lambda replicas: Drifting(replicas, drift), dataset, [SPLITTER(dataset, 0)], [0], Regression(), config, 16,
+        torch.device("cpu"), lambda state: None,
+    )  # fmt: skip
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
+    schedule = ReduceLROnPlateau(
+        optimizer, "min", config.decay_factor, config.decay_patience, min_lr=config.min_learning_rate
+    )
+    for record in replica.history:
+        assert record["learning_rate"] == optimizer.param_groups[0]["lr"]
+        schedule.step(record["val_mae"])
+    assert replica.history[-1]["learning_rate"] == config.min_learning_rate
