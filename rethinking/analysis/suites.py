@@ -16,7 +16,7 @@ class Suite:
     """One file of `conf/suite`.
 
     rows: the overrides of each row's cells, None for a row that is cited and not trained. columns: the title of each
-    data set. compare: pairs of rows, the first minus the second. table, figure: its number in the paper, if it is one.
+    data set. compare: pairs of rows, the first minus the second. note: what is known of its rows. table, figure: its number in the paper, if it is one.
     drawn: how a figure is drawn, see `analysis/figures`. axes: the two arguments of the network that a figure varies.
     """
 
@@ -26,6 +26,7 @@ class Suite:
     rows: dict[str, list[str] | None]
     columns: dict[str, str]
     compare: list[tuple[str, str]]
+    note: str = ""
     table: str | None = None
     figure: str | None = None
     drawn: str = ""

@@ -93,11 +93,12 @@ class RowDifference:
 class Table:
     """A table: its cells in reading order, and comparisons of pairs of its rows.
 
-    cells: by row and column. comparisons: by the pair of rows, then by column.
+    note: what is known of its rows. cells: by row and column. comparisons: by the pair of rows, then by column.
     """
 
     name: str
     title: str
+    note: str
     fidelity: str
     rows: list[str]
     columns: list[str]
@@ -150,7 +151,7 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
             difference = scores[first].minus(scores[second])
             comparisons[first, second][title] = RowDifference(title, measure.unit, difference)
     rows, columns = list(suite.rows), list(suite.columns.values())
-    return Table(suite.label, suite.title, fidelity, rows, columns, cells, comparisons)
+    return Table(suite.label, suite.title, suite.note, fidelity, rows, columns, cells, comparisons)
 
 
 def table_texts(table: Table) -> pd.DataFrame:
@@ -200,13 +201,14 @@ def caption(table: Table) -> str:
     measures = {cell.measure for cell in table.cells.values()}
     margins = sorted({m.unit.margin_text(m.unit.scale * m.margin) for m in measures})
     older = f" {MEANING}" if any(cell.older for cell in table.cells.values()) else ""
+    note = f" {table.note}" if table.note else ""
     return (
         "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch. "
         f"{beside if published else ''}"
         f"{BEST}: the best mean of its column; {ALIKE}: equivalent to it (two one-sided tests paired by seed, margin "
         f"{' or '.join(margins)}, for each cell by itself). "
         "Last rows: mean difference of two rows paired by seed, with its 95 % interval (Student's t; where every seed "
-        f"splits the same graphs anew, with the variance of Nadeau and Bengio 2003).{fidelity}{older}"
+        f"splits the same graphs anew, with the variance of Nadeau and Bengio 2003).{note}{fidelity}{older}"
     )
 
 

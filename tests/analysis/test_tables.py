@@ -9,6 +9,7 @@ import pytest
 from rethinking.analysis.collect import collect
 from rethinking.analysis.collected import COLUMNS
 from rethinking.analysis.render import render
+from rethinking.analysis.suites import load_suite
 from rethinking.analysis.tables import (
     Table,
     caption,
@@ -137,7 +138,10 @@ def test_a_table_shows_one_fidelity_only(store: RunStore) -> None:
 @pytest.mark.parametrize("name", table_names())
 def test_every_table_has_its_published_values_and_its_cells(name: str, store: RunStore) -> None:
     made = make_table(name, read_results(store, Path("none")))
-    assert all(cell.published and np.isfinite(cell.published.mean) for cell in made.cells.values())
+    # Other readings of what was run are no rows of the paper.
+    readings = {row for row, words in load_suite(name).rows.items() if any("fidelity." in word for word in words or ())}
+    printed = [cell.published for cell in made.cells.values() if cell.row not in readings]
+    assert all(published and np.isfinite(published.mean) for published in printed)
     assert len(made.cells) == len(made.rows) * len(made.columns)
     # The store has one cell of the paper's whole, Graclus on NCI1.
     whole = {(cell.row, cell.dataset) for cell in made.cells.values() if not cell.cited} - {
