@@ -16,8 +16,9 @@ class Suite:
     """One file of `conf/suite`.
 
     rows: the overrides of each row's cells, None for a row that is cited and not trained. columns: the title of each
-    data set. compare: pairs of rows, the first minus the second. note: what is known of its rows. table, figure: its number in the paper, if it is one.
-    drawn: how a figure is drawn, see `analysis/figures`. axes: the two arguments of the network that a figure varies.
+    data set. compare: pairs of rows, the first minus the second. note: what is known of its rows. table, figure: its
+    number in the paper, if it is one. drawn: how a figure is drawn, see `analysis/figures`. axes: the two arguments of
+    the network that a figure varies.
     """
 
     name: str
