@@ -1,30 +1,51 @@
 """Made-up records of runs, as the store takes them."""
 
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rethinking.configuration.cell import Cell
 from rethinking.runs.identity import cell_id
+from rethinking.runs.predictions import score_of
 from rethinking.runs.record import RunRecord, cell_record, head_of
+from rethinking.tasks.task import Task
 
 PREDICTIONS = pd.DataFrame(
     {"part": ["val", "test"], "graph": [3, 5], "target": [0, 1], "prediction": [0, 0], "log_probability": [-0.1, -0.6]}
 )
 
 
+def giving(task: Task, score: float) -> tuple[pd.DataFrame, float]:
+    """Predictions of both parts that give nearly this score, and the score that they give exactly."""
+    nearly = Fraction(score).limit_denominator(1000)
+    if task.metric == "accuracy":
+        wrong = np.arange(nearly.denominator) >= nearly.numerator
+        columns = {"target": 0, "prediction": wrong.astype(int), "log_probability": np.float32(-0.5)}
+    else:
+        columns = {"target": np.float32([0.0]), "prediction": np.float32([score])}
+    part = pd.DataFrame(columns).rename_axis("graph").reset_index()
+    frame = pd.concat([part.assign(part=name) for name in ("val", "test")], ignore_index=True)
+    return frame, score_of(task, frame, "test")
+
+
 def made_up(cell: Cell, seed: int, score: float, fingerprint: str | None = None, **diagnostics: float) -> RunRecord:
-    """A run of a cell with this test score. fingerprint: that the cell's data set expects, unless another is given."""
+    """A run of a cell with nearly this score, exactly if it has three digits; its predictions give it.
+
+    fingerprint: that the cell's data set expects, unless another is given.
+    """
     content = fingerprint or cell.dataset.fingerprint or "0"
     measure = cell.task().measure
     metric = measure.metric
+    predictions, exact = giving(cell.task(), score)
     losses = {"train_loss": 0.1, "val_loss": 0.2, "test_loss": 0.3}
     return RunRecord(
         head=head_of(cell, cell_id(cell, content), seed),
         cell=cell_record(cell, content, measure, cell.splitter().test_to_train),
-        scores={**losses, f"val_{metric}": 0.9, f"test_{metric}": float(score)},
+        scores={**losses, f"val_{metric}": exact, f"test_{metric}": exact},
         history=pd.DataFrame({"epoch": [1, 2], f"val_{metric}": [0.8, 0.9], "val_loss": [0.3, 0.2]}),
-        predictions=PREDICTIONS,
+        predictions=predictions,
         diagnostics=diagnostics,
         provenance={"fingerprint": content, "best_epoch": 2, "epochs": 2},
     )

@@ -10,6 +10,10 @@ from rethinking.runs.identity import SCHEMA, cell_id, is_name
 from rethinking.tasks.task import Measure
 
 
+class StaleError(Exception):
+    """The runs of a cell are of an older schema and count no more."""
+
+
 @dataclass(frozen=True)
 class StoredCell:
     """A cell of which there are runs.
@@ -52,38 +56,58 @@ class StoredCell:
         return self.config["dataset"]["title"]
 
 
-def stored_cell(id: str, stored: Any) -> StoredCell | None:
-    """A cell from its entry in `cells.yaml`, or a run's `config.yaml`; None for what is no such thing, or is stale."""
+def stored_cell(id: str, stored: Any) -> StoredCell:
+    """A cell from its entry in `cells.yaml`, or a run's `config.yaml`.
+
+    Raises StaleError for what counts no more, and ValueError with the reason for what is no such thing.
+    """
+    if not is_name(id):
+        raise ValueError(f"{id!r} is no id")
+    if not isinstance(stored, Mapping) or "schema" not in stored:
+        raise ValueError("holds no cell")
+    if stored["schema"] not in (1, SCHEMA):
+        raise ValueError(f"is of schema {stored['schema']!r}, which this version does not know")
     try:
         whole = completed(stored) if stored["schema"] == 1 else stored
-        if whole is None or stored["schema"] not in (1, SCHEMA):
-            return None
-        config, ratio = whole["cell"], float(whole["test_to_train"])
-        words = [config[key] for key in ("family", "variant", "fidelity")]
-        words += [config["dataset"][key] for key in ("name", "title")]
-        parts = [config[key] for key in ("network", "select", "trainer")]
-        sound = all(isinstance(word, str) for word in words) and all(isinstance(part, dict) for part in parts)
-        if (
-            not sound
-            or not is_name(id)
-            or type(config["is_local"]) not in (bool, type(None))
-            or not 0 <= ratio < math.inf
-        ):
-            return None
-        measure = Measure.read(whole["measure"])
-        if not 0 < measure.margin < math.inf:
-            return None
-        now = cell_id(config, whole["fingerprint"])
-        if whole["schema"] == SCHEMA and now != id:
-            return None
-        return StoredCell(id, now, int(whole["schema"]), str(whole["fingerprint"]), measure, ratio, config)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+        if whole is None:
+            raise StaleError
+        cell = _checked(id, whole)
+    except (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"holds no whole cell ({type(error).__name__} {str(error)[:80]})") from error
+    if not cell.older and cell.now != id:
+        raise ValueError(f"holds the configuration of another cell, {cell.now}")
+    return cell
 
 
 def successor(stored: Mapping[str, Any]) -> str | None:
     """The id that a stored cell has in this version, stale ones too; None for what is no cell."""
     try:
         return cell_id(stored["cell"], stored["fingerprint"])
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         return None
+
+
+def is_component(text: Any) -> bool:
+    """Whether a name that was read is one part of a path, and can be shown."""
+    return isinstance(text, str) and text.isprintable() and not {"/", "\\"} & set(text) and text not in ("", ".", "..")
+
+
+def _checked(id: str, whole: Mapping[str, Any]) -> StoredCell:
+    config, ratio, measure = whole["cell"], float(whole["test_to_train"]), Measure.read(whole["measure"])
+    dataset = config["dataset"]
+    for key, word in [(key, config[key]) for key in ("family", "variant", "fidelity")] + [("name", dataset["name"])]:
+        if not is_component(word):
+            raise ValueError(f"has the {key} {word!r}, which is no name")
+    for word in (dataset["title"], measure.metric, measure.unit.name):
+        if not isinstance(word, str) or not word or not word.isprintable():
+            raise ValueError(f"has the title or metric {word!r}, which is no text")
+    if measure.metric == "loss":
+        raise ValueError("has the metric 'loss', the name of something else")
+    if not all(isinstance(config[key], dict) for key in ("network", "select", "trainer")):
+        raise ValueError("has a network, Select or trainer that is none")
+    if type(config["is_local"]) not in (bool, type(None)):
+        raise ValueError(f"has is_local {config['is_local']!r}; expected true, false or null")
+    if not 0 <= ratio < math.inf or not 0 < measure.margin < math.inf:
+        raise ValueError(f"has the margin {measure.margin} and test_to_train {ratio}; expected numbers above 0")
+    now = cell_id(config, whole["fingerprint"])
+    return StoredCell(id, now, int(whole["schema"]), str(whole["fingerprint"]), measure, ratio, config)

@@ -1,105 +1,160 @@
-"""The files of a results folder, `results/`.
+"""The files of a results folder, `results/`, and how they are read: as data of whoever made them.
 
 runs.csv                   a row a run, split and metric
 provenance.csv             a row a run: versions, commit, machine, time
 cells.yaml                 the scientific configuration of every cell
 histories/CELL.parquet     a row a run and epoch: learning curves
 predictions/CELL.parquet   a row a run and graph, see `runs/predictions.py`
+manifest.yaml              rows and SHA-256 of all these, see `manifest.py`
+
+What is damaged is said and left out here; `collect.py` refuses it.
 """
 
-from dataclasses import dataclass
+import hashlib
+import io
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from rethinking.analysis.checking import check_history, check_predictions, whole
+from rethinking.analysis.manifest import CELLS, MANIFEST, PROVENANCE, RUNS, TABLES, Manifest, read_manifest, remedy
+from rethinking.analysis.parsing import parse_cells, parse_provenance, parse_runs
 from rethinking.errors import UserError
-from rethinking.runs.identity import is_name
+from rethinking.runs.predictions import read_predictions
 
-KEYS = ["run_id", "cell_id", "family", "variant", "dataset", "fidelity", "seed"]
-COLUMNS = [*KEYS, "split", "metric", "value"]
-ORDER = ["dataset", "family", "variant", "fidelity", "cell_id", "seed"]
+# The folders with a file a cell.
+KINDS = HISTORIES, PREDICTIONS = ("histories", "predictions")
+# Where a collect has written what it is about to put in place, see `replacing.py`.
+COMPLETE = ".collected"
+PATIENCE = 2.0  # seconds that another process has to put its files in place
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What a results folder has. cells: what is kept of every cell, by its id, as data of whoever made it."""
+    """What a results folder has. cells: what is kept of every cell, by its id, as data of whoever made it.
+
+    manifest: None in a folder of an older version. problems: what was damaged, in sentences. damaged: how many runs
+    of `runs.csv` were left out for it.
+    """
 
     folder: Path
     runs: pd.DataFrame
     provenance: pd.DataFrame
     cells: dict[str, dict[str, Any]]
+    manifest: Manifest | None = None
+    problems: list[str] = field(default_factory=list)
+    damaged: int = 0
+
+    def history(self, cell_id: str, metric: str) -> pd.DataFrame | None:
+        """The learning curves of a cell, None if there are none. Raises UserError if the file is damaged."""
+        return self._read(history_file(cell_id), pd.read_parquet, lambda f: check_history(f, metric, ("seed", "epoch")))
+
+    def predictions(self, cell_id: str) -> pd.DataFrame | None:
+        """The predictions of a cell, None if there are none. Raises UserError if the file is damaged."""
+        key = ("seed", "part", "graph")
+        return self._read(predictions_file(cell_id), read_predictions, lambda f: check_predictions(f, key))
+
+    def _read(self, name: str, read: Any, check: Any) -> pd.DataFrame | None:
+        try:
+            content = read_listed(self.folder, name, self.manifest)
+        except ValueError as error:
+            raise UserError(_sentence(self.folder / name, error)) from error
+        try:
+            return None if content is None else whole(lambda: read(io.BytesIO(content)), check)
+        except ValueError as error:
+            raise UserError(f"{self.folder / name} {error}; restore it or delete it.") from error
 
 
 def read_collected(folder: Path) -> Collected:
-    """The tables of a results folder; empty ones if it has none. Raises UserError for files that are damaged."""
-    runs, provenance = pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=["run_id"])
-    if (folder / "runs.csv").is_file():
-        runs = _read_csv(folder / "runs.csv", COLUMNS)
-        provenance = _read_csv(folder / "provenance.csv", ["run_id", "schema"])
-        for column in ("cell_id", "run_id"):
-            improper = runs.loc[~runs[column].map(is_name), column]
-            if len(improper):
-                raise UserError(f"{folder / 'runs.csv'} has the {column} {improper.iloc[0]!r}, which names no run.")
-        if not pd.api.types.is_integer_dtype(runs["seed"]) or not pd.api.types.is_numeric_dtype(runs["value"]):
-            raise UserError(f"{folder / 'runs.csv'} has a seed or value that is no number.")
-    return Collected(folder, runs, provenance, _read_cells(folder))
+    """The tables of a results folder; empty ones if it has none.
+
+    Raises UserError if a collect was interrupted while it put its files in place.
+    """
+    for _ in range(10):
+        _wait_for_collect(folder)
+        read = _read_tables(folder)
+        # Another process may have put its files in place meanwhile.
+        if not read.problems or read.manifest == _manifest(folder, []):
+            break
+    return read
 
 
-def write_collected(collected: Collected) -> None:
-    """Write the tables, in an order that does not hang on how they came about."""
-    folder = collected.folder
-    runs = collected.runs.sort_values([*ORDER, "split", "metric"])
-    _write(folder / "runs.csv", runs.to_csv(index=False))
-    by_run = runs.drop_duplicates("run_id")["run_id"]
-    # A run whose provenance was lost keeps a row, an empty one.
-    provenance = collected.provenance.set_index("run_id").reindex(by_run).reset_index()
-    _write(folder / "provenance.csv", provenance.to_csv(index=False))
-    _write(folder / "cells.yaml", yaml.safe_dump(collected.cells, sort_keys=True))
+def read_listed(folder: Path, name: str, manifest: Manifest | None) -> bytes | None:
+    """A file's content; None if there is none, and none is listed. Raises ValueError if it is not what is listed."""
+    for listing in (manifest, _manifest(folder, [])):  # as it was read, and as it may have become since
+        try:
+            content: bytes | None = (folder / name).read_bytes()
+        except FileNotFoundError:
+            content = None
+        except OSError as error:
+            raise ValueError(f"cannot be read ({error.strerror})") from error
+        entry = (listing or {}).get(name)
+        if entry is None or (content is not None and hashlib.sha256(content).hexdigest() == entry.sha256):
+            return content
+    what = "is missing" if content is None else "is not as it was collected"
+    raise ValueError(f"{what}; {remedy(folder)}")
 
 
-def history_file(folder: Path, cell_id: str) -> Path:
-    """Where the learning curves of a cell lie."""
-    return folder / "histories" / f"{cell_id}.parquet"
+def history_file(cell_id: str) -> str:
+    """Where the learning curves of a cell lie in a results folder."""
+    return f"{HISTORIES}/{cell_id}.parquet"
 
 
-def predictions_file(folder: Path, cell_id: str) -> Path:
-    """Where the predictions of a cell lie."""
-    return folder / "predictions" / f"{cell_id}.parquet"
+def predictions_file(cell_id: str) -> str:
+    """Where the predictions of a cell lie in a results folder."""
+    return f"{PREDICTIONS}/{cell_id}.parquet"
 
 
-def _read_cells(folder: Path) -> dict[str, dict[str, Any]]:
-    path = folder / "cells.yaml"
+def _sentence(path: Path, error: ValueError) -> str:
+    return f"{path} {error}."
+
+
+def _wait_for_collect(folder: Path) -> None:
+    """Raises UserError if a collect that is putting its files in place does not come to an end."""
+    end = time.monotonic() + PATIENCE
+    while (folder / COMPLETE).exists():
+        if time.monotonic() > end:
+            raise UserError(
+                f"A collect into {folder}/ was interrupted while it put its files in place; "
+                "`rethinking collect` finishes it, nothing is lost."
+            )
+        time.sleep(0.02)
+
+
+def _manifest(folder: Path, problems: list[str]) -> Manifest | None:
     try:
-        # The loader in C reads a large file in a moment; like the safe one it makes nothing but data.
-        cells = yaml.load(path.read_text(), yaml.CSafeLoader) if path.is_file() else {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{path} cannot be read ({reason}); restore it or name another folder with --results."
-        ) from error
-    if not isinstance(cells, dict):
-        raise UserError(f"{path} holds no cells; restore it or name another folder with --results.")
-    return {id: stored for id, stored in cells.items() if is_name(id) and isinstance(stored, dict)}
+        return read_manifest(folder)
+    except ValueError as error:
+        problems.append(f"{folder / MANIFEST} cannot be read ({error}); {remedy(folder)}.")
+        return None
 
 
-def _read_csv(path: Path, needed: list[str]) -> pd.DataFrame:
+def _read_tables(folder: Path) -> Collected:
+    problems: list[str] = []
+    manifest = _manifest(folder, problems)
+    contents: dict[str, bytes] = {}
+    for name in TABLES:
+        try:
+            content = read_listed(folder, name, manifest)
+        except ValueError as error:
+            problems.append(_sentence(folder / name, error))
+            content = _anyway(folder / name)
+        if content is not None:
+            contents[name] = content
+    if contents and not problems:
+        problems += [f"{folder / name} is missing; restore it." for name in TABLES if name not in contents]
+    runs, damaged = parse_runs(folder / RUNS, contents.get(RUNS), problems)
+    provenance = parse_provenance(folder / PROVENANCE, contents.get(PROVENANCE), problems)
+    cells = parse_cells(folder / CELLS, contents.get(CELLS), problems)
+    return Collected(folder, runs, provenance, cells, manifest, problems, damaged)
+
+
+def _anyway(path: Path) -> bytes | None:
+    """What there is of a file that is not as it was collected: readers go on with it, and say so."""
     try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); restore it or name another folder with --results."
-        ) from error
-    missing = [column for column in needed if column not in frame]
-    if missing:
-        raise UserError(
-            f"{path} lacks the columns {', '.join(missing)}; restore it or name another folder with --results."
-        )
-    return frame
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -1,5 +1,6 @@
 """Tidy data frames as CSV and Parquet, with a data dictionary, for those who use pandas or R."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pandas as pd
 from rethinking.analysis.comparisons import compare, frame, question
 from rethinking.analysis.tidy import Results
 from rethinking.errors import UserError
+from rethinking.runs.identity import SCHEMA
+
+# Too long for text.
+PARQUET_ONLY = ("predictions",)
 
 # What every column means, by file. A name that ends in … stands for all that begin so.
 DICTIONARY: dict[str, dict[str, str]] = {
@@ -52,6 +57,16 @@ DICTIONARY: dict[str, dict[str, str]] = {
         "val_…": "loss or metric on the validation part after the epoch",
         "test_…": "loss or metric on the test part after the epoch",
     },
+    "predictions": {
+        "cell_id": "see runs",
+        "seed": "see runs",
+        "part": "val or test",
+        "graph": "its number in the data set, from 0",
+        "target": "what is to be predicted: a class, or a number",
+        "prediction": "of the best epoch: the likeliest class; or the number; or, for rocauc, the logit of class 1 "
+        "minus that of class 0",
+        "log_probability": "natural logarithm, of the predicted class; of collected runs in half precision",
+    },
     "comparisons": {
         "data set": "title of the data set",
         "family": "see runs",
@@ -82,11 +97,12 @@ DICTIONARY: dict[str, dict[str, str]] = {
 
 
 def export(results: Results, folder: Path) -> list[Path]:
-    """Write every data frame and the data dictionary to a folder. Returns the files.
+    """Write every data frame and the data dictionary to a folder, predictions as Parquet only. Returns the files.
 
     Raises UserError if the folder cannot be written.
     """
-    frames = {"runs": results.runs, "provenance": results.provenance, "histories": _histories(results)}
+    frames = {"runs": results.runs, "provenance": results.provenance, "histories": _of_cells(results, results.history)}
+    frames["predictions"] = _of_cells(results, results.predictions, since=SCHEMA)
     with suppress(UserError):  # There may be nothing to compare yet.
         frames["comparisons"] = frame(compare(results, question())[0]).astype({"seeds needed": str})
     frames["dictionary"] = pd.DataFrame(
@@ -97,14 +113,24 @@ def export(results: Results, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in frames.items():
-            files += [folder / f"{name}.csv", folder / f"{name}.parquet"]
-            data.to_csv(files[-2], index=False)
-            data.to_parquet(files[-1], index=False)
+            if name not in PARQUET_ONLY:
+                files.append(folder / f"{name}.csv")
+                data.to_csv(files[-1], index=False)
+            files.append(folder / f"{name}.parquet")
+            _of_one_type(data).to_parquet(files[-1], index=False)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); name another folder with --to.") from error
     return files
 
 
-def _histories(results: Results) -> pd.DataFrame:
-    cells = sorted(results.runs["cell_id"].unique())
-    return pd.concat([results.history(cell).assign(cell_id=cell) for cell in cells], ignore_index=True)
+def _of_cells(results: Results, read: Callable[[str], pd.DataFrame], since: int = 0) -> pd.DataFrame:
+    """What there is of each cell, one below the other. since: the schema that first had it."""
+    cells = [id for id in sorted(results.cells) if results.cells[id].schema >= since]
+    frames = [frame.assign(cell_id=cell) for cell in cells if len(frame := read(cell))]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["cell_id", "seed"])
+
+
+def _of_one_type(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of Parquet have one type: what has several in the records of runs becomes text."""
+    mixed = [name for name in frame if frame[name].dropna().map(type).nunique() > 1]
+    return frame.assign(**{str(name): frame[name].map(str, na_action="ignore") for name in mixed})

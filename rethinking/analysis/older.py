@@ -10,12 +10,12 @@ from functools import cache
 from typing import Any
 
 import yaml
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class
 
 from rethinking import paths
+from rethinking.analysis.known import known_task
 from rethinking.configuration.composition import options
 from rethinking.configuration.identity import class_name
-from rethinking.tasks.task import Measure
 
 MARK, MEANING = "†", "† runs of schema 1, without predictions."
 
@@ -26,12 +26,12 @@ def completed(stored: Mapping[str, Any]) -> dict[str, Any] | None:
     Stale are those whose metric is better when lower: their learning rate was scheduled wrongly.
     """
     cell = stored["cell"]
-    measure = _measures().get(class_name(cell["dataset"]["task"]["_target_"]))
+    task = known_task(cell["dataset"]["task"]["_target_"])
     ratio = _test_to_train(cell["dataset"]["split"])
-    if measure is None or not measure.higher_is_better or ratio is None:
+    if task is None or not task.higher_is_better or ratio is None:
         return None
     local = _locality().get(class_name(cell["select"].get("_target_", "")))
-    return {**stored, "measure": asdict(measure), "test_to_train": ratio, "cell": {**cell, "is_local": local}}
+    return {**stored, "measure": asdict(task.measure), "test_to_train": ratio, "cell": {**cell, "is_local": local}}
 
 
 def _test_to_train(split: Mapping[str, Any]) -> float | None:
@@ -40,13 +40,6 @@ def _test_to_train(split: Mapping[str, Any]) -> float | None:
     if kind == "StratifiedSplit":
         return split["test"] / (1 - split["val"] - split["test"])
     return 0.0 if kind in ("FixedSplit", "LeakingSplit") else None
-
-
-@cache
-def _measures() -> dict[str, Measure]:
-    """Of every task in `conf`, by the name of its class."""
-    tasks = yaml.safe_load((paths.CONF / "tasks.yaml").read_text())["tasks"].values()
-    return {class_name(task["_target_"]): instantiate(task).measure for task in tasks}
 
 
 @cache

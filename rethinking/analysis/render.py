@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 # Signs that LaTeX's text mode has other names for.
@@ -46,10 +47,10 @@ def on_screen(console: Console, texts: pd.DataFrame, title: str, notes: Sequence
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in texts[columns].itertuples(index=False):
-            table.add_row(*map(str, row))
+            table.add_row(*(escape(str(text)) for text in row))
         console.print(table)
     for note in notes:
-        console.print(note)
+        console.print(note, markup=False)
 
 
 def _that_fit(texts: pd.DataFrame, width: int, keys: int) -> list[list[str]]:

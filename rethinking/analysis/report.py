@@ -111,7 +111,7 @@ def report(results: Results, fidelity: str = PAPER) -> str:
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         fidelity=fidelity,
-        sources="; ".join(results.sources),
+        sources="; ".join([*results.sources, *results.left_out]),
     )
 
 

@@ -56,7 +56,7 @@ def print_summary(jobs: Sequence[Settings]) -> set[State]:
     folders = ", ".join(sorted({str(job.runs) for job in jobs}))
     console.print(
         "Score at each seed's best validation epoch. Last column: mean paired difference and its interval.\n"
-        f"Every run's scores, learning curve and provenance lie in {folders}/",
+        f"Every run's scores, learning curve, predictions and provenance lie in {folders}/",
         highlight=False,
         soft_wrap=True,
     )

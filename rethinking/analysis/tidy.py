@@ -2,20 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from rethinking.analysis.cells import StoredCell, stored_cell
-from rethinking.analysis.collected import COLUMNS, KEYS, Collected, history_file, predictions_file, read_collected
+from rethinking.analysis.cells import StaleError, StoredCell, stored_cell
+from rethinking.analysis.collected import Collected, read_collected
+from rethinking.analysis.parsing import COLUMNS, KEYS
+from rethinking.analysis.stored import Stored, history_of, predictions_of, usable
 from rethinking.configuration.cell import Cell
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
-from rethinking.runs.predictions import read_predictions
 from rethinking.runs.record import DIAGNOSTIC
-from rethinking.runs.store import Entry, RunStore, is_stale
+from rethinking.runs.store import Entry, RunStore
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Results:
     runs: tidy, `COLUMNS`. provenance: a row a run. cells: those that have runs, by their ids.
     seeds: by cell all seeds there are, those of the other schema of a cell too. older: the id of a cell's runs of
     schema 1, by the id that it has now.
-    sources: where they were read, in words. store, folder: the run store and results folder they are of.
+    sources: where they were read, in words. store, collected: the run store and results folder they are of.
     stored: the ids of the runs that are in the store; what the folder has of them does not count.
+    left_out: sentences on what is damaged; learning curves and predictions add theirs when they are read.
     """
 
     runs: pd.DataFrame
@@ -36,27 +38,40 @@ class Results:
     older: dict[str, str]
     sources: list[str]
     store: RunStore
-    folder: Path
+    collected: Collected
     stored: frozenset[str]
+    left_out: list[str] = field(default_factory=list)
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
-        """The scores of one cell, indexed by seed."""
+        """The scores of one cell, indexed by seed; of a run whose score is not a number none."""
         runs = self.runs
         chosen = runs[(runs.cell_id == cell_id) & (runs.metric == metric) & (runs.split == split)]
-        return chosen.set_index("seed")["value"].sort_index()
+        return chosen.set_index("seed")["value"].dropna().sort_index()
 
     def history(self, cell_id: str) -> pd.DataFrame:
-        """The learning curves of a cell's runs, a row a seed and epoch."""
-        return self._of_runs(cell_id, self.store.history, history_file(self.folder, cell_id), pd.read_parquet)
+        """The learning curves of a cell's runs, a row a seed and epoch; of damaged ones none."""
+        cell = self.cells[cell_id]
+        columns = ["seed", "epoch", "val_loss", f"val_{cell.measure.metric}"]
+        return self._of_runs(
+            cell_id,
+            lambda run: history_of(self.store, cell, run),
+            lambda: self.collected.history(cell_id, cell.measure.metric),
+            columns,
+        )
 
     def predictions(self, cell_id: str) -> pd.DataFrame:
-        """The predictions of a cell's runs, a row a seed, part and graph; see `runs/predictions.py`.
+        """The predictions of a cell's runs, a row a seed, part and graph; of damaged ones none.
 
-        Raises UserError if the runs are of schema 1, which has none.
+        See `runs/predictions.py`. Raises UserError if the runs are of schema 1, which has none.
         """
         if self.cells[cell_id].older:
             raise UserError(f"The runs of cell {cell_id} are of schema 1, without predictions; train it anew.")
-        return self._of_runs(cell_id, self.store.predictions, predictions_file(self.folder, cell_id), read_predictions)
+        return self._of_runs(
+            cell_id,
+            lambda run: predictions_of(self.store, run),
+            lambda: self.collected.predictions(cell_id),
+            ["seed", "part", "graph", "target", "prediction"],
+        )
 
     def cell_with_runs(self, cell: Cell) -> str | None:
         """The id of a cell on that content of its data set of which there are runs; of several, the first or most."""
@@ -82,49 +97,61 @@ class Results:
         self,
         cell_id: str,
         read_run: Callable[[str], pd.DataFrame],
-        collected: Path,
-        read: Callable[[Path], pd.DataFrame],
+        read_collected: Callable[[], pd.DataFrame | None],
+        columns: Sequence[str],
     ) -> pd.DataFrame:
         """What there is of each run of a cell: of the store's runs there, of all others in a collected file."""
         mine = self.runs[self.runs.cell_id == cell_id].drop_duplicates("run_id")
         here = mine[mine.run_id.isin(list(self.stored))]
-        frames = [read_run(str(run)).assign(seed=int(seed)) for run, seed in zip(here.run_id, here.seed, strict=True)]
-        if collected.is_file():
-            frame = read(collected)
-            frames.append(frame[frame["seed"].isin(mine.seed) & ~frame["seed"].isin(here.seed)])
+        frames = []
+        for run, seed in zip(here.run_id, here.seed, strict=True):
+            try:
+                frames.append(read_run(str(run)).assign(seed=int(seed)))
+            except ValueError as error:
+                self._leave_out(f"{self.store.folder / run}: {error}; this is left out.")
+        try:
+            frame = read_collected() if len(here) < len(mine) else None
+            if frame is not None:
+                frames.append(frame[frame["seed"].isin(mine.seed) & ~frame["seed"].isin(here.seed)])
+        except UserError as error:
+            self._leave_out(f"{str(error).removesuffix('.')}. What it holds is left out.")
         frames = [frame for frame in frames if len(frame)]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["epoch", "seed"])
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns), dtype=float)
+
+    def _leave_out(self, sentence: str) -> None:
+        if sentence not in self.left_out:
+            self.left_out.append(sentence)
 
 
 def read_results(store: RunStore, folder: Path) -> Results:
     """All finished runs of a store and of a results folder; a run in both counts once.
 
     Of a cell that has runs of two schemas, those of schema 2 count as soon as they are as many as the others.
+    What is damaged is left out, and said in `Results.left_out`.
     """
-    done, collected = finished(store), read_collected(folder)
-    cells = {id: stored_cell(id, stored) for id, stored in {**collected.cells, **cells_of(store, done)}.items()}
-    known = {id: cell for id, cell in cells.items() if cell is not None}
-    mine = tidy(done)
-    runs, provenance = united(mine, collected.runs), united(provenance_of(done), collected.provenance)
-    usable = runs["cell_id"].isin(list(known))
+    stored, collected = usable(store), read_collected(folder)
+    known, stale, problems = _understood(collected, stored)
+    mine = tidy(stored.done)
+    runs, provenance = united(mine, collected.runs), united(provenance_of(stored.done), collected.provenance)
+    sound = runs["cell_id"].isin(list(known))
     seeds: dict[str, set[int]] = defaultdict(set)
-    for id, seed in zip(runs.loc[usable, "cell_id"], runs.loc[usable, "seed"], strict=True):
+    for id, seed in zip(runs.loc[sound, "cell_id"], runs.loc[sound, "seed"], strict=True):
         seeds[id].add(int(seed))
     older = {cell.now: id for id, cell in known.items() if cell.older and id in seeds}
     aside = [id if len(seeds.get(now, ())) >= len(seeds[id]) else now for now, id in older.items()]
-    runs = runs[usable & ~runs["cell_id"].isin(aside)].reset_index(drop=True)
+    runs = runs[sound & ~runs["cell_id"].isin(aside)].reset_index(drop=True)
     provenance = provenance[provenance["run_id"].isin(runs["run_id"])].reset_index(drop=True)
-    kept = {id: known[id] for id in known if id in seeds and id not in aside}
     return Results(
-        runs,
-        provenance,
-        kept,
-        dict(seeds),
-        older,
-        _sources(store, mine, collected, list(known)),
-        store,
-        folder,
-        frozenset(mine["run_id"]),
+        runs=runs,
+        provenance=provenance,
+        cells={id: known[id] for id in known if id in seeds and id not in aside},
+        seeds=dict(seeds),
+        older=older,
+        sources=_sources(store, stored, collected, known, stale),
+        store=store,
+        collected=collected,
+        stored=frozenset(mine["run_id"]),
+        left_out=[*stored.problems, *collected.problems, *problems],
     )
 
 
@@ -132,21 +159,11 @@ def read_some(store: RunStore, folder: Path) -> Results:
     """The same. Raises UserError if there are no runs at all."""
     results = read_results(store, folder)
     if results.runs.empty:
-        raise UserError(f"There are no finished runs in {store.folder}/ or {folder}/; `rethinking run` trains some.")
+        raise UserError(
+            f"There are no finished runs in {store.folder}/ or {folder}/; `rethinking run` trains some."
+            + "".join(f" {sentence}" for sentence in [*results.sources, *results.left_out])
+        )
     return results
-
-
-def finished(store: RunStore) -> list[Entry]:
-    """The finished runs of a store that are of this schema."""
-    return [entry for entry in store.entries() if entry.state == "done" and not is_stale(entry)]
-
-
-def cells_of(store: RunStore, done: Sequence[Entry]) -> dict[str, dict[str, Any]]:
-    """What is kept of the cells of some runs, by their ids; what the run that was finished last says."""
-    by_time = sorted(done, key=lambda entry: str(entry.record.get("finished", "")))
-    last = {entry.record["cell_id"]: entry.run_id for entry in by_time}
-    configs = {cell: store.config(run) for cell, run in last.items()}
-    return {cell: {key: value for key, value in config.items() if key != "seed"} for cell, config in configs.items()}
 
 
 def tidy(done: Sequence[Entry]) -> pd.DataFrame:
@@ -164,7 +181,8 @@ def provenance_of(done: Sequence[Entry]) -> pd.DataFrame:
     rows = []
     for entry in done:
         leave_out = {*KEYS[1:], "files", "metric", *(name for _, _, name in _scores(entry.record))}
-        rows.append({key: value for key, value in entry.record.items() if key not in leave_out})
+        about = {key: value for key, value in entry.record.items() if key not in leave_out}
+        rows.append({k: v if v is None or isinstance(v, (str, int, float)) else str(v) for k, v in about.items()})
     return pd.DataFrame(rows, columns=None if rows else ["run_id"])
 
 
@@ -183,11 +201,42 @@ def _scores(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     return scores + [("test", name.removeprefix(DIAGNOSTIC), name) for name in diagnostics]
 
 
-def _sources(store: RunStore, mine: pd.DataFrame, collected: Collected, known: Sequence[str]) -> list[str]:
-    """Where runs were read, and how many cannot be used."""
+def _understood(collected: Collected, stored: Stored) -> tuple[dict[str, StoredCell], set[str], list[str]]:
+    """All cells that can be used, the stale ones of the folder, and sentences on its damaged ones that have runs."""
+    known, stale, problems = dict(stored.known), set(), []
+    counts = collected.runs.groupby("cell_id")["run_id"].nunique()
+    for id, count in counts.items():
+        if id in known:
+            continue
+        try:
+            known[str(id)] = stored_cell(str(id), collected.cells.get(str(id)))
+        except StaleError:
+            stale.add(str(id))
+        except ValueError as error:
+            path = collected.folder / "cells.yaml"
+            problems.append(f"{path}: the entry {id} {error}; {_count(count)} of it left out.")
+    return known, stale, problems
+
+
+def _sources(
+    store: RunStore, stored: Stored, collected: Collected, known: dict[str, StoredCell], stale: set[str]
+) -> list[str]:
+    """Where runs were read, and how many of them cannot be used, and why."""
+    runs = collected.runs.drop_duplicates("run_id")["cell_id"]
+    used, old = int(runs.isin(list(known)).sum()), int(runs.isin(stale).sum())
+    places = [
+        (f"{store.folder}/", len(stored.done), stored.stale, stored.damaged),
+        (collected.folder / "runs.csv", used, old, len(runs) - used - old + collected.damaged),
+    ]
     sources = []
-    for runs, place in ((mine, f"{store.folder}/"), (collected.runs, collected.folder / "runs.csv")):
-        total, used = runs["run_id"].nunique(), runs.loc[runs["cell_id"].isin(known), "run_id"].nunique()
-        left_out = f" ({total - used} stale ones left out)" if used < total else ""
-        sources += [f"{used} runs in {place}{left_out}"] if total else []
+    for place, sound, stale_ones, damaged in places:
+        without = [
+            f"{n} {kind} one{'s' if n > 1 else ''}" for n, kind in ((stale_ones, "stale"), (damaged, "damaged")) if n
+        ]
+        left_out = f" ({' and '.join(without)} left out)" if without else ""
+        sources += [f"{sound} runs in {place}{left_out}"] if sound or without else []
     return sources
+
+
+def _count(runs: int) -> str:
+    return f"{runs} runs" if runs > 1 else "1 run"

@@ -13,6 +13,7 @@ from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.load import load
 from rethinking.data.sources import Places
 from rethinking.data.split import Split
+from rethinking.errors import UserError
 from rethinking.randomness import stream
 from rethinking.runs.identity import run_id
 from rethinking.runs.store import WEIGHTS
@@ -33,10 +34,23 @@ class TrainedRun:
     results: Results
 
     def network(self) -> tuple[nn.Module, GraphDataset, Split]:
-        """With the saved weights; its data set, and the split of its seed."""
+        """With the saved weights; its data set, and the split of its seed.
+
+        Raises UserError if the weights are damaged.
+        """
         dataset = load(self.cell.dataset, Places(None, None))
         network = self.cell.build(dataset, self.cell.task())(1)
-        network.load_state_dict(self.results.store.weights(run_id(self.cell_id, self.seed)))
+        run = run_id(self.cell_id, self.seed)
+        try:
+            network.load_state_dict(self.results.store.weights(run))
+        except UserError:
+            raise
+        except Exception as error:  # Whatever somebody's file makes of torch's reader, which runs no code of it.
+            path = self.results.store.folder / run / WEIGHTS
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{path} holds no weights of this network ({reason}); train it with save_model=true."
+            ) from error
         return network, dataset, self.cell.splitter()(dataset, self.seed)
 
 
@@ -47,8 +61,9 @@ def all_with_weights(cell: Cell, results: Results) -> list[TrainedRun]:
         return []
     found = []
     for seed in sorted(results.runs.loc[results.runs.cell_id == known, "seed"].unique()):
-        entry = results.store.read(run_id(known, int(seed)))
-        if entry.state == "done" and WEIGHTS in entry.record["files"]:
+        run = run_id(known, int(seed))
+        entry = results.store.read(run)
+        if run in results.stored and WEIGHTS in entry.record["files"]:
             epoch = cell.trainer.weights_epoch(int(entry.record["best_epoch"]), int(entry.record["epochs"]))
             found.append(TrainedRun(cell, known, int(seed), epoch, results))
     return found

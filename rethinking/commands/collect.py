@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from rethinking.analysis.collect import collect
-from rethinking.errors import UserError
+from rethinking.commands.left_out import tell
 from rethinking.runs.store import RunStore
 
 
 def collect_runs(runs: Path, results: Path) -> int:
-    """Add the runs and say how many there are. Returns the exit status."""
-    store = RunStore(runs)
-    if not any(entry.state == "done" for entry in store.entries()):
-        raise UserError(f"There are no finished runs in {runs}/; name another store with --runs.")
-    total = collect(store, results)
-    print(f"{results}/ holds {total} runs now.")
-    return 0
+    """Add the runs, say how many there are and what was left out. Returns the exit status: 1 if something was."""
+    made = collect(RunStore(runs), results)
+    tell(made.left_out)
+    stale = f" {made.stale} in {runs}/ are of an older schema and were not added." if made.stale else ""
+    print(f"{results}/ holds {made.runs} runs now.{stale}")
+    return 1 if made.left_out else 0

@@ -11,6 +11,7 @@ from rethinking.analysis.comparisons import Comparison, compare, frame, question
 from rethinking.analysis.render import on_screen, render
 from rethinking.analysis.tidy import Results, read_some
 from rethinking.analysis.wording import in_words, method, row_texts
+from rethinking.commands.left_out import tell
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 
@@ -31,9 +32,13 @@ def compare_runs(
     """Print all comparisons that the runs allow. Returns the exit status."""
     everything = read_some(RunStore(runs), results)
     asked = question(margins=_margins(margins, everything), reference=reference)
-    made, unpaired = compare(everything, asked, fidelity, datasets, families)
+    try:
+        made, unpaired = compare(everything, asked, fidelity, datasets, families)
+    except UserError as error:
+        raise UserError(" ".join([str(error), *everything.left_out])) from error
     if form == "csv":
         print(frame(made).to_csv(index=False, float_format="%.6g"), end="")
+        tell(everything.left_out)
         return 0
     shown, settings = texts(made, asked.seeds)
     notes = [
@@ -42,6 +47,7 @@ def compare_runs(
         *settings,
         f"{method(asked)} {CHECKS}",
         f"From {'; '.join(everything.sources)}.",
+        *everything.left_out,
     ]
     if form == "screen":
         on_screen(Console(highlight=False), shown, TITLE, notes, keys=3)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rethinking.analysis.figures import draw, figure_names, save
 from rethinking.analysis.tidy import read_some
+from rethinking.commands.left_out import tell
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 
@@ -24,4 +25,5 @@ def write_figures(names: Sequence[str], fidelity: str, folder: Path, runs: Path,
             continue
         files = save(picture, folder, f"figure_{name}")
         print(f"{' and '.join(map(str, files))}: {picture.caption}")
+    tell(everything.left_out)
     return 0

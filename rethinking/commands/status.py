@@ -60,6 +60,8 @@ def _grid(entries: list[Entry], title: str) -> Table:
 def _print_missing(console: Console, store: RunStore, results: Path, names: Sequence[str]) -> None:
     """What suites lack, counting collected results too, but no runs of schema 1."""
     everything = read_results(store, results)
+    for sentence in everything.collected.problems:
+        console.print(sentence, markup=False)
     for name in names:
         lacking: dict[str, list[str]] = defaultdict(list)
         made = make_table(name, everything)

@@ -20,6 +20,7 @@ from rethinking.analysis.tables import (
 )
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.commands.data import statistics
+from rethinking.commands.left_out import tell
 from rethinking.data.sources import Places
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
@@ -56,10 +57,11 @@ def _print(name: str, form: str, fidelity: str, results: Results, where: str) ->
         made = make_table(name, results, fidelity)
         if form == "csv":
             print(long_frame(made).to_csv(index=False), end="")
+            tell(results.left_out)
             return
         lacking = missing_cells(made)
         wanted = sum(not cell.cited for cell in made.cells.values())
-        notes = [caption(made), f"From {'; '.join(results.sources) or f'no runs found in {where}'}."]
+        notes = [caption(made), f"From {'; '.join(results.sources) or f'no runs found in {where}'}.", *results.left_out]
         if lacking:
             notes.append(f"Partial: {len(lacking)} of {wanted} cells lack seeds; `rethinking status` names them.")
         _show(table_texts(made), form, made.title, notes)

@@ -10,6 +10,7 @@ seed             where the file holds all runs of a cell
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -61,9 +62,9 @@ def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     )
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
-    """What `write_predictions` has written."""
-    frame = pd.read_parquet(path)
+def read_predictions(source: Path | BinaryIO) -> pd.DataFrame:
+    """What `write_predictions` has written. Raises whatever its reader does if the file is no such thing."""
+    frame = pd.read_parquet(source)
     return frame.assign(part=frame["part"].astype(str))
 
 

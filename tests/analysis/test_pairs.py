@@ -184,9 +184,16 @@ def test_cells_that_are_none_are_left_out(results: Path, rethinking: Call, tmp_p
     assert not (tmp_path / "sprung").exists()
 
 
-def test_ids_in_a_table_cannot_leave_the_folder(results: Path, rethinking: Call) -> None:
+def test_ids_in_a_table_cannot_leave_the_folder(results: Path, rethinking: Call, tmp_path: Path) -> None:
     text = (results / "runs.csv").read_text()
     id = text.splitlines()[1].split(",")[1]
     (results / "runs.csv").write_text(text.replace(f",{id},", ",../../elsewhere,"))
+    (results / "manifest.yaml").unlink()
     refused = rethinking("compare", "--results", str(results))
+    assert "left out" in refused.stdout + refused.stderr and "names no run" in refused.stdout + refused.stderr
+    fill(RunStore(tmp_path / "runs"), NCI1 + "learned", 0.8 + 0.01 * NOISE[:3])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    refused = rethinking("collect", "--results", str(results))
     assert refused.returncode == 2 and "names no run" in refused.stderr
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert after.items() <= before.items()

@@ -1,5 +1,7 @@
 """Runs of schema 1 count until they are replaced, with a mark, and never beside those of schema 2."""
 
+import io
+import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,6 +45,7 @@ def collected(folder: Path, cells: dict[str, np.ndarray]) -> Path:
         file.rename(file.with_name(f"old{file.name}"))
     for file in (results / "predictions").iterdir():
         file.unlink()
+    (results / "manifest.yaml").unlink()
     return results
 
 
@@ -120,10 +123,10 @@ def test_collecting_takes_out_what_is_replaced(results: Path, tmp_path: Path) ->
     store = RunStore(tmp_path / "runs")
     fill(store, NCI1 + "learned", NEW[:19])
     fill(store, ZINC + "learned", NEW)
-    assert collect(store, results) == 40 + 19 + 20, "old runs of NCI1 stay, those of ZINC go"
+    assert collect(store, results).runs == 40 + 19 + 20, "old runs of NCI1 stay, those of ZINC go"
     assert len(list((results / "histories").glob("old*"))) == 2
     fill(store, NCI1 + "learned", NEW)
-    assert collect(store, results) == 20 + 20 + 20
+    assert collect(store, results).runs == 20 + 20 + 20
     runs = pd.read_csv(results / "runs.csv")
     cells = yaml.safe_load((results / "cells.yaml").read_text())
     (left,) = [id for id in cells if id.startswith("old")]
@@ -149,10 +152,9 @@ def test_a_run_that_was_trained_anew_replaces_all_that_is_known_of_it(tmp_path: 
 
     def train(score: float, finished: str, epochs: int, **measures: float) -> None:
         record = made_up(chosen, 0, score, **measures)
-        history = pd.DataFrame({"epoch": range(1, epochs + 1), "val_loss": 0.5})
-        predictions = record.predictions.assign(prediction=int(score))
+        history = pd.DataFrame({"epoch": range(1, epochs + 1), "val_loss": 0.5, "val_accuracy": 0.5})
         provenance = record.provenance | {"finished": finished}
-        store.write_result(replace(record, history=history, predictions=predictions, provenance=provenance))
+        store.write_result(replace(record, history=history, provenance=provenance))
 
     train(0.0, "2026-01-01", 5, pool1_hops=3.0)
     train_other = made_up(chosen, 1, 0.5)
@@ -166,8 +168,8 @@ def test_a_run_that_was_trained_anew_replaces_all_that_is_known_of_it(tmp_path: 
         assert read.scores(cell, "pool1_hops").empty
         history, predictions = read.history(cell), read.predictions(cell)
         assert (history.seed == 0).sum() == 3 and (history.seed == 1).sum() == 2
-        assert predictions[predictions.seed == 0].prediction.tolist() == [1, 1]
-        assert len(predictions) == 4
+        assert predictions[predictions.seed == 0].prediction.tolist() == [0, 0], "right both times"
+        assert len(predictions) == 2 + 4
 
     check(read_results(store, results))
     collect(store, results)
@@ -176,3 +178,27 @@ def test_a_run_that_was_trained_anew_replaces_all_that_is_known_of_it(tmp_path: 
     files = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     collect(store, results)
     assert files == {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+
+
+def test_no_stale_run_enters_anything(results: Path, tmp_path: Path, rethinking: Call) -> None:
+    """ZINC's runs of schema 1, collected and in a store, in what is made from runs."""
+    store = RunStore(tmp_path / "runs")
+    for variant in ("learned", "complement"):
+        fill(store, ZINC + variant, np.array([0.4, 0.5]))
+    for path in store.folder.glob("*/result.json"):
+        record = json.loads(path.read_text()) | {"schema": 1}
+        del record["files"]["predictions.parquet"], record["sha256"]
+        path.write_text(json.dumps(record))
+    places = ("--results", str(results))
+    assert rethinking("export", "--to", "out", *places).returncode == 0
+    for name in ("runs", "provenance", "histories", "comparisons"):
+        text = (tmp_path / "out" / f"{name}.csv").read_text()
+        assert "zinc" not in text.lower() and "mae" not in text, name
+    table = pd.read_csv(io.StringIO(rethinking("table", "1", "--format", "csv", *places).stdout))
+    assert set(table.loc[table["seeds"] > 0, "dataset"]) == {"NCI1"}
+    compared = rethinking("compare", "--format", "markdown", *places).stdout
+    assert "| ZINC" not in compared and "4 stale ones left out" in compared and "20 stale ones left out" in compared
+    assert "ZINC" not in rethinking("figure", "verdicts", *places).stdout
+    assert "yet: IMDB-B, SMNIST, ZINC." in rethinking("figure", "1", *places).stdout
+    refused = rethinking("figure", "7", *places)
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr

@@ -1,0 +1,114 @@
+"""The tables of a results folder from the content of their files: what makes sense, and a sentence on what does not.
+
+content: of the file, None if there is none. problems: takes the sentences.
+"""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from rethinking.analysis.cells import is_component
+from rethinking.runs.identity import is_name, run_id
+
+KEYS = ["run_id", "cell_id", "family", "variant", "dataset", "fidelity", "seed"]
+COLUMNS = [*KEYS, "split", "metric", "value"]
+
+
+def parse_runs(path: Path, content: bytes | None, problems: list[str]) -> tuple[pd.DataFrame, int]:
+    """The runs all of whose rows make sense, and how many others there are."""
+    nothing = pd.DataFrame(columns=COLUMNS)
+    if content is None:
+        return nothing, 0
+    try:
+        # As text: pandas would guess the types of columns, and read numbers not quite as they were written.
+        frame = pd.read_csv(io.BytesIO(content), encoding="utf-8", dtype=str, keep_default_na=False)
+        _need_columns(frame, COLUMNS)
+    except ValueError as error:
+        problems.append(_unreadable(path, error))
+        return nothing, 0
+    frame = frame.fillna("").drop_duplicates()  # a line that was cut has fewer columns
+    reasons = [_reason(dict(zip(frame.columns, row, strict=True))) for row in frame.itertuples(index=False, name=None)]
+    wrong = pd.Series(reasons, index=frame.index, dtype=object)
+    wrong = wrong.where((wrong != "") | ~frame.duplicated(["run_id", "split", "metric"], keep=False), "two values")
+    bad = frame[wrong != ""]
+    # A row whose run, cell or seed makes no sense is of the run that the others say.
+    meant = set(bad["run_id"]) | {f"{cell}-s{seed:>02}" for cell, seed in zip(bad["cell_id"], bad["seed"], strict=True)}
+    left_out = frame["run_id"].isin(meant)
+    count = len({run for run in frame.loc[left_out, "run_id"] if is_name(run)}) or len(set(bad["run_id"]))
+    if count:
+        place = bad.index[0]
+        problems.append(
+            f"{path}: {count} run{'s are' if count > 1 else ' is'} left out; line {place + 2} has {wrong[place]}."
+        )
+    sound = frame[~left_out]
+    return sound.assign(seed=sound["seed"].astype(float).astype(int), value=sound["value"].map(_number)), count
+
+
+def parse_cells(path: Path, content: bytes | None, problems: list[str]) -> dict[str, dict[str, Any]]:
+    """What `cells.yaml` keeps of every cell."""
+    try:
+        # The loader in C reads a large file in a moment; like the safe one it makes nothing but data.
+        cells = {} if content is None else yaml.load(content.decode("utf-8"), yaml.CSafeLoader)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        problems.append(_unreadable(path, error))
+        return {}
+    if not isinstance(cells, Mapping):
+        problems.append(f"{path} holds no cells.")
+        return {}
+    sound = {id: stored for id, stored in cells.items() if is_name(id) and isinstance(stored, dict)}
+    problems += [f"{path}: the entry {id!r} is no cell and is left out." for id in cells if id not in sound]
+    return sound
+
+
+def parse_provenance(path: Path, content: bytes | None, problems: list[str]) -> pd.DataFrame:
+    """`provenance.csv`, a row a run."""
+    nothing = pd.DataFrame(columns=["run_id"])
+    if content is None:
+        return nothing
+    try:
+        frame = pd.read_csv(io.BytesIO(content), encoding="utf-8")
+        _need_columns(frame, ["run_id", "schema"])
+    except ValueError as error:
+        problems.append(_unreadable(path, error))
+        return nothing
+    twice = frame["run_id"].duplicated()
+    if twice.any():
+        problems.append(f"{path} has two rows of run {frame.loc[twice, 'run_id'].iloc[0]}; the first one counts.")
+    return frame[~twice]
+
+
+def _reason(row: dict[str, str]) -> str:
+    """What is wrong with a row of `runs.csv`; nothing if it makes sense."""
+    for name in ("run_id", "cell_id"):
+        if not is_name(row[name]):
+            return f"the {name} {row[name]!r}, which names no run"
+    whole_number, _, zeros = row["seed"].partition(".")
+    if not whole_number.isdecimal() or not whole_number.isascii() or len(whole_number) > 9 or zeros.strip("0"):
+        return f"the seed {row['seed']!r}"
+    if row["run_id"] != run_id(row["cell_id"], int(whole_number)):
+        return f"the cell {row['cell_id']} and seed {whole_number}, which are of another run"
+    for name in ("family", "variant", "dataset", "fidelity", "split", "metric"):
+        if not is_component(row[name]):
+            return f"the {name} {row[name]!r}"
+    return "" if _number(row["value"]) is not None else f"the value {row['value']!r}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text) if text else float("nan")
+    except ValueError:
+        return None
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read ({' '.join(str(error).split())[:200]})."
+
+
+def _need_columns(frame: pd.DataFrame, needed: list[str]) -> None:
+    missing = [column for column in needed if column not in frame]
+    if missing:
+        raise ValueError(f"it lacks the columns {', '.join(missing)}")
