@@ -1,7 +1,6 @@
 """Finds the raw file of a data set: mirror folder, earlier download, or download; checks its checksum."""
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -11,6 +10,7 @@ from urllib.error import URLError
 
 from rethinking import paths
 from rethinking.data.archive import open_zip, zip_member
+from rethinking.data.scratch import scratch
 from rethinking.errors import UserError
 
 
@@ -144,11 +144,10 @@ def _download(raw: RawFile, places: Places) -> Path:
         where = f"{mirror}/{raw.file}" if mirror else f"DIR/{raw.file} and set RETHINKING_DATA=DIR"
         raise UserError(f"{raw.file} is not here, and there is no place to download it from; put it at {where}.")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as folder:
+        with scratch(target) as folder:
             # The main file last: once it is there, all is there.
             for name, url in (*raw.beside.items(), (target.name, raw.url)):
-                part = Path(download_url(url, folder, log=False, filename=name))
+                part = Path(download_url(url, str(folder), log=False, filename=name))
                 if part.suffix == ".zip":
                     with open_zip(part):
                         pass
