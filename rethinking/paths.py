@@ -1,7 +1,9 @@
 """Where things lie: configuration, published values, raw files, cache, runs, results."""
 
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -23,3 +25,8 @@ def cache(configured: str | None) -> Path:
     """The folder for downloads and processed data: `data.cache`, else RETHINKING_CACHE, else the user's cache."""
     chosen = configured or os.environ.get("RETHINKING_CACHE")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("rethinking"))
+
+
+def is_component(text: Any) -> bool:
+    """Whether something that was given can name one file or folder, and lead nowhere else."""
+    return isinstance(text, str) and re.fullmatch(r"\w[\w .+-]*", text) is not None

@@ -37,6 +37,7 @@ DICTIONARY: dict[str, dict[str, str]] = {
         "epochs": "trained until it stopped",
         "fingerprint": "a hash of the data set's content",
         "seconds": "this seed's share of the time its group trained",
+        "diagnosed_graphs": "on how many test graphs its clusters were measured",
         "elapsed_seconds": "from the start of its group to its end",
         "replicas": "seeds that trained together",
         "threads": "CPU threads of the process",

@@ -26,6 +26,11 @@ from rethinking.runs.store import RunStore
 ALL_DONE, SOME_FAILED, SOME_ELSEWHERE = 0, 1, 3
 
 
+# The jobs of this process with seeds that could not be done: of a finished run that was to be trained anew, the store
+# still has what was there before.
+_not_done: list[str] = []
+
+
 class JobFailedError(Exception):
     """A job could not be carried out; why has been printed."""
 
@@ -46,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     choice = [f"{group}={options(group)[0]}" for group in ("model", "pooling", "dataset")] if parsed.help else []
     sys.argv = ["rethinking", *arguments, *choice]
     trains = not (parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion)
+    _not_done.clear()
     try:
         jobs = _check(parsed) if trains else []
         _application()
@@ -113,6 +119,10 @@ def _application(config: DictConfig) -> None:
     if outcome.failed:
         where = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
         _say(f"The reasons are in {where}; retry_failed=true tries again.")
+    for remark in outcome.remarks:
+        _say(remark)
+    if outcome.failed or outcome.lost:
+        _not_done.append(outcome.title)
 
 
 def _conclude(jobs: Sequence[Settings]) -> int:
@@ -121,9 +131,12 @@ def _conclude(jobs: Sequence[Settings]) -> int:
     from rethinking.analysis.summary import print_summary
 
     states = print_summary(jobs)
-    if states <= {"done"}:
+    if states <= {"done"} and not _not_done:
         return ALL_DONE
-    if states & {"failed", "damaged"}:
+    if states & {"failed", "damaged"} or _not_done:
+        return SOME_FAILED
+    if "missing" in states:
+        _say("Some seeds are not done, as another process ended before them; the same command goes on with them.")
         return SOME_FAILED
     _say("Some seeds are left to another process; the same command later says whether they are done.")
     return SOME_ELSEWHERE

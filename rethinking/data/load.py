@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from hydra.utils import instantiate
 
+from rethinking import paths
 from rethinking.data.bounds import check_bounds
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.scratch import scratch
@@ -61,6 +62,13 @@ class DatasetConfig:
     upstream: Source | None = None
     published: dict[str, float | None] = dataclasses.field(default_factory=dict)
     differs: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not paths.is_component(self.name):
+            raise UserError(
+                f"dataset.name={self.name} cannot name a data set: it names files, too; expected letters, digits, _ "
+                "and -, beginning with a letter or a digit."
+            )
 
     @property
     def sources(self) -> list[Source]:

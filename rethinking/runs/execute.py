@@ -1,17 +1,16 @@
 """Trains the runs of a cell that the store does not have yet."""
 
-import logging
+import errno
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import torch
 
-from rethinking.configuration.cell import Cell
 from rethinking.configuration.settings import Settings, choose_device
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
@@ -19,45 +18,25 @@ from rethinking.data.split import Split
 from rethinking.errors import UserError
 from rethinking.progress import TrainingState
 from rethinking.runs import provenance
-from rethinking.runs.identity import cell_id, run_id
+from rethinking.runs.claims import Claims
+from rethinking.runs.identity import cell_id
 from rethinking.runs.interrupts import Interrupts
+from rethinking.runs.measured import measure_finished, measured_on, measures_of
+from rethinking.runs.outcome import Outcome
 from rethinking.runs.predictions import predictions_of
 from rethinking.runs.record import RunRecord, cell_record, head_of
-from rethinking.runs.store import WEIGHTS, RunStore
-from rethinking.training.diagnostics import diagnose
+from rethinking.runs.store import RunStore
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
 from rethinking.training.state import Replica
 
-log = logging.getLogger(__name__)
-
-
-@dataclass
-class Outcome:
-    """What became of the seeds of a job.
-
-    kept: finished before. trained: finished now. failed: seed → reason. elsewhere: another process has them.
-    """
-
-    title: str
-    cell_id: str
-    kept: list[int] = field(default_factory=list)
-    trained: list[int] = field(default_factory=list)
-    failed: dict[int, str] = field(default_factory=dict)
-    elsewhere: list[int] = field(default_factory=list)
-
-    @property
-    def settled(self) -> int:
-        """How many seeds need no more work here."""
-        return len(self.kept) + len(self.trained) + len(self.failed) + len(self.elsewhere)
-
-    def in_words(self, seeds: int) -> str:
-        """The line that ends a job. seeds: how many were asked for."""
-        parts = [f"{len(self.trained)} trained", f"{len(self.kept)} done before"]
-        parts += [f"{len(self.failed)} FAILED"] if self.failed else []
-        parts += [f"{len(self.elsewhere)} being trained by another process"] if self.elsewhere else []
-        return f"{self.title}: {len(self.trained) + len(self.kept)}/{seeds} seeds done ({', '.join(parts)})"
-
+# What no run can help: a full, broken, read-only or absent disk, too many open files, no permission.
+SURROUNDINGS = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOLCK, errno.ENOTCONN, errno.ETIMEDOUT),
+    }
+)
 
 # Told after every epoch: the seeds that still train, and how many need no more work.
 OnEpoch = Callable[[TrainingState, int], None]
@@ -66,7 +45,8 @@ OnEpoch = Callable[[TrainingState, int], None]
 def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     """Train what is missing of a job, group by group; finished runs are in the store as soon as they are done.
 
-    A run that fails is recorded and does not stop the others.
+    A run that fails is recorded and does not stop the others; nor does one that cannot be written, which is not
+    recorded, so that it is tried again. Finished runs whose clusters lack measures are measured if they can be.
     """
     device = choose_device(settings.device)
     torch.set_num_threads(settings.threads)
@@ -77,19 +57,14 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     outcome = Outcome(settings.cell.title, cell_id(settings.cell, dataset.fingerprint))
     waiting = list(settings.seeds)
     size = settings.replicas or len(waiting)
-
-    def after_epoch(state: TrainingState) -> None:
-        interrupts.check()
-        on_epoch(state, outcome.settled)
-
     while waiting:
         # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
         limited = limit_to_free_memory() if settings.replicas is None and device.type == "cpu" else nullcontext()
-        with Interrupts() as interrupts, _Claims(settings, store, outcome) as claims, limited:
+        with Interrupts() as interrupts, Claims(settings, store, outcome) as claims, limited:
             group = claims.take(waiting, size)
             try:
                 if group:
-                    _train(settings, dataset, group, device, store, outcome, claims, after_epoch)
+                    _train(claims, dataset, device, on_epoch, interrupts)
             except UserError:
                 raise
             except Exception as error:
@@ -98,72 +73,28 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
                     # auto: fewer seeds at once need less memory.
                     waiting[:0] = claims.held
                     size = len(claims.held) // 2
-                else:
-                    reason = "Out of memory.\n" if is_out_of_memory(error) else ""
-                    for seed in list(claims.held):
-                        _fail(settings.cell, store, outcome, claims, seed, reason + traceback.format_exc())
+                    continue
+                for seed in list(claims.held):
+                    _note(error, seed, claims)
+    with Interrupts() as interrupts:
+        measure_finished(settings, dataset, store, outcome, interrupts.check)
     return outcome
 
 
-class _Claims:
-    """The runs of a job that this process holds; each is let go as soon as it is written."""
-
-    def __init__(self, settings: Settings, store: RunStore, outcome: Outcome) -> None:
-        self.settings = settings
-        self.store = store
-        self.outcome = outcome
-        self.held: dict[int, ExitStack] = {}
-
-    def __enter__(self) -> "_Claims":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for seed in list(self.held):
-            self.release(seed)
-
-    def take(self, waiting: list[int], size: int) -> list[int]:
-        """Claim up to `size` of the seeds that wait, and sort out those that are done, failed or held elsewhere."""
-        while waiting and len(self.held) < size:
-            seed = waiting.pop(0)
-            run = run_id(self.outcome.cell_id, seed)
-            claim = ExitStack()
-            if not claim.enter_context(self.store.claim(run, head_of(self.settings.cell, self.outcome.cell_id, seed))):
-                self.outcome.elsewhere.append(seed)
-                continue
-            # Read under the claim: another process may just have finished it.
-            entry = self.store.read(run)
-            has_all = not self.settings.save_model or WEIGHTS in entry.record.get("files", ())
-            if entry.state == "done" and has_all:
-                self.outcome.kept.append(seed)
-            elif entry.state == "failed" and not self.settings.retry_failed:
-                self.outcome.failed[seed] = entry.problem
-            else:
-                self.held[seed] = claim
-                continue
-            claim.close()
-        return list(self.held)
-
-    def release(self, seed: int) -> None:
-        """Let others have a run."""
-        self.held.pop(seed).close()
-
-
 def _train(
-    settings: Settings,
-    dataset: GraphDataset,
-    seeds: list[int],
-    device: torch.device,
-    store: RunStore,
-    outcome: Outcome,
-    claims: _Claims,
-    on_epoch: Callable[[TrainingState], None],
+    claims: Claims, dataset: GraphDataset, device: torch.device, on_epoch: OnEpoch, interrupts: Interrupts
 ) -> None:
+    """Train the claimed runs together, as far as their splits allow, and write each when it is done."""
+    settings, store, outcome = claims.settings, claims.store, claims.outcome
     cell = settings.cell
     task, splitter = cell.task(), cell.splitter()
-    targets = task.targets(dataset)
-    about = cell_record(cell, dataset.fingerprint, task.measure, splitter.test_to_train)
     started = time.perf_counter()
-    splits = {seed: splitter(dataset, seed) for seed in seeds}
+    splits = {seed: splitter(dataset, seed) for seed in claims.held}
+
+    def after_epoch(state: TrainingState) -> None:
+        interrupts.check()
+        on_epoch(state, outcome.settled)
+
     replicas = (
         (replica, len(together))
         for together in _of_equal_sizes(splits)
@@ -176,55 +107,75 @@ def _train(
             config=cell.trainer,
             evaluation_batch_size=settings.evaluation_batch_size,
             device=device,
-            on_epoch=on_epoch,
+            on_epoch=after_epoch,
             save_weights=settings.save_model or settings.diagnosed_graphs > 0,
         )
     )
     for replica, beside in replicas:
         if replica.error:
-            _fail(cell, store, outcome, claims, replica.seed, replica.error)
+            claims.fail(replica.seed, replica.error)
             continue
-        split = splits[replica.seed]
-        best = replica.history[replica.best_epoch - 1]
-        raw = {part: outputs.numpy() for part, outputs in (replica.predictions or {}).items()}
-        record = RunRecord(
-            head=head_of(cell, outcome.cell_id, replica.seed),
-            cell=about,
-            scores={name: value for name, value in best.items() if name not in ("epoch", "learning_rate")},
-            history=pd.DataFrame(replica.history),
-            predictions=predictions_of(task, targets, split, raw),
-            diagnostics=_diagnostics(settings, dataset, replica, split),
-            provenance={
-                "best_epoch": replica.best_epoch,
-                "epochs": len(replica.history),
-                "fingerprint": dataset.fingerprint,
-                "seconds": round(replica.seconds, 3),
-                "elapsed_seconds": round(time.perf_counter() - started, 3),
-                "replicas": beside,
-                "threads": settings.threads,
-                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-                **provenance.hardware(device),
-                **provenance.software(),
-            },
-            weights=replica.weights if settings.save_model else None,
-        )
-        store.write_result(record)
+        how = {
+            "elapsed_seconds": round(time.perf_counter() - started, 3),
+            "replicas": beside,
+            **provenance.hardware(device),
+        }
+        try:
+            store.write_result(_record(claims, dataset, splits[replica.seed], replica, how))
+        except OSError as error:
+            # Of a group, only the run that cannot be written is lost.
+            interrupts.check()
+            claims.lose(replica.seed, error)
+            continue
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            interrupts.check()
+            _note(error, replica.seed, claims)
+            continue
         outcome.trained.append(replica.seed)
         claims.release(replica.seed)
 
 
-def _diagnostics(settings: Settings, dataset: GraphDataset, replica: Replica, split: Split) -> dict[str, float]:
-    """Measures of the assignments of a finished run on its first test graphs, with the weights that a run keeps."""
-    if replica.weights is None or not settings.diagnosed_graphs:
-        return {}
-    try:
-        network = settings.cell.build(dataset, settings.cell.task())(1)
-        network.load_state_dict(replica.weights)
-        graphs = split.test[: settings.diagnosed_graphs]
-        return diagnose(network, dataset, graphs, replica.seed, replica.weights_epoch, settings.evaluation_batch_size)
-    except Exception as error:  # Somebody's own Select may return anything; the run is finished all the same.
-        log.warning("The clusters of %s could not be measured (%s).", settings.cell.title, error)
-        return {}
+def _record(claims: Claims, dataset: GraphDataset, split: Split, replica: Replica, how: dict[str, Any]) -> RunRecord:
+    """What is kept of a finished replica. how: how it was trained, where `Replica` does not say it."""
+    settings, cell = claims.settings, claims.settings.cell
+    task = cell.task()
+    best = replica.history[replica.best_epoch - 1]
+    raw = {part: outputs.numpy() for part, outputs in (replica.predictions or {}).items()}
+    measures: dict[str, float] = {}
+    if replica.weights is not None and settings.diagnosed_graphs:
+        epoch = replica.weights_epoch
+        measures = measures_of(settings, dataset, split, replica.seed, replica.weights, epoch)
+    return RunRecord(
+        head=head_of(cell, claims.outcome.cell_id, replica.seed),
+        cell=cell_record(cell, dataset.fingerprint, task.measure, cell.splitter().test_to_train),
+        scores={name: value for name, value in best.items() if name not in ("epoch", "learning_rate")},
+        history=pd.DataFrame(replica.history),
+        predictions=predictions_of(task, task.targets(dataset), split, raw),
+        diagnostics=measures,
+        provenance={
+            "best_epoch": replica.best_epoch,
+            "epochs": len(replica.history),
+            **(measured_on(settings, split) if measures else {}),
+            "fingerprint": dataset.fingerprint,
+            "seconds": round(replica.seconds, 3),
+            "threads": settings.threads,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            **how,
+            **provenance.software(),
+        },
+        weights=replica.weights if settings.save_model else None,
+    )
+
+
+def _note(error: Exception, seed: int, claims: Claims) -> None:
+    """Sort out whether it is the run that failed or what is around it."""
+    if isinstance(error, OSError) and error.errno in SURROUNDINGS:
+        claims.lose(seed, error)
+    else:
+        reason = "Out of memory.\n" if is_out_of_memory(error) else ""
+        claims.fail(seed, reason + "".join(traceback.format_exception(error)))
 
 
 def _of_equal_sizes(splits: dict[int, Split]) -> list[list[int]]:
@@ -233,15 +184,3 @@ def _of_equal_sizes(splits: dict[int, Split]) -> list[list[int]]:
     for seed, split in splits.items():
         groups.setdefault((len(split.train), len(split.val), len(split.test)), []).append(seed)
     return list(groups.values())
-
-
-def _fail(cell: Cell, store: RunStore, outcome: Outcome, claims: _Claims, seed: int, reason: str) -> None:
-    head = head_of(cell, outcome.cell_id, seed)
-    outcome.failed[seed] = reason
-    config = {"schema": head["schema"], "cell": asdict(cell), "seed": seed}
-    try:
-        store.write_failure(head["run_id"], config, head, reason)
-    except OSError as error:
-        # A full disk, say: the reason is still told, and the other runs go on.
-        outcome.failed[seed] = f"{reason}\nThe failure could not be recorded: {error}"
-    claims.release(seed)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.runs.identity import SCHEMA, is_name, run_id
 from rethinking.tasks.task import Measure
@@ -79,19 +80,32 @@ def cell_record(cell: Cell, fingerprint: str | None, measure: Measure, test_to_t
 
 def checked(record: Any, run: str) -> dict[str, Any]:
     """A `result.json` that was read from the directory of a run. Raises ValueError, with the reason, if it is none."""
-    if not isinstance(record, dict):
-        raise ValueError("result.json is not a record")
-    missing = [key for key in (*HEAD, "metric", "files") if key not in record]
+    check_head(record, run)
+    missing = [key for key in ("metric", "files") if key not in record]
     if missing:
         raise ValueError(f"result.json lacks {', '.join(missing)}")
-    if record["run_id"] != run:
-        raise ValueError(f"result.json belongs to run {record['run_id']}")
-    if not is_name(record["cell_id"]) or type(record["seed"]) is not int:
-        raise ValueError("result.json has no proper cell and seed")
-    if record["run_id"] != run_id(record["cell_id"], record["seed"]):
-        raise ValueError(f"result.json is of cell {record['cell_id']} and seed {record['seed']}")
     scores = [f"{split}_{name}" for split in ("val", "test") for name in ("loss", record["metric"])]
     for name in ("train_loss", *scores):
         if not isinstance(record.get(name), (int, float)):
             raise ValueError(f"result.json has no number for {name}")
     return record
+
+
+def check_head(record: Any, run: str) -> None:
+    """Raises ValueError, with the reason, if something that was read is not the record of this run."""
+    if not isinstance(record, dict):
+        raise ValueError("result.json is not a record")
+    missing = [key for key in HEAD if key not in record]
+    if missing:
+        raise ValueError(f"result.json lacks {', '.join(missing)}")
+    if record["run_id"] != run:
+        raise ValueError(f"result.json belongs to run {record['run_id']}")
+    if not is_name(record["cell_id"]) or type(record["seed"]) is not int or type(record["schema"]) is not int:
+        raise ValueError("result.json has no proper cell, seed and schema")
+    if record["run_id"] != run_id(record["cell_id"], record["seed"]):
+        raise ValueError(f"result.json is of cell {record['cell_id']} and seed {record['seed']}")
+    for key in ("family", "variant", "fidelity"):
+        if not isinstance(record[key], str) or not record[key].isprintable():
+            raise ValueError(f"result.json has no proper {key}")
+    if not paths.is_component(record["dataset"]):
+        raise ValueError("result.json has no proper dataset")

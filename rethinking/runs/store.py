@@ -7,19 +7,19 @@
     RUN_ID/weights.pt           the weights, if they were asked for (save_model=true)
     RUN_ID/error.txt            instead of a result, if the run failed
     .locks/                     held while a run trains; the system frees them when a process dies
-    .tmp/                       where directories are written before they are renamed
+    .tmp/                       where directories are written before they are renamed, see `runs/replacement.py`
 
 Any number of processes may work on one store. What is read is data: nothing that it names is imported or called.
 """
 
 import fcntl
 import hashlib
+import io
 import json
-import os
-import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,18 +27,20 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 import yaml
-from filelock import FileLock, Timeout
 
 from rethinking.errors import UserError
-from rethinking.runs.identity import SCHEMA
+from rethinking.runs.identity import SCHEMA, is_name
+from rethinking.runs.locks import is_locked, lock
 from rethinking.runs.predictions import read_predictions, write_predictions
-from rethinking.runs.record import HEAD, RunRecord, checked
+from rethinking.runs.record import DIAGNOSTIC, RunRecord, check_head, checked
+from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
 
 State = Literal["done", "failed", "damaged", "running", "missing"]
 
 FILES = ("config.yaml", "history.parquet")
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = "weights.pt"
+BLOCK = 4096  # Bytes that a disk must have left.
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,13 @@ class RunStore:
     def check_writable(self) -> None:
         """Raises UserError if runs cannot be written here."""
         try:
-            (self.folder / ".tmp").mkdir(parents=True, exist_ok=True)
-            (self.folder / ".locks").mkdir(exist_ok=True)
-            tempfile.TemporaryFile(dir=self.folder / ".tmp").close()
+            for folder in (self.folder, self._workshop, self._locks):
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    # A full disk still takes empty files, and some file systems have no locks.
+                    file.write(bytes(BLOCK))
+                    file.flush()
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UserError(
                 f"The runs folder {self.folder} cannot be written ({error.strerror}); choose another with runs=DIR."
@@ -75,43 +81,48 @@ class RunStore:
     def entry(self, run_id: str) -> Entry:
         """What is known of one run. Damaged records are described, never raised."""
         entry = self.read(run_id)
-        if entry.state != "done" and self._is_locked(run_id):
+        if entry.state != "done" and is_name(run_id) and is_locked(self._lock(run_id)):
             return Entry(run_id, "running", self._claimed(run_id))
         return entry
 
     def read(self, run_id: str) -> Entry:
         """What is on disk of one run, whoever may hold it."""
-        path = self.folder / run_id
-        if not path.is_dir():
-            return Entry(run_id, "missing", {})
-        try:
-            if (path / "error.txt").is_file():
-                return Entry(
-                    run_id, "failed", _read_head(path), (path / "error.txt").read_text(errors="replace").strip()
-                )
-            return Entry(run_id, "done", _read_result(run_id, path))
-        except (OSError, ValueError) as error:
-            return Entry(run_id, "damaged", {}, str(error))
+        if not is_name(run_id):
+            return Entry(run_id, "damaged", {}, "this is no name of a run")
+        problem = ""
+        for _ in range(2):  # Again if it is damaged: another process may have replaced it meanwhile.
+            path = self._path(run_id)
+            if not path.is_dir():
+                return Entry(run_id, "missing", {})
+            try:
+                if (path / "error.txt").is_file():
+                    reason = (path / "error.txt").read_text(errors="replace").strip()
+                    return Entry(run_id, "failed", _read_head(path / "result.json", run_id), reason)
+                return Entry(run_id, "done", _read_result(run_id, path))
+            except (OSError, ValueError, RecursionError) as error:
+                problem = str(error)
+        return Entry(run_id, "damaged", {}, problem)
 
     def entries(self) -> list[Entry]:
         """All runs in the store, by id, those that only just train included."""
         names = {path.name for path in self.folder.glob("[!.]*") if path.is_dir()}
-        names |= {path.stem for path in self.folder.glob(".locks/*.lock") if self._is_locked(path.stem)}
+        names |= {path.stem for path in self._workshop.glob(f"*{OLD}")}
+        names |= {path.stem for path in self._locks.glob("*.lock") if is_locked(path)}
         return [self.entry(name) for name in sorted(names)]
 
     def history(self, run_id: str) -> pd.DataFrame:
         """The learning curves of a finished run, a row an epoch."""
-        return pd.read_parquet(self.folder / run_id / "history.parquet")
+        return pd.read_parquet(self._path(run_id) / "history.parquet")
 
     def predictions(self, run_id: str) -> pd.DataFrame:
         """The predictions of a finished run of schema 2, a row a graph; see `runs/predictions.py`."""
-        return read_predictions(self.folder / run_id / PREDICTIONS)
+        return read_predictions(self._path(run_id) / PREDICTIONS)
 
     def config(self, run_id: str) -> dict[str, Any]:
         """What was trained in a finished run, as data; empty if it is none."""
         try:
-            config = yaml.load((self.folder / run_id / "config.yaml").read_text(), yaml.CSafeLoader)
-        except (OSError, ValueError, yaml.YAMLError):
+            config = yaml.load((self._path(run_id) / "config.yaml").read_text(), yaml.CSafeLoader)
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
             return {}
         return config if isinstance(config, dict) else {}
 
@@ -119,92 +130,98 @@ class RunStore:
     def claim(self, run_id: str, head: dict[str, Any]) -> Iterator[bool]:
         """Hold a run while it trains. Yields False if another process holds it.
 
-        head: what others are told of the run meanwhile.
+        head: what others are told of the run meanwhile. Raises OSError if it cannot be held.
         """
-        lock = self._lock(run_id)
-        try:
-            # Not at once: a reader that looks whether a run trains holds its lock for a moment.
-            lock.acquire(timeout=0.5, poll_interval=0.02)
-        except Timeout:
-            yield False
-            return
-        try:
-            for leftover in (self.folder / ".tmp").glob(f"{run_id}.*"):
-                shutil.rmtree(leftover, ignore_errors=True)
-            _write_text(self.folder / ".locks" / f"{run_id}.json", json.dumps(head))
-            yield True
-        finally:
-            lock.release()
+        with lock(self._lock(run_id)) as mine:
+            if mine:
+                recover(self.folder / run_id, self._workshop)
+                # No run is lost by not being told of.
+                with suppress(OSError):
+                    _write_text(self._locks / f"{run_id}.json", json.dumps(head))
+            yield mine
 
     def weights(self, run_id: str) -> dict[str, torch.Tensor]:
         """The saved weights of a finished run, as the state of a network with one replica.
 
         Raises UserError if the run has none.
         """
-        path = self.folder / run_id / WEIGHTS
+        path = self._path(run_id) / WEIGHTS
         if not path.is_file():
             raise UserError(f"{path} does not exist; train with save_model=true to have it.")
-        return torch.load(path, weights_only=True)
+        try:
+            weights = torch.load(path, weights_only=True, map_location="cpu")
+            if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+                raise TypeError("expected tensors by name")
+        except Exception as error:  # torch lets through whatever it meets in a file that is none of its own.
+            raise UserError(f"{path} holds no weights; delete the run's folder to have it trained anew.") from error
+        return weights
 
     def write_result(self, record: RunRecord) -> None:
-        """Keep a finished run. What was under the same id gives way."""
+        """Keep a finished run. What was under the same id gives way, when all is written.
+
+        Raises OSError if it cannot be written, on a full disk, say.
+        """
         with self._written(record.head["run_id"]) as part:
             _write_text(part / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
             record.history.to_parquet(part / "history.parquet", index=False)
             write_predictions(record.predictions, part / PREDICTIONS)
             if record.weights is not None:
-                torch.save(record.weights, part / WEIGHTS)
+                # Through memory: torch's own writer does not say that a disk is full.
+                content = io.BytesIO()
+                torch.save(record.weights, content)
+                (part / WEIGHTS).write_bytes(content.getvalue())
             written = sorted(path.name for path in part.iterdir())
             whole = {**record.result, "files": {name: _sha256(part / name) for name in written}}
-            _write_text(part / "result.json", json.dumps({**whole, "sha256": _record_sha256(whole)}, indent=1))
+            _write_text(part / "result.json", _with_checksum(whole))
 
     def write_failure(self, run_id: str, config: dict[str, Any], record: dict[str, Any], error: str) -> None:
-        """Keep why a run failed."""
+        """Keep why a run failed; not in the place of a finished one. Raises OSError if it cannot be written."""
+        if self.read(run_id).state == "done":
+            return
         with self._written(run_id) as part:
             _write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
             _write_text(part / "result.json", json.dumps(record, indent=1))
             _write_text(part / "error.txt", error)
 
-    @contextmanager
-    def _written(self, run_id: str) -> Iterator[Path]:
-        """A new directory, renamed to the run's own when all is in it."""
-        part = Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self.folder / ".tmp"))
-        part.chmod(0o755)
-        try:
-            yield part
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
-        for file in part.iterdir():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
-        target = self.folder / run_id
-        if target.exists():
-            target.rename(Path(tempfile.mkdtemp(prefix=f"{run_id}.", dir=self.folder / ".tmp")) / "old")
-        part.rename(target)
-        for leftover in (self.folder / ".tmp").glob(f"{run_id}.*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+    def write_diagnostics(self, run_id: str, measures: dict[str, float], provenance: dict[str, Any]) -> None:
+        """Put measures of a finished run's clusters into its record, in the place of those it has; the rest stays.
 
-    def _lock(self, run_id: str) -> FileLock:
-        return FileLock(self.folder / ".locks" / f"{run_id}.lock", mode=0o644)
+        provenance: what changes in the record beside them. Raises OSError if it cannot be written.
+        """
+        record = {key: value for key, value in self.read(run_id).record.items() if not key.startswith(DIAGNOSTIC)}
+        measured = {f"{DIAGNOSTIC}{name}": value for name, value in measures.items()}
+        part = self._workshop / f"{run_id}.{uuid.uuid4().hex[:8]}"
+        try:
+            _write_text(part, _with_checksum({**record, **measured, **provenance}))
+            synchronise(part)
+            part.replace(self._path(run_id) / "result.json")
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _written(self, run_id: str) -> AbstractContextManager[Path]:
+        """A new directory, which gets the run's own place when all is in it."""
+        return replaced(self.folder / run_id, self._workshop)
+
+    def _path(self, run_id: str) -> Path:
+        """Where a run lies. Raises ValueError if it is none's id."""
+        if not is_name(run_id):
+            raise ValueError(f"{run_id!r} is no id of a run")
+        return current(self.folder / run_id, self._workshop)
+
+    @property
+    def _workshop(self) -> Path:
+        return self.folder / ".tmp"
+
+    @property
+    def _locks(self) -> Path:
+        return self.folder / ".locks"
+
+    def _lock(self, run_id: str) -> Path:
+        return self._locks / f"{run_id}.lock"
 
     def _claimed(self, run_id: str) -> dict[str, Any]:
         """What the process that trains a run has said of it."""
-        try:
-            return _head(json.loads((self.folder / ".locks" / f"{run_id}.json").read_text()))
-        except (OSError, ValueError):
-            return {}
-
-    def _is_locked(self, run_id: str) -> bool:
-        """Whether a process holds a run. Looks through a shared lock, so that two readers do not see each other."""
-        try:
-            with (self.folder / ".locks" / f"{run_id}.lock").open() as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return _read_head(self._locks / f"{run_id}.json", run_id)
 
 
 def _read_result(run_id: str, path: Path) -> dict[str, Any]:
@@ -221,17 +238,14 @@ def _read_result(run_id: str, path: Path) -> dict[str, Any]:
     return record
 
 
-def _read_head(path: Path) -> dict[str, Any]:
-    """What a failed run's record says of its cell; nothing if it is damaged."""
+def _read_head(path: Path, run_id: str) -> dict[str, Any]:
+    """What a file says of the cell of a run that is not finished; nothing if it is damaged."""
     try:
-        return _head(json.loads((path / "result.json").read_text()))
-    except (OSError, ValueError):
+        record = json.loads(path.read_text())
+        check_head(record, run_id)
+    except (OSError, ValueError, RecursionError):
         return {}
-
-
-def _head(record: Any) -> dict[str, Any]:
-    whole = isinstance(record, dict) and all(key in record for key in HEAD)
-    return record if whole else {}
+    return record
 
 
 def is_stale(entry: Entry) -> bool:
@@ -241,6 +255,11 @@ def is_stale(entry: Entry) -> bool:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _with_checksum(record: dict[str, Any]) -> str:
+    """The text of a `result.json`."""
+    return json.dumps({**record, "sha256": _record_sha256(record)}, indent=1)
 
 
 def _record_sha256(record: dict[str, Any]) -> str:

@@ -53,6 +53,11 @@ def diagnose(
     return {name: float(np.nanmean(values)) for name, values in found.items() if not np.isnan(values).all()}
 
 
+def has_pools(network: nn.Module) -> bool:
+    """Whether there is anything to be seen by `diagnose`."""
+    return any(isinstance(module, Pool) for module in network.modules())
+
+
 @torch.no_grad()
 def look(
     network: nn.Module, dataset: GraphDataset, graphs: np.ndarray, seed: int, epoch: int, batch_size: int

@@ -18,6 +18,7 @@ import pytest
 
 from rethinking.errors import UserError
 from rethinking.runs import execute as execution
+from rethinking.runs import measured
 from rethinking.runs.store import RunStore
 from rethinking.training.group import train_group
 from rethinking.training.state import Replica
@@ -185,7 +186,7 @@ def test_clusters_that_cannot_be_measured_lose_no_run(
     def broken(*arguments: Any) -> dict[str, float]:
         raise IndexError("a Select of an unexpected shape")
 
-    monkeypatch.setattr(execution, "diagnose", broken)
+    monkeypatch.setattr(measured, "diagnose", broken)
     result = rethinking("run", *CELL, "seeds=2")
     assert result.returncode == 0
     assert "could not be measured (a Select of an unexpected shape)" in result.stdout + result.stderr

@@ -1,0 +1,68 @@
+"""What became of the seeds of a job, and how it is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Outcome:
+    """What became of the seeds of a job.
+
+    kept: finished before. trained: finished now. failed: seed → reason. elsewhere: another process has them.
+    lost: seed → what in the surroundings kept it from being trained or written, a full disk, say; such a run has not
+    failed, and the next command tries it again.
+    measured: of those kept, whose clusters were measured now. unmeasured: seed → why that could not be done.
+    """
+
+    title: str
+    cell_id: str
+    kept: list[int] = field(default_factory=list)
+    trained: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    elsewhere: list[int] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)
+    measured: list[int] = field(default_factory=list)
+    unmeasured: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> int:
+        """How many seeds need no more work here."""
+        return sum(map(len, (self.kept, self.trained, self.failed, self.elsewhere, self.lost)))
+
+    def in_words(self, seeds: int) -> str:
+        """The line that ends a job. seeds: how many were asked for."""
+        parts = [f"{len(self.trained)} trained", f"{len(self.kept)} done before"]
+        parts += [f"{len(self.failed)} FAILED"] if self.failed else []
+        parts += [f"{len(self.lost)} NOT KEPT"] if self.lost else []
+        parts += [f"{len(self.elsewhere)} being trained by another process"] if self.elsewhere else []
+        return f"{self.title}: {len(self.trained) + len(self.kept)}/{seeds} seeds done ({', '.join(parts)})"
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences about what is not as it was asked for, and about finished runs that were measured."""
+        said = []
+        if self.measured:
+            said.append(f"{self.title}: the clusters of finished runs were measured: {_seeds(self.measured)}.")
+        said += [
+            f"{self.title}: not kept: {_seeds(seeds)} ({reason}). The same command tries again."
+            for reason, seeds in _by_reason(self.lost)
+        ]
+        said += [
+            f"{self.title}: the clusters of finished runs could not be measured: {_seeds(seeds)} ({reason})."
+            for reason, seeds in _by_reason(self.unmeasured)
+        ]
+        return said
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, and of which file."""
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where if error.strerror else ''}"
+
+
+def _by_reason(seeds: Mapping[int, str]) -> list[tuple[str, list[int]]]:
+    return [(reason, [s for s, r in seeds.items() if r == reason]) for reason in dict.fromkeys(seeds.values())]
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, sorted(seeds)))}"

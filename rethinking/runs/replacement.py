@@ -1,0 +1,70 @@
+"""Writes a directory as a whole: a kill at any point leaves the old one or the new one, never none and never half.
+
+A new directory is written in a workshop and renamed to its place. As one that is full cannot be renamed over, the old
+one is put aside in the workshop, for a moment under a name by which `current` and `recover` know it.
+"""
+
+import glob
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+OLD = ".old"
+
+
+def current(place: Path, workshop: Path) -> Path:
+    """Where the directory of a place lies now; the place itself if there is none."""
+    return next((path for path in (place, _aside(place, workshop)) if path.is_dir()), place)
+
+
+def recover(place: Path, workshop: Path) -> None:
+    """Put back what a killed writer has put aside, and remove what it has left. For whoever may write the place."""
+    aside = _aside(place, workshop)
+    if aside.is_dir() and not place.exists():
+        aside.rename(place)
+    for leftover in workshop.glob(f"{glob.escape(place.name)}.*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced(place: Path, workshop: Path) -> Iterator[Path]:
+    """A new directory, which gets the place when all is in it; what was there is kept if that fails.
+
+    place: for whoever holds it, one process at a time. Raises OSError if it cannot be written.
+    """
+    part = workshop / f"{place.name}.{uuid.uuid4().hex[:8]}"
+    part.mkdir()
+    try:
+        yield part
+        for file in part.iterdir():
+            synchronise(file)
+        aside = _aside(place, workshop)
+        if place.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        try:
+            if place.exists():
+                place.rename(aside)
+            part.rename(place)
+        except BaseException:
+            if aside.is_dir() and not place.exists():
+                aside.rename(place)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def synchronise(file: Path) -> None:
+    """Have the content of a file on the disk before it gets its name."""
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _aside(place: Path, workshop: Path) -> Path:
+    return workshop / f"{place.name}{OLD}"
