@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rethinking.data.batches import Batch, Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
+from rethinking.errors import UserError
 from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.initial import initialise
 from rethinking.models.family import Output, Phase, phases_of
@@ -19,6 +20,7 @@ from rethinking.randomness import stream, stream_keys
 from rethinking.tasks.task import Task
 from rethinking.training.optimiser import adam_step, clip
 from rethinking.training.parameters import ParameterRows
+from rethinking.training.saved import seeds_of
 from rethinking.training.settings import TrainerConfig
 from rethinking.training.state import GroupState, Replica
 
@@ -44,14 +46,14 @@ def train_group(
     all numbers are then, to the bit, those of a training that was not interrupted.
     A replica's numbers equal those of its seed trained alone, up to the order of summation.
     A replica whose loss is not finite is yielded with its `error` set; the others go on.
-    Raises ValueError if the splits differ in size, or if `resume` does not fit.
+    Raises ValueError if the splits differ in size, UserError if `resume` is damaged or does not fit.
     """
     if len({tuple(map(len, (split.train, split.val, split.test))) for split in splits}) > 1:
         raise ValueError("the splits of a group need equal sizes, so that all replicas take the same steps")
     split_of = dict(zip(seeds, splits, strict=True))
-    training = list(seeds if resume is None else resume["seeds"])
+    training = list(seeds) if resume is None else list(seeds_of(resume))
     if not split_of.keys() >= set(training):
-        raise ValueError(f"expected a state of some of the seeds {list(seeds)}, got {training}")
+        raise UserError(f"expected a saved state of some of the seeds {list(seeds)}, got one of {training}")
     network = build(len(training))
     initialise(network, training)
     together = [split_of[seed] for seed in training]
@@ -102,8 +104,10 @@ class ReplicaGroup:
         return self.state.seeds
 
     def resume(self, saved: Mapping[str, Any]) -> None:
-        """Go on from a state of the same seeds; raises ValueError for another."""
-        self.state.load_state_dict(saved)
+        """Go on from a state of the same seeds; raises UserError for another."""
+        outputs = self.task.out_features(self.batches.dataset)
+        predicted = {part: (len(getattr(self.splits[0], part)), outputs) for part in ("val", "test")}
+        self.state.load_state_dict(saved, predicted)
         self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
 
     def run_epoch(self, evaluation_batch_size: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rethinking.training.saved import check_saved
 from rethinking.training.schedule import is_better, next_rate, worst
 from rethinking.training.settings import TrainerConfig
 
@@ -165,35 +166,26 @@ class GroupState:
         """Tensors, numbers and texts in lists and dicts, as `torch.save` takes them: the state's own, no copies."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
-    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take over a copy of what `state_dict` gave, on this state's device.
+    def load_state_dict(self, saved: Mapping[str, Any], predicted: Mapping[str, Sequence[int]]) -> None:
+        """Take over a copy of what `state_dict` gave, on this state's device; this one is as `start` made it.
 
-        Raises ValueError if it is not of the same replicas of the same network.
+        predicted: see `check_saved`. Raises UserError, and takes over nothing, if it is not of the same replicas of
+        the same network.
         """
-        names = [entry.name for entry in fields(self)]
-        if sorted(saved) != sorted(names):
-            raise ValueError(f"expected a state with {', '.join(names)}, got {', '.join(saved)}")
-        if saved["seeds"] != self.seeds:
-            raise ValueError(f"expected a state of the seeds {self.seeds}, got {saved['seeds']}")
-        for name in ("parameters", "buffers", "moments"):
-            ours, theirs = _shapes(getattr(self, name)), _shapes(saved[name])
-            if ours != theirs:
-                raise ValueError(f"the state is of another network: its {name} are {theirs}, expected {ours}")
+        check_saved(saved, self, predicted)
         device = self.parameters.device
-        for name in names:
-            setattr(self, name, _copy(saved[name], torch.device("cpu") if name == "best_predictions" else device))
+        copies = {
+            entry.name: _copy(saved[entry.name], torch.device("cpu") if entry.name == "best_predictions" else device)
+            for entry in fields(self)
+        }
+        for name, value in copies.items():
+            setattr(self, name, value)
 
 
 def _rows(value: Any, replicas: list[int]) -> Any:
     if isinstance(value, dict):
         return {name: _rows(part, replicas) for name, part in value.items()}
     return value[replicas] if isinstance(value, Tensor) else [value[r] for r in replicas]
-
-
-def _shapes(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _shapes(part) for name, part in value.items()}
-    return list(value.shape)
 
 
 def _copy(value: Any, device: torch.device) -> Any:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import torch
 
 from rethinking.configuration.composition import compose_job
 from rethinking.data.split import StratifiedSplit
+from rethinking.errors import UserError
 from rethinking.tasks.classification import Classification
 from rethinking.tasks.regression import Regression
 from rethinking.tasks.task import Task
-from rethinking.training.group import train_group
+from rethinking.training.group import ReplicaGroup, train_group
 from rethinking.training.state import GroupState, Replica
 from tests.conftest import ROOT, random_dataset
 
@@ -130,12 +132,93 @@ def test_predictions_are_those_of_the_best_epoch(name: str) -> None:
 
 def test_a_state_that_does_not_fit_is_refused() -> None:
     _, states = train("matchings")
-    with pytest.raises(ValueError, match="another network"):
+    with pytest.raises(UserError, match="another network"):
         train("a second phase", states[1])
-    with pytest.raises(ValueError, match="some of the seeds"):
+    with pytest.raises(UserError, match="some of the seeds"):
         train("matchings", states[1] | {"seeds": [0, 1, 2, 3, 9]})
-    with pytest.raises(ValueError, match="expected a state with seeds"):
+    with pytest.raises(UserError, match="expected a state with seeds"):
         train("matchings", {name: value for name, value in states[1].items() if name != "histories"})
+
+
+def changed(state: dict[str, Any], *path: Any, to: Any) -> dict[str, Any]:
+    """A copy of a saved state with something else at a place in it."""
+    state = deepcopy(state)
+    part: Any = state
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = to(part[path[-1]])
+    return state
+
+
+# By name: where a state is damaged, and what is there instead.
+DAMAGE: dict[str, tuple[tuple[Any, ...], Callable[[Any], Any]]] = {
+    "seeds": (("seeds",), lambda seeds: None),
+    "a seed twice": (("seeds",), lambda seeds: [seeds[0], *seeds[:-1]]),
+    "a rate that is missing": (("learning_rate",), lambda rates: rates[:-1]),
+    "a rate in words": (("learning_rate",), lambda rates: "fast"),
+    "a negative rate": (("learning_rate",), lambda rates: -rates),
+    "a rate that is no number": (("learning_rate",), lambda rates: rates * float("nan")),
+    "precision": (("parameters",), lambda rows: rows.double()),
+    "a plateau of another length": (("plateau_best",), lambda best: best[:1]),
+    "a negative wait": (("plateau_waited",), lambda waited: waited - 99),
+    "a best epoch to come": (("best_epoch",), lambda best: best + 99),
+    "best weights of another network": (("best_parameters",), lambda rows: rows[:, 1:]),
+    "best buffers": (("best_buffers",), lambda buffers: {**buffers, "more": torch.zeros(1)}),
+    "a phase": (("moments",), lambda moments: {"other": next(iter(moments.values()))}),
+    "negative steps": (("moments", "supervised", "steps"), lambda steps: steps - 1e6),
+    "a history": (("histories",), lambda histories: histories[1:]),
+    "a row": (("histories", 0), lambda history: history[1:]),
+    "rows that are none": (("histories", 0), lambda history: [None for _ in history]),
+    "a text in a history": (("histories", 0, 0, "train_loss"), lambda loss: "low"),
+    "a column": (("histories", 1, 0), lambda row: {**row, "more": 1.0}),
+    "time": (("seconds",), lambda seconds: [None for _ in seconds]),
+    "errors": (("errors",), lambda errors: {}),
+    "epoch": (("epoch",), lambda epoch: float(epoch)),
+    "a negative epoch": (("epoch",), lambda epoch: -1),
+    "an earlier epoch": (("epoch",), lambda epoch: epoch - 1),
+    "predictions": (("best_predictions",), lambda predictions: {}),
+    "predictions of other graphs": (("best_predictions", "val"), lambda rows: rows[:, 1:]),
+    "predictions in words": (("best_predictions", "test"), lambda rows: "all right"),
+}
+
+
+@pytest.fixture(scope="module")
+def second() -> dict[str, Any]:
+    """The state after two epochs."""
+    return train("matchings")[1][2]
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_state_is_refused_in_a_sentence_and_nothing_of_it_taken(name: str, second: dict[str, Any]) -> None:
+    path, to = DAMAGE[name]
+    damaged = changed(second, *path, to=to)
+    group = resumable()
+    before = deepcopy(group.state.state_dict())
+    with pytest.raises(UserError, match=r"^The saved state cannot be gone on from: .*\. Train from the start\.$"):
+        group.resume(damaged)
+    assert str(group.state.state_dict()) == str(before)
+
+
+@pytest.mark.parametrize("saved", [{}, None, [], {"seeds": [[0]]}, {"seeds": [0], 3: 4}, "state"])
+def test_what_is_no_state_is_refused(saved: Any) -> None:
+    with pytest.raises(UserError, match="state"):
+        train("matchings", saved if saved is not None else {"seeds": None})
+
+
+def test_a_whole_state_is_taken(second: dict[str, Any]) -> None:
+    group = resumable()
+    group.resume(second)
+    assert group.state.epoch == 2
+
+
+def resumable() -> ReplicaGroup:
+    """The group of the case without its training."""
+    task, overrides = CASES["matchings"]
+    cell = compose_job([*overrides, "pooling=learned", "dataset=digits", *SMALL]).cell
+    dataset = random_dataset(7, graphs=60)
+    splits = [StratifiedSplit(0.2, 0.2)(dataset, seed) for seed in SEEDS]
+    network = cell.build(dataset, task)(len(SEEDS))
+    return ReplicaGroup(network, dataset, splits, SEEDS, task, cell.trainer, torch.device("cpu"))
 
 
 def test_loading_takes_a_copy() -> None:
