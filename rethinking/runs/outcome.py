@@ -1,5 +1,6 @@
 """What became of the seeds of a job, and how it is told."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -56,8 +57,8 @@ class Outcome:
 
 def reason_of(error: OSError) -> str:
     """What the system says, and of which file."""
-    where = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror or error}{where if error.strerror else ''}"
+    said = os.strerror(error.errno) if error.errno else str(error)
+    return f"{said}: {error.filename}" if error.filename else said
 
 
 def _by_reason(seeds: Mapping[int, str]) -> list[tuple[str, list[int]]]:

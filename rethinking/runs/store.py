@@ -186,17 +186,23 @@ class RunStore:
     def write_diagnostics(self, run_id: str, measures: dict[str, float], provenance: dict[str, Any]) -> None:
         """Put measures of a finished run's clusters into its record, in the place of those it has; the rest stays.
 
-        provenance: what changes in the record beside them. Raises OSError if it cannot be written.
+        provenance: what changes in the record beside them. Raises OSError if it cannot be written, UserError if the
+        run is not finished or cannot be read.
         """
-        record = {key: value for key, value in self.read(run_id).record.items() if not key.startswith(DIAGNOSTIC)}
+        entry = self.read(run_id)
+        if entry.state != "done":
+            raise UserError(f"the run {run_id} is {entry.state}{entry.problem and f' ({entry.problem})'}")
+        record = {key: value for key, value in entry.record.items() if not key.startswith(DIAGNOSTIC)}
         measured = {f"{DIAGNOSTIC}{name}": value for name, value in measures.items()}
         part = self._workshop / f"{run_id}.{uuid.uuid4().hex[:8]}"
         try:
             _write_text(part, _with_checksum({**record, **measured, **provenance}))
             synchronise(part)
             part.replace(self._path(run_id) / "result.json")
-        finally:
-            part.unlink(missing_ok=True)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
 
     def _written(self, run_id: str) -> AbstractContextManager[Path]:
         """A new directory, which gets the run's own place when all is in it."""

@@ -1,0 +1,327 @@
+"""A kill or a full disk at any file operation costs at most the run that is being written, and never a finished one."""
+
+import errno
+import fcntl
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rethinking.configuration.composition import compose_job
+from rethinking.errors import UserError
+from rethinking.runs import claims as claiming
+from rethinking.runs import locks
+from rethinking.runs.claims import Claims
+from rethinking.runs.outcome import Outcome
+from rethinking.runs.record import RunRecord
+from rethinking.runs.store import RunStore
+from tests.runs.test_store import head, record, rewritten, write
+
+DATA = ("dataset=digits", "trainer.max_epochs=1", "trainer.batch_size=512")
+CELL = ("model=graclus", "pooling=learned", *DATA)
+QUICK = (*CELL, "diagnosed_graphs=0")
+Call = Callable[..., subprocess.CompletedProcess[str]]
+RUN = "abc-s01"
+FILE_OPERATIONS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir")
+FULL = OSError(errno.ENOSPC, "No space left on device")
+KILLED, REFUSED, HEEDLESS = 9, 3, 4
+
+
+def new() -> RunRecord:
+    """Another result of the run."""
+    return replace(record(RUN), scores={**record(RUN).scores, "test_accuracy": 0.75})
+
+
+def meet(number: int, fault: Callable[[], None], work: Callable[[], None]) -> int:
+    """Do some work in a process that meets a fault at its file operation of this number.
+
+    Returns its exit status: 0 if it has fewer operations.
+    """
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    met = 0
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal met
+        if event in FILE_OPERATIONS:
+            met += 1
+            if met == number:
+                fault()
+
+    sys.addaudithook(count)
+    try:
+        work()
+    except (OSError, UserError):
+        os._exit(REFUSED)
+    os._exit(HEEDLESS if met >= number else 0)
+
+
+def kill() -> None:
+    os._exit(KILLED)
+
+
+def fill_the_disk() -> None:
+    raise FULL
+
+
+def rewrite(store: RunStore) -> None:
+    """As a sweep does that trains a finished run anew."""
+    with store.claim(RUN, head(RUN)) as mine:
+        assert mine
+        store.write_result(new())
+
+
+def measure(store: RunStore) -> None:
+    """As a command does that measures a finished run."""
+    with store.claim(RUN, head(RUN)) as mine:
+        assert mine
+        store.write_diagnostics(RUN, {"hops": 2.0}, {})
+
+
+@pytest.mark.parametrize("work", [rewrite, measure])
+@pytest.mark.parametrize(("fault", "status"), [(kill, KILLED), (fill_the_disk, REFUSED)])
+def test_a_finished_run_outlives_a_fault_at_any_point(
+    tmp_path: Path, fault: Callable[[], None], status: int, work: Callable[[RunStore], None]
+) -> None:
+    """There is the old one or the new one afterwards; what was left lying is gone at the next try."""
+    store = RunStore(tmp_path)
+    write(store, RUN)
+    old = store.read(RUN).record
+    statuses = []
+    for number in range(1, 100):
+        statuses.append(meet(number, fault, lambda: work(store)))
+        entry = store.entry(RUN)
+        assert entry.state == "done", number
+        assert [entry.run_id for entry in store.entries()] == [RUN]
+        assert len(store.history(RUN)) == 2 and len(store.predictions(RUN)) == 2 and store.config(RUN)
+        if statuses[-1] == REFUSED:
+            assert entry.record == old, "told that it failed, though it is written"
+        write(store, RUN)
+        old = store.read(RUN).record
+        assert list((tmp_path / ".tmp").iterdir()) == []
+        if statuses[-1] == 0:
+            break
+    else:
+        pytest.fail("the work never came to its end")
+    assert statuses.count(status) >= 4, "few faults were met: a weak test"
+
+
+def test_a_failure_never_replaces_a_finished_run(tmp_path: Path) -> None:
+    """Trained anew for its weights, it may fail: out of memory, say."""
+    store = RunStore(tmp_path)
+    write(store, RUN)
+    store.write_failure(RUN, {}, head(RUN), "out of memory")
+    assert store.entry(RUN).state == "done"
+
+
+def test_a_full_disk_costs_one_run_which_is_tried_again_unasked(
+    rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = RunStore.write_result
+
+    def full(store: RunStore, record: RunRecord) -> None:
+        if record.head["seed"] == 1:
+            raise FULL
+        written(store, record)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunStore, "write_result", full)
+        first = rethinking("run", *QUICK, "seeds=3")
+    assert first.returncode == 1 and "Traceback" not in first.stderr
+    assert "2/3 seeds done (2 trained, 0 done before, 1 NOT KEPT)" in first.stderr
+    assert "not kept: seed 1 (No space left on device). The same command tries again." in first.stderr
+    assert not list(tmp_path.glob("runs/*/error.txt"))
+    again = rethinking("run", *QUICK, "seeds=3")
+    assert again.returncode == 0 and "(1 trained, 2 done before)" in again.stderr
+    with monkeypatch.context() as patched:
+        patched.setattr(RunStore, "write_result", full)
+        anew = rethinking("run", *QUICK, "seeds=3", "save_model=true")
+    assert anew.returncode == 1, "its weights were asked for, and are not there"
+    assert {entry.state for entry in RunStore(tmp_path / "runs").entries()} == {"done"}
+
+
+def test_an_error_while_one_run_is_written_fails_that_run_alone(
+    rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = RunStore.write_result
+
+    def broken(store: RunStore, record: RunRecord) -> None:
+        if record.head["seed"] == 1:
+            raise ValueError("a column that cannot be written")
+        written(store, record)
+
+    monkeypatch.setattr(RunStore, "write_result", broken)
+    result = rethinking("run", *QUICK, "seeds=3")
+    assert result.returncode == 1 and "(2 trained, 0 done before, 1 FAILED)" in result.stderr
+    assert len(list(tmp_path.glob("runs/*/error.txt"))) == 1
+
+
+@pytest.fixture
+def claims(tmp_path: Path) -> Claims:
+    store = RunStore(tmp_path)
+    store.check_writable()
+    return Claims(compose_job([*CELL, "seeds=9"]), store, Outcome("title", "abc"))
+
+
+def test_claims_leave_open_files_for_other_work(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claiming.resource, "getrlimit", lambda which: (8, 8))
+    waiting = list(range(9))
+    with claims:
+        assert claims.take(waiting, 9) == [0, 1, 2, 3] and waiting == [4, 5, 6, 7, 8]
+    monkeypatch.setattr(claiming.resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
+    with claims:
+        assert claims.take(waiting, 9) == [4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOLCK, errno.ENOSPC, errno.EACCES])
+def test_what_cannot_be_claimed_is_told_and_nothing_else_lost(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    opened = os.open
+
+    def broken(path: Any, *arguments: Any) -> int:
+        if str(path).endswith("-s01.lock"):
+            raise OSError(number, os.strerror(number))
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(locks.os, "open", broken)
+    with claims:
+        assert claims.take([0, 1, 2], 3) == [0, 2]
+    assert list(claims.outcome.lost) == [1] and os.strerror(number) in claims.outcome.remarks[0]
+
+
+def test_a_lock_of_another_user_can_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose file may be read only."""
+    opened = os.open
+
+    def foreign(path: Any, flags: int, *mode: int) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *mode)
+
+    (tmp_path / "lock").touch()
+    monkeypatch.setattr(locks.os, "open", foreign)
+    with locks.lock(tmp_path / "lock") as mine:
+        assert mine and locks.is_locked(tmp_path / "lock")
+
+
+@pytest.mark.parametrize("function", ["flock", "write"])
+def test_a_store_that_cannot_take_runs_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    def without_locks(*arguments: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    if function == "flock":
+        monkeypatch.setattr(fcntl, "flock", without_locks)
+        with pytest.raises(UserError, match="No locks available"):
+            RunStore(tmp_path).check_writable()
+    else:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
+        try:
+            with pytest.raises(UserError, match="cannot be written"):
+                RunStore(tmp_path).check_writable()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def test_finished_runs_are_known_without_a_claim(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a store of somebody else's will do for them."""
+    write(claims.store, RUN)
+    monkeypatch.setattr(RunStore, "claim", None)
+    assert claims.take([1], 1) == [] and claims.outcome.kept == [1]
+
+
+def test_clusters_of_finished_runs_are_measured_from_their_weights(rethinking: Call, tmp_path: Path) -> None:
+    command = ("run", *CELL, "seeds=2")
+    assert rethinking(*command, "diagnosed_graphs=0", "save_model=true").returncode == 0
+    store = RunStore(tmp_path / "runs")
+    before = {entry.run_id: entry.record for entry in store.entries()}
+    measured = rethinking(*command, "diagnosed_graphs=20")
+    assert measured.returncode == 0 and "(0 trained, 2 done before)" in measured.stderr
+    assert "the clusters of finished runs were measured: seeds 0, 1." in measured.stderr
+    for entry in store.entries():
+        diagnostics = {name: entry.record.pop(name) for name in list(entry.record) if name.startswith("diagnos")}
+        assert diagnostics["diagnosed_graphs"] == 20 and diagnostics["diagnostic_hops"] > 1
+        assert entry.record == before[entry.run_id]
+        assert store.weights(entry.run_id)
+    assert "measured" not in rethinking(*command, "diagnosed_graphs=10").stderr
+    # As a run that is measured when it is trained.
+    rethinking(*command, "diagnosed_graphs=20", "runs=whole")
+    for entry in RunStore(tmp_path / "whole").entries():
+        expected = store.read(entry.run_id).record["diagnostic_hops"]
+        assert entry.record["diagnostic_hops"] == pytest.approx(expected)
+
+
+def test_without_weights_the_command_says_that_it_cannot_measure(rethinking: Call) -> None:
+    command = ("run", *CELL, "seeds=2")
+    assert rethinking(*command, "diagnosed_graphs=0").returncode == 0
+    later = rethinking(*command)
+    assert later.returncode == 0 and "(0 trained, 2 done before)" in later.stderr
+    assert "could not be measured: seeds 0, 1 (their weights were not saved; save_model=true trains" in later.stderr
+    baseline = ("run", "model=global_mean", "pooling=none", *DATA, "seeds=1")
+    assert rethinking(*baseline, "diagnosed_graphs=0").returncode == 0
+    assert "measured" not in rethinking(*baseline).stderr, "it has no clusters"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "a b", "..", "abc-s01.old"])
+def test_nothing_is_read_outside_of_the_store(tmp_path: Path, name: str) -> None:
+    store = RunStore(tmp_path / "runs")
+    write(store, RUN)
+    assert store.entry(name).state == "damaged" and store.config(name) == {}
+    for read in (store.history, store.predictions, store.weights):
+        with pytest.raises(ValueError):
+            read(name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dataset": "../x"},
+        {"dataset": None},
+        {"family": ["a"]},
+        {"variant": "a\x1b[31m"},
+        {"schema": "2"},
+        {"metric": []},
+    ],
+)
+def test_strange_records_are_damaged(tmp_path: Path, change: dict[str, Any]) -> None:
+    store = RunStore(tmp_path)
+    write(store, RUN)
+    rewritten(tmp_path / RUN / "result.json", **change)
+    assert store.entry(RUN).state == "damaged"
+    (tmp_path / ".locks" / f"{RUN}.json").write_text(json.dumps(head(RUN) | change))
+    with store.claim(RUN, head(RUN) | change):
+        assert store.entry(RUN).record == ({} if change != {"metric": []} else head(RUN) | change)
+
+
+def test_nesting_without_end_is_damage(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    write(store, RUN)
+    (tmp_path / RUN / "result.json").write_text("[" * 100_000)
+    (tmp_path / RUN / "config.yaml").write_text("[" * 10_000)
+    assert store.entry(RUN).state == "damaged" and store.config(RUN) == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04"])
+def test_weights_that_are_none_are_one_sentence(tmp_path: Path, content: bytes) -> None:
+    store = RunStore(tmp_path)
+    write(store, RUN)
+    (tmp_path / RUN / "weights.pt").write_bytes(content)
+    with pytest.raises(UserError, match="holds no weights"):
+        store.weights(RUN)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".", "", "-x", "a\nb"])
+def test_the_name_of_a_data_set_is_one_part_of_a_path(rethinking: Call, name: str) -> None:
+    result = rethinking("run", *CELL, f"dataset.name={json.dumps(name)}")
+    assert result.returncode == 2 and "cannot name a data set" in result.stderr and "Traceback" not in result.stderr
