@@ -56,9 +56,9 @@ class Outcome:
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says, and of which file."""
+    """What the system says; and where what is not permitted lies."""
     said = os.strerror(error.errno) if error.errno else str(error)
-    return f"{said}: {error.filename}" if error.filename else said
+    return f"{said}: {error.filename}" if isinstance(error, PermissionError) and error.filename else said
 
 
 def _by_reason(seeds: Mapping[int, str]) -> list[tuple[str, list[int]]]:
