@@ -86,6 +86,7 @@ def load(config: DatasetConfig, places: Places, trusted: str | None = None) -> G
     folder = cache_folder(config.name, source, places)
     # A reader of one's own may change without notice, so what it reads is not kept.
     keeps = _is_kept(source)
+    before = folder.is_dir()
     dataset = _read_cache(config.name, folder, source.fingerprint) if keeps else None
     if dataset is None:
         path = find_raw_file(source.raw, places, trusted) if source.raw else None
@@ -93,7 +94,7 @@ def load(config: DatasetConfig, places: Places, trusted: str | None = None) -> G
         if keeps:
             # Of a file that has just been downloaded the folder is known only now.
             folder = cache_folder(config.name, source, places)
-            _write_cache(dataset, folder)
+            _write_cache(dataset, folder, replace=before)
     if source.fingerprint and dataset.fingerprint != source.fingerprint:
         raise UserError(
             f"{config.name}: the content of the data set has fingerprint {dataset.fingerprint}, expected "
@@ -202,8 +203,11 @@ def _read_cache(name: str, folder: Path, fingerprint: str | None) -> GraphDatase
         return None
 
 
-def _write_cache(dataset: GraphDataset, folder: Path) -> None:
-    """Written beside its place and renamed, so a reader never meets half a data set."""
+def _write_cache(dataset: GraphDataset, folder: Path, replace: bool) -> None:
+    """Written beside its place and renamed, so a reader never meets half a data set.
+
+    replace: whether what was there is of no use; otherwise what lies there now is another process's, and as good.
+    """
     try:
         with scratch(folder) as part:
             names = [field.name for field in fields(dataset) if isinstance(getattr(dataset, field.name), np.ndarray)]
@@ -215,8 +219,10 @@ def _write_cache(dataset: GraphDataset, folder: Path) -> None:
             if dataset.fields:
                 manifest["categorical"] = [dataset.fields.node, dataset.fields.edge]
             (part / MANIFEST).write_text(json.dumps(manifest))
-            shutil.rmtree(folder, ignore_errors=True)
-            part.rename(folder)
+            if replace:
+                shutil.rmtree(folder, ignore_errors=True)
+            if not folder.is_dir():
+                part.rename(folder)
     except OSError as error:
         log.warning("The processed data set could not be kept in %s (%s).", folder, error)
 

@@ -12,10 +12,12 @@
 Any number of processes may work on one store. What is read is data: nothing that it names is imported or called.
 """
 
+import errno
 import fcntl
 import hashlib
 import io
 import json
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -135,6 +137,7 @@ class RunStore:
         with lock(self._lock(run_id)) as mine:
             if mine:
                 recover(self.folder / run_id, self._workshop)
+                _check_replaceable(self.folder / run_id)
                 # No run is lost by not being told of.
                 with suppress(OSError):
                     _write_text(self._locks / f"{run_id}.json", json.dumps(head))
@@ -228,6 +231,12 @@ class RunStore:
     def _claimed(self, run_id: str) -> dict[str, Any]:
         """What the process that trains a run has said of it."""
         return _read_head(self._locks / f"{run_id}.json", run_id)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raises PermissionError if a run's directory is another user's: before it is trained, not when it is written."""
+    if path.is_dir() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _read_result(run_id: str, path: Path) -> dict[str, Any]:

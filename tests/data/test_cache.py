@@ -126,6 +126,15 @@ def test_a_full_disk_leaves_nothing_behind(
     assert list((tmp_path / "processed").iterdir()) == []
 
 
+def test_what_another_process_has_just_written_stays(folder: Path, digits: GraphDataset) -> None:
+    """It may be reading it."""
+    before = (folder / MANIFEST).stat().st_ino
+    loading._write_cache(digits, folder, replace=False)
+    assert (folder / MANIFEST).stat().st_ino == before
+    loading._write_cache(digits, folder, replace=True)
+    assert (folder / MANIFEST).stat().st_ino != before
+
+
 def _write_and_wait(place: Path, written: Any) -> None:
     with scratch(place) as part:
         (part / "x.npy").write_bytes(b"half")

@@ -198,6 +198,13 @@ def test_what_cannot_be_claimed_is_told_and_nothing_else_lost(
     assert list(claims.outcome.lost) == [1] and os.strerror(number) in claims.outcome.remarks[0]
 
 
+def test_a_run_of_another_user_is_not_trained_in_vain(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims.store.write_failure(RUN, {}, head(RUN), "NaN")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert claims.take([1], 1) == []
+    assert "Permission denied" in claims.outcome.lost[1] and RUN in claims.outcome.lost[1]
+
+
 def test_a_lock_of_another_user_can_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose file may be read only."""
     opened = os.open
