@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 OLD = ".old"
@@ -26,10 +26,7 @@ def recover(place: Path, workshop: Path) -> None:
     if aside.is_dir() and not place.exists():
         aside.rename(place)
     for leftover in workshop.glob(f"{glob.escape(place.name)}.*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+        _remove(leftover)
 
 
 @contextmanager
@@ -45,17 +42,17 @@ def replaced(place: Path, workshop: Path) -> Iterator[Path]:
         for file in part.iterdir():
             synchronise(file)
         aside = _aside(place, workshop)
-        if place.exists():
-            shutil.rmtree(aside, ignore_errors=True)
+        if os.path.lexists(place):
+            _remove(aside)
         try:
-            if place.exists():
+            if os.path.lexists(place):
                 place.rename(aside)
             part.rename(place)
         except BaseException:
             if aside.is_dir() and not place.exists():
                 aside.rename(place)
             raise
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(aside)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -64,6 +61,15 @@ def synchronise(file: Path) -> None:
     """Have the content of a file on the disk before it gets its name."""
     with file.open("rb") as written:
         os.fsync(written.fileno())
+
+
+def _remove(path: Path) -> None:
+    """Whatever it is; of a link to a folder, the link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
 
 
 def _aside(place: Path, workshop: Path) -> Path:

@@ -101,7 +101,7 @@ class RunStore:
                     reason = (path / "error.txt").read_text(errors="replace").strip()
                     return Entry(run_id, "failed", _read_head(path / "result.json", run_id), reason)
                 return Entry(run_id, "done", _read_result(run_id, path))
-            except (OSError, ValueError, RecursionError) as error:
+            except (OSError, ValueError) as error:
                 problem = str(error)
         return Entry(run_id, "damaged", {}, problem)
 
@@ -241,7 +241,11 @@ def _check_replaceable(path: Path) -> None:
 
 def _read_result(run_id: str, path: Path) -> dict[str, Any]:
     """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
-    record = checked(json.loads((path / "result.json").read_text()), run_id)
+    try:
+        record = json.loads((path / "result.json").read_text())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"result.json cannot be read: {error}") from error
+    record = checked(record, run_id)
     needed = set(FILES) if record["schema"] == 1 else {*FILES, PREDICTIONS}
     if not isinstance(record["files"], dict) or not needed <= set(record["files"]) <= {*needed, WEIGHTS}:
         raise ValueError("result.json does not name the other files")

@@ -17,7 +17,7 @@ import pytest
 from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
 from rethinking.runs import claims as claiming
-from rethinking.runs import locks
+from rethinking.runs import locks, measured
 from rethinking.runs.claims import Claims
 from rethinking.runs.outcome import Outcome
 from rethinking.runs.record import RunRecord
@@ -253,9 +253,9 @@ def test_clusters_of_finished_runs_are_measured_from_their_weights(rethinking: C
     assert rethinking(*command, "diagnosed_graphs=0", "save_model=true").returncode == 0
     store = RunStore(tmp_path / "runs")
     before = {entry.run_id: entry.record for entry in store.entries()}
-    measured = rethinking(*command, "diagnosed_graphs=20")
-    assert measured.returncode == 0 and "(0 trained, 2 done before)" in measured.stderr
-    assert "the clusters of finished runs were measured: seeds 0, 1." in measured.stderr
+    later = rethinking(*command, "diagnosed_graphs=20")
+    assert later.returncode == 0 and "(0 trained, 2 done before)" in later.stderr
+    assert "the clusters of finished runs were measured: seeds 0, 1." in later.stderr
     for entry in store.entries():
         diagnostics = {name: entry.record.pop(name) for name in list(entry.record) if name.startswith("diagnos")}
         assert diagnostics["diagnosed_graphs"] == 20 and diagnostics["diagnostic_hops"] > 1
@@ -267,6 +267,25 @@ def test_clusters_of_finished_runs_are_measured_from_their_weights(rethinking: C
     for entry in RunStore(tmp_path / "whole").entries():
         expected = store.read(entry.run_id).record["diagnostic_hops"]
         assert entry.record["diagnostic_hops"] == pytest.approx(expected)
+
+
+def test_measures_are_of_the_epoch_whose_weights_are_saved(
+    rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The released code keeps the last ones; matchings of another epoch would go with other weights."""
+    epochs = []
+
+    def note(network: Any, dataset: Any, graphs: Any, seed: int, epoch: int, size: int) -> dict[str, float]:
+        epochs.append(epoch)
+        return {"hops": 1.0}
+
+    monkeypatch.setattr(measured, "diagnose", note)
+    command = ("run", *CELL, "seeds=4", "trainer.max_epochs=2")
+    assert rethinking(*command).returncode == 0
+    assert sorted(epochs) == sorted(entry.record["best_epoch"] for entry in RunStore(tmp_path / "runs").entries())
+    epochs.clear()
+    assert rethinking(*command, "fidelity.best_weights=released_code").returncode == 0
+    assert epochs == [2] * 4
 
 
 def test_without_weights_the_command_says_that_it_cannot_measure(rethinking: Call) -> None:
@@ -288,6 +307,20 @@ def test_nothing_is_read_outside_of_the_store(tmp_path: Path, name: str) -> None
     for read in (store.history, store.predictions, store.weights):
         with pytest.raises(ValueError):
             read(name)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_the_place_of_a_run_is_replaced_and_what_it_leads_to_stays(tmp_path: Path, there: bool) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    if there:
+        elsewhere.mkdir()
+        (elsewhere / "file").touch()
+    store = RunStore(tmp_path / "runs")
+    store.check_writable()
+    (store.folder / RUN).symlink_to(elsewhere)
+    write(store, RUN)
+    assert store.entry(RUN).state == "done" and not (store.folder / RUN).is_symlink()
+    assert list((store.folder / ".tmp").iterdir()) == [] and (elsewhere / "file").exists() == there
 
 
 @pytest.mark.parametrize(
