@@ -55,7 +55,7 @@ def _dispatch(arguments: list[str]) -> int:
         from rethinking.commands.run import main as run
 
         return run(arguments[1:])
-    if arguments[:1] == ["-sc"]:
+    if arguments[:2] == ["-sc", "query=bash"]:
         from rethinking.commands.completion import answer
 
         return answer(arguments)
@@ -65,11 +65,12 @@ def _dispatch(arguments: list[str]) -> int:
 
         argcomplete.autocomplete(parser, always_complete_options=False)
     given = vars(parser.parse_args(arguments))
-    if "mirror" in given:
-        from rethinking.data.sources import Places
+    with paths.own_configuration(given.pop("config_dir", None)):
+        if "mirror" in given:
+            from rethinking.data.sources import Places
 
-        given["places"] = Places(given.pop("mirror"), given.pop("cache"))
-    return resolve(given.pop("target"))(**given)
+            given["places"] = Places(given.pop("mirror"), given.pop("cache"))
+        return resolve(given.pop("target"))(**given)
 
 
 def resolve(target: str) -> Callable[..., int]:
@@ -84,6 +85,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse bad usage."""
         raise UserError(f"{message}; see {self.prog} --help.")
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """As argparse's, but what a command does not know is refused by that command, which names its own help."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
 
 
 def command_line() -> Parser:
@@ -101,6 +109,7 @@ def command_line() -> Parser:
     reproduce.add_argument("name", metavar="SUITE", help="table1, table2, table3, tableS5, figure1, …, control")
     reproduce.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for run: device=cuda, runs=DIR, …")
     _add_folder(reproduce, "results", paths.DEFAULT_RESULTS, "collected results")
+    _add_own(reproduce)
 
     status = _add(commands, "status", "status:status", "what is done, running, failed and missing in a run store")
     status.add_argument("suites", nargs="*", metavar="SUITE", help="say what these lack (default: the paper's tables)")
@@ -137,7 +146,7 @@ def command_line() -> Parser:
 
     report = _add(commands, "report", "report:write", "one page of HTML: verdict, tables, figures, runs")
     report.add_argument(
-        "--to", type=Path, dest="path", default=Path("report.html"), metavar="FILE", help="default: report.html"
+        "--to", type=_place, dest="path", default=Path("report.html"), metavar="FILE", help="default: report.html"
     )
     _add_fidelity(report)
     _add_stores(report)
@@ -179,7 +188,7 @@ def _add_several(parser: Parser, option: str, name: str, value: str, text: str) 
 
 def _add_folder(parser: Parser, name: str, default: Path, text: str = "folder", option: str = "") -> None:
     text = f"{text} (default: {default})"
-    parser.add_argument(option or f"--{name}", dest=name, type=Path, default=default, metavar="DIR", help=text)
+    parser.add_argument(option or f"--{name}", dest=name, type=_place, default=default, metavar="DIR", help=text)
 
 
 def _add_form(parser: Parser) -> None:
@@ -195,12 +204,25 @@ def _add_fidelity(parser: Parser) -> None:
 def _add_stores(parser: Parser) -> None:
     _add_folder(parser, "runs", paths.DEFAULT_RUNS, "run store")
     _add_folder(parser, "results", paths.DEFAULT_RESULTS, "collected results")
+    _add_own(parser)
+
+
+def _add_own(parser: Parser) -> None:
+    text = "a folder with configuration files of your own, as for run"
+    parser.add_argument("--config-dir", metavar="DIR", help=text)
 
 
 def _add_sources(parser: Parser) -> None:
     parser.add_argument("names", nargs="*", metavar="DATASET", help="default: all")
     parser.add_argument("--mirror", help="folder with raw files (default: the environment's RETHINKING_DATA)")
     parser.add_argument("--cache", help="folder for processed data (default: RETHINKING_CACHE, else the user's cache)")
+    _add_own(parser)
+
+
+def _place(text: str) -> Path:
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError("a name is expected, not an empty one")
+    return Path(text).expanduser()
 
 
 def _count(text: str) -> int:

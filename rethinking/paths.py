@@ -2,10 +2,15 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+
+from rethinking.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
 CONF = PACKAGE / "conf"
@@ -13,6 +18,37 @@ PUBLISHED = PACKAGE / "analysis" / "published.csv"
 
 DEFAULT_RUNS = Path("runs")
 DEFAULT_RESULTS = Path("results")
+
+_OWN: ContextVar[Path | None] = ContextVar("own", default=None)
+
+
+def configuration() -> tuple[Path, ...]:
+    """The folders with configuration files: the project's, then the user's own, if there is one."""
+    own = _OWN.get()
+    return (CONF, own) if own else (CONF,)
+
+
+@contextmanager
+def own_configuration(folder: str | Path | None) -> Iterator[None]:
+    """Within it, configuration files are also looked for in this folder (`--config-dir`); None changes nothing.
+
+    Raises UserError if there is no such folder, or a file of it has the place and name of one of the project's.
+    """
+    if folder is None:
+        yield
+        return
+    own = Path(folder).expanduser().absolute()
+    if not own.is_dir():
+        raise UserError(f"--config-dir {folder}: there is no such folder.")
+    for file in CONF.rglob("*.yaml"):
+        path = own / file.relative_to(CONF)
+        if path.exists() and not path.samefile(file):
+            raise UserError(f"{path} has the name of a file of the project, which would be taken instead; rename it.")
+    before = _OWN.set(own)
+    try:
+        yield
+    finally:
+        _OWN.reset(before)
 
 
 def mirror(configured: str | None) -> Path | None:

@@ -82,9 +82,8 @@ def question(**changed: Any) -> Question:
     assert isinstance(asked, dict)
     made = Question(**{"margins": {}, **{str(key): value for key, value in (asked | changed).items()}})
     if not all(0 < margin < math.inf for margin in made.margins.values()) or not 0 < made.level < 0.5:
-        raise UserError(
-            f"margin={dict(made.margins)}, level={made.level}; expected margins above 0, a level below 0.5."
-        )
+        margins = ", ".join(f"{metric}={margin}" for metric, margin in made.margins.items())
+        raise UserError(f"margins: {margins}; level: {made.level}. Expected margins above 0, a level below 0.5.")
     return made
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import yaml
 
@@ -38,6 +39,11 @@ class Suite:
         """The number of the paper's table, or its own name."""
         return self.table or self.name
 
+    @property
+    def row_keys(self) -> set[str]:
+        """What the rows choose."""
+        return {word.partition("=")[0] for overrides in self.rows.values() for word in overrides or ()}
+
     def sweeps(self, changed: Sequence[str] = ()) -> list[list[str]]:
         """The overrides of a multirun for each row that is trained, with some of them changed."""
         common = [f"dataset={','.join(self.columns)}", f"seeds={self.seeds}"]
@@ -54,20 +60,35 @@ def suite_names() -> list[str]:
 def load_suite(name: str) -> Suite:
     """A suite by its name, or by the number of its table. Raises UserError if there is none."""
     known = suite_names()
-    suite = _suites()[name] if name in known else next((s for s in _suites().values() if s.table == name), None)
+    suites = {suite: _suite(suite) for suite in known}
+    suite = suites[name] if name in known else next((s for s in suites.values() if s.table == name), None)
     if suite is None:
         raise UserError(f"There is no suite '{name}'; expected one of {', '.join(known)}.")
     return suite
 
 
+def _suite(name: str) -> Suite:
+    folders = [folder / "suite" for folder in paths.configuration()]
+    return _read(next(path for folder in folders if (path := folder / f"{name}.yaml").is_file()))
+
+
 @cache
-def _suites() -> dict[str, Suite]:
-    return {name: _read(name) for name in suite_names()}
-
-
-def _read(name: str) -> Suite:
-    spec = yaml.safe_load((paths.CONF / "suite" / f"{name}.yaml").read_text())
-    rows = {str(row): None if overrides == "cited" else list(overrides) for row, overrides in spec["rows"].items()}
-    pairs = [(str(first), str(second)) for first, second in spec["compare"]]
-    others = {key: value for key, value in spec.items() if key not in ("rows", "compare")}
-    return Suite(name, rows=rows, compare=pairs, **others)
+def _read(path: Path) -> Suite:
+    """Raises UserError for a file that is no suite."""
+    try:
+        spec = yaml.safe_load(path.read_text())
+        rows = {str(row): None if words == "cited" else list(map(str, words)) for row, words in spec["rows"].items()}
+        pairs = [(str(first), str(second)) for first, second in spec.get("compare", ())]
+        columns = {str(dataset): str(title) for dataset, title in spec["columns"].items()}
+        if not all(words is None or isinstance(spec["rows"][row], list) for row, words in rows.items()):
+            raise TypeError("a row is a list of overrides, or cited")
+        if type(spec["seeds"]) is not int or not {row for pair in pairs for row in pair} <= set(rows):
+            raise ValueError("seeds is a whole number, and compare has pairs of rows")
+        others = {key: value for key, value in spec.items() if key not in ("rows", "compare", "columns")}
+        return Suite(path.stem, rows=rows, compare=pairs, columns=columns, **others)
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        text = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is no suite ({type(error).__name__}: {text}); expected title, seeds, rows and columns as in the "
+            "project's conf/suite/table1.yaml."
+        ) from error

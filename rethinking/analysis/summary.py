@@ -29,7 +29,7 @@ def print_summary(jobs: Sequence[Settings]) -> set[State]:
     # Settings can be long, so a letter stands for them and they are listed below.
     letters = {text: letter for text, letter in zip(dict.fromkeys(settings), ascii_lowercase, strict=False)}
     letters |= {text: text for text in settings if text not in letters}
-    console = Console()
+    console = Console(markup=False)
     table = Table(title="Test scores", title_style="bold", title_justify="left")
     for heading in ("data set", "family", "variant", "seeds", "mean ± std"):
         table.add_column(heading, no_wrap=console.width >= 80)

@@ -1,6 +1,7 @@
 """`rethinking compare`: does local pooling matter here? Paired differences, intervals, verdicts."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -31,6 +32,10 @@ def compare_runs(
 ) -> int:
     """Print all comparisons that the runs allow. Returns the exit status."""
     everything = read_some(RunStore(runs), results)
+    cells = everything.cells.values()
+    _known("--reference", "variant", [reference], (cell.config["variant"] for cell in cells))
+    _known("--dataset", "data set", datasets, (cell.dataset for cell in cells))
+    _known("--family", "family", families, (cell.config["family"] for cell in cells))
     asked = question(margins=_margins(margins, everything), reference=reference)
     try:
         made, unpaired = compare(everything, asked, fidelity, datasets, families)
@@ -50,7 +55,7 @@ def compare_runs(
         *everything.left_out,
     ]
     if form == "screen":
-        on_screen(Console(highlight=False), shown, TITLE, notes, keys=3)
+        on_screen(Console(highlight=False, markup=False), shown, TITLE, notes, keys=3)
     else:
         print(render(shown, form, TITLE, notes), end="")
     return 0
@@ -67,6 +72,14 @@ def texts(comparisons: Sequence[Comparison], seeds: int) -> tuple[pd.DataFrame, 
     return pd.DataFrame(rows), [f"{letter}: {text}" for text, letter in letters.items()]
 
 
+def _known(option: str, what: str, names: Sequence[str], of_runs: Iterable[str]) -> None:
+    """Raises UserError for a name of which there are no runs."""
+    there = sorted(set(of_runs))
+    for name in names:
+        if there and name not in there:
+            raise UserError(f"{option} {name}: there are no runs of this {what}, but of {', '.join(there)}.")
+
+
 def _margins(given: Sequence[str], results: Results) -> dict[str, float]:
     """Margins as typed, `accuracy=0.02`."""
     known = sorted({cell.measure.metric for cell in results.cells.values()})
@@ -77,6 +90,7 @@ def _margins(given: Sequence[str], results: Results) -> dict[str, float]:
             margins[metric] = float(value)
         except ValueError:
             metric = ""
-        if metric not in known:
-            raise UserError(f"--margin {text} is not understood; expected METRIC=VALUE, with {', '.join(known)}.")
+        if metric not in known or not 0 < margins[metric] < math.inf:
+            names = ", ".join(known)
+            raise UserError(f"--margin {text} is not understood; expected METRIC=VALUE, a value above 0, with {names}.")
     return margins

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import isclose
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pandas as pd
 from hydra.utils import instantiate
@@ -16,19 +17,26 @@ from rethinking.data.sources import Places, local_copy
 from rethinking.data.split import export_splits
 from rethinking.errors import UserError
 
+NO_MIRROR = "No folder of raw files is named; --mirror DIR or RETHINKING_DATA=DIR names one."
 # The columns of Table S1, and how many digits are shown of what is measured.
 COLUMNS = {"graphs": 0, "classes": 0, "features": 0, "nodes": 2, "edges": 2}
 
 
 def list_datasets(names: Sequence[str], places: Places) -> int:
     """Print what is here and from where. Returns the exit status."""
-    table = Table("dataset=", "title", "state")
+    console = Console(highlight=False, markup=False)
+    # A row a line at 80 columns; in full, a folder stands below and an address in `conf/dataset`.
+    table = Table("dataset=", "state", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("where", overflow="fold")
     table.add_column("SHA-256", no_wrap=True)
     for config in _configs(names):
         source = choose_source(config, places)
-        table.add_row(config.name, config.title, *_state(config, source, places), _checksum(source))
-    Console(highlight=False).print(table)
+        state, where = _state(config, source, places)
+        table.add_row(config.name, state, _short(where, places), _checksum(source))
+    console.print(table)
+    console.print(f"Processed data (ready) lie in {places.cache_folder / 'processed'}/", soft_wrap=True)
+    mirror = places.mirror_folder
+    console.print(f"Raw files (the mirror) lie in {mirror}/" if mirror else NO_MIRROR, soft_wrap=True)
     return 0
 
 
@@ -52,7 +60,7 @@ def get_datasets(names: Sequence[str], trusted: str | None, places: Places) -> i
 
 def check_datasets(names: Sequence[str], places: Places) -> int:
     """Measure data sets beside Table S1. Returns the exit status: 1 if one is missing, or differs without a reason."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     title = "Measured (published in Table S1)"
     table = Table("data set", *COLUMNS, title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("fingerprint", no_wrap=True)
@@ -146,6 +154,15 @@ def _state(config: DatasetConfig, source: Source, places: Places) -> tuple[str, 
     if copy is None:
         return ("to download", source.raw.url) if source.raw.url else ("missing", f"expected as {source.raw.file}")
     return "downloaded" if copy == places.downloads(source.raw) else "in the mirror", str(copy)
+
+
+def _short(where: str, places: Places) -> str:
+    """A path without the folder it lies in, of an address the host."""
+    if "://" in where:
+        return urlparse(where).netloc
+    cache, path = places.cache_folder, Path(where)
+    folders = [folder for folder in (cache / "processed", cache, places.mirror_folder) if folder]
+    return next((str(path.relative_to(folder)) for folder in folders if path.is_relative_to(folder)), where)
 
 
 def _text(config: DatasetConfig, measured: dict[str, float], column: str, line_break: str = " ") -> str:

@@ -6,17 +6,31 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.errors import HydraException
+from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from rethinking import paths
-from rethinking.configuration.composition import VERSION_BASE, compose_job, expand_sweep, explain, options, pairs_table
-from rethinking.configuration.settings import Settings, choose_device, register_resolvers, settings
+from rethinking.configuration.composition import (
+    VERSION_BASE,
+    any_choice,
+    compose_job,
+    expand_sweep,
+    in_one_sentence,
+    pairs_table,
+    prepare_hydra,
+)
+from rethinking.configuration.settings import (
+    ImpossiblePairError,
+    Settings,
+    choose_device,
+    register_resolvers,
+    settings,
+)
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.progress import JobProgress
@@ -24,10 +38,10 @@ from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
 
 ALL_DONE, SOME_FAILED, SOME_ELSEWHERE = 0, 1, 3
+SUITE = r"\+?suite="
 
-
-# The jobs of this process with seeds that could not be done: of a finished run that was to be trained anew, the store
-# still has what was there before.
+# The jobs of this process with seeds that could not be done, by title: of a finished run that was to be trained anew
+# the store still has what was there before, and of a sweep that only Hydra can lay out nothing else is known.
 _not_done: list[str] = []
 
 
@@ -37,57 +51,83 @@ class JobFailedError(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Run the Hydra application on these arguments, or once for each row of a suite. Returns the exit status."""
-    suites = [word.partition("=")[2] for word in arguments if re.match(r"\+?suite=", word)]
-    if suites:
-        return _run_suites(suites, [word for word in arguments if not re.match(r"\+?suite=", word)])
+    parsed = _parse(arguments)
+    with paths.own_configuration(parsed.config_dir):
+        suites = [word.partition("=")[2] for word in parsed.overrides if re.match(SUITE, word)]
+        return _run_suites(suites, parsed) if suites else _run(arguments, parsed)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, which are Hydra's; `trains` is added: whether they ask for more than an answer."""
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; see rethinking run --help.")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    parsed = parser.parse_args(list(arguments))
+    answers = (parsed.help, parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)
+    parsed.trains = not any(answers)
+    return parsed
+
+
+def _run(arguments: Sequence[str], parsed: argparse.Namespace) -> int:
     # Errors come through to this function instead of being printed by Hydra.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    register_resolvers()
-    parsed = get_args_parser().parse_args(list(arguments))
+    prepare_hydra()
     # Hydra asks for every part of its own configuration in every job, the text of the help included.
     pairs = pairs_table("simple") if parsed.help else ""
     OmegaConf.register_new_resolver("pairs", lambda: pairs, replace=True)
     # Hydra composes a configuration even to show its help, so the help needs some choice.
-    choice = [f"{group}={options(group)[0]}" for group in ("model", "pooling", "dataset")] if parsed.help else []
-    sys.argv = ["rethinking", *arguments, *choice]
-    trains = not (parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion)
+    sys.argv = ["rethinking", *arguments, *(any_choice() if parsed.help else [])]
     _not_done.clear()
     try:
-        jobs = _check(parsed) if trains else []
-        _application()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error)) from error
+        with in_one_sentence(parsed.overrides):
+            jobs = _check(parsed) if parsed.trains else []
+            _application()
     except JobFailedError:
         return SOME_FAILED
-    return _conclude(jobs) if jobs else ALL_DONE
+    except ValueError as error:
+        if parsed.trains:
+            raise
+        raise UserError(f"{error}; see rethinking run --help.") from error
+    if jobs:
+        return _conclude(_merged(jobs))
+    return SOME_FAILED if _not_done else ALL_DONE
 
 
-def _run_suites(names: Sequence[str], others: Sequence[str]) -> int:
+def _run_suites(names: Sequence[str], parsed: argparse.Namespace) -> int:
     """A multirun for each row. The worst exit status is theirs together."""
     from rethinking.analysis.suites import load_suite
 
+    if not parsed.trains:
+        raise UserError("suite= does not go with options that only ask; `rethinking status SUITE` says what it lacks.")
     chosen = [suite for name in names for suite in map(load_suite, name.split(","))]
-    changed = [word for word in others if "=" in word and not word.startswith("-")]
-    flags = [word for word in others if word not in changed and word not in ("-m", "--multirun")]
-    if flags:
-        raise UserError(f"suite= does not go with {flags[0]}; a suite has cells of the project only.")
+    changed = [word for word in parsed.overrides if not re.match(SUITE, word)]
+    for word in changed:
+        key = word.partition("=")[0]
+        for suite in chosen:
+            if key in suite.row_keys:
+                raise UserError(
+                    f"{word} does not go with suite={suite.name}, whose rows choose {key} themselves; leave it out, or "
+                    "train cells of your own without suite=."
+                )
     sweeps = [sweep for suite in chosen for sweep in suite.sweeps(changed)]
     # What is wrong with any row is said before work on the first.
     for sweep in sweeps:
-        for job in expand_sweep(sweep):
+        for job in expand_sweep(sweep) or []:
             compose_job(job)
-    statuses = [main(["-m", *sweep]) for sweep in sweeps]
+    # Suites may share rows.
+    statuses = [main(["-m", *sweep]) for sweep in dict.fromkeys(map(tuple, sweeps))]
     return next((status for status in (SOME_FAILED, SOME_ELSEWHERE) if status in statuses), ALL_DONE)
 
 
 def _check(parsed: argparse.Namespace) -> list[Settings]:
-    """Compose every job of a sweep and refuse what cannot run, before any work."""
-    if any(re.match(r"\+*hydra\.(sweeper|mode)\b", override) for override in parsed.overrides):
-        return []  # A sweep that only Hydra itself can lay out; its jobs are checked one by one.
-    if parsed.config_dir and not Path(parsed.config_dir).is_dir():
-        raise UserError(f"--config-dir {parsed.config_dir}: there is no such folder.")
-    sweep = expand_sweep(parsed.overrides, parsed.config_dir) if parsed.multirun else [parsed.overrides]
-    jobs = [compose_job(overrides, parsed.config_dir) for overrides in sweep]
+    """Compose every job of a sweep and refuse what cannot run, before any work.
+
+    Empty for a sweep that only Hydra itself can lay out; its jobs are checked one by one.
+    """
+    jobs = _compose(expand_sweep(parsed.overrides, parsed.multirun) or [])
     for job in jobs:
         choose_device(job.device)
         RunStore(job.runs).check_writable()
@@ -99,11 +139,51 @@ def _check(parsed: argparse.Namespace) -> list[Settings]:
     return jobs
 
 
+def _compose(sweep: Sequence[Sequence[str]]) -> list[Settings]:
+    """The jobs of a sweep but those to be skipped, which are told."""
+    jobs: list[Settings] = []
+    skipped: dict[str, dict[str, None]] = {}
+    for overrides in sweep:
+        try:
+            jobs.append(compose_job(overrides))
+        except ImpossiblePairError as error:
+            if not error.skip:
+                raise
+            family, variant = error.pair
+            skipped.setdefault(family, {})[variant] = None
+    if skipped:
+        pairs = "; ".join(f"{family} with {', '.join(variants)}" for family, variants in skipped.items())
+        if not jobs:
+            raise UserError(f"Nothing is left to train: these cannot be combined: {pairs}.")
+        _say(f"Skipped {len(sweep) - len(jobs)} of {len(sweep)} jobs, which cannot be combined: {pairs}.")
+    return jobs
+
+
+def _merged(jobs: Sequence[Settings]) -> list[Settings]:
+    """The jobs, those of one cell as one with all their seeds."""
+    merged: list[Settings] = []
+    for job in jobs:
+        for number, other in enumerate(merged):
+            if (other.cell, other.runs) == (job.cell, job.runs):
+                merged[number] = replace(other, seeds=list(dict.fromkeys([*other.seeds, *job.seeds])))
+                break
+        else:
+            merged.append(job)
+    return merged
+
+
 @hydra.main(config_path=str(paths.CONF), config_name="config", version_base=VERSION_BASE)
 def _application(config: DictConfig) -> None:
     """One job. Runs that fail are in the store and have been told; they do not stop a sweep."""
     register_resolvers()
-    job = settings(config)
+    # Folders are meant from where the command was given, wherever Hydra has gone (hydra.job.chdir).
+    os.chdir(get_original_cwd())
+    try:
+        job = settings(config)
+    except ImpossiblePairError as error:
+        if error.skip:
+            return  # It has been told.
+        raise
     try:
         task = job.cell.task()
         title, epochs = job.cell.title, job.cell.trainer.max_epochs

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from rethinking.analysis.suites import load_suite
@@ -19,7 +18,7 @@ STATES = ("done", "running", "failed", "damaged", "stale")
 def status(suites: Sequence[str], runs: Path, results: Path) -> int:
     """Print the grid, and what some suites lack or, by default, the paper's tables. Returns the exit status."""
     names = [load_suite(name).name for name in suites] or table_names()
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     store = RunStore(runs)
     entries = store.entries()
     if entries:
@@ -29,7 +28,7 @@ def status(suites: Sequence[str], runs: Path, results: Path) -> int:
     for entry in entries:
         if entry.state in ("failed", "damaged"):
             last = entry.problem.splitlines()[-1] if entry.problem else "no reason recorded"
-            console.print(f"{entry.state}: {runs / entry.run_id}: {escape(last)}")
+            console.print(f"{entry.state}: {runs / entry.run_id}: {last}")
     if any(entry.state == "damaged" for entry in entries):
         console.print("Damaged runs count as missing; running the same command again trains them anew.")
     _print_missing(console, store, results, names)

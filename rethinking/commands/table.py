@@ -69,6 +69,6 @@ def _print(name: str, form: str, fidelity: str, results: Results, where: str) ->
 
 def _show(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> None:
     if form == "screen":
-        on_screen(Console(highlight=False), texts, title, notes)
+        on_screen(Console(highlight=False, markup=False), texts, title, notes)
     else:
         print(render(texts, form, title, notes), end="")

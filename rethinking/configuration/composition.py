@@ -1,7 +1,5 @@
 """Composes configurations by Hydra's rules outside of a Hydra job: whole sweeps, and single cells."""
 
-import difflib
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -10,17 +8,23 @@ from pathlib import Path
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tabulate import tabulate
 
 from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.check import check
-from rethinking.configuration.settings import KEYS, ImpossiblePairError, Settings, register_resolvers, settings
+from rethinking.configuration.hints import explain, unknown_key
+from rethinking.configuration.settings import PARTS, ImpossiblePairError, Settings, register_resolvers, settings
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
 
@@ -29,95 +33,163 @@ VERSION_BASE = "1.3"
 LEARNED = "learned"
 
 
-def compose_job(overrides: Sequence[str], config_dir: str | None = None) -> Settings:
+def compose_job(overrides: Sequence[str]) -> Settings:
     """The settings of one job, from overrides as one types them (`["model=graclus", …]`).
 
-    config_dir: a folder with configuration files of one's own. Raises UserError for anything that cannot be composed.
+    Raises UserError for anything that cannot be composed.
     """
-    added = [override for override in overrides if override.startswith("+") and not override.startswith("+hydra")]
-    if added:
-        raise UserError(f"Unknown key {added[0].lstrip('+').split('=')[0]}; `--cfg job` shows the keys there are.")
-    with _hydra():
-        config = compose("config", overrides=[*overrides, *_search_path(config_dir)])
+    with _hydra(overrides):
+        config = _compose(overrides)
         try:
             job = settings(config)
         except ImpossiblePairError as error:
-            possible = ", ".join(_possible_variants(config.model))
-            if not possible:
-                raise UserError(f"{error} No file of pooling has the kind '{config.model.select_kind}'.") from error
-            raise UserError(f"{error} Possible with this model: pooling={possible}.") from error
+            raise ImpossiblePairError(*error.pair, error.skip, _what_is_possible(config.model)) from error
     check(job.cell)
     return job
 
 
 def compose_cell(overrides: Sequence[str]) -> Cell:
-    """The cell of plain overrides (`GROUP=FILE` and `KEY=VALUE`), as `compose_job` has it but many times faster.
+    """The cell of overrides, as `compose_job` has it without its checks, and for plain overrides many times faster.
 
     For tables, which have many cells: Hydra would read all files again for each of them.
     """
-    return _compose_cell(tuple(overrides))
+    return _compose_cell(tuple(overrides), paths.configuration())
 
 
 @cache
-def _compose_cell(overrides: tuple[str, ...]) -> Cell:
-    chosen = dict(override.split("=", 1) for override in overrides)
+def _compose_cell(overrides: tuple[str, ...], folders: tuple[Path, ...]) -> Cell:
+    """folders: where configuration files are found; a key of the cache."""
+    with _hydra(overrides):
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        return settings(_put_together(parsed, folders) or _compose(overrides)).cell
+
+
+def _put_together(overrides: Sequence[Override], folders: tuple[Path, ...]) -> DictConfig | None:
+    """What Hydra would compose of `GROUP=FILE` and `KEY=VALUE`; None where that takes more than putting together."""
     config = _base().copy()
-    OmegaConf.set_struct(config, False)
-    for key, value in chosen.items():
-        if "." not in key:
-            config[key] = _file(key, value)
-    for key, value in chosen.items():
-        if "." in key:
-            OmegaConf.update(config, key, yaml.safe_load(value))
-    with _hydra():
-        return settings(config).cell
+    groups = [override for override in overrides if override.key_or_group in _groups(folders)]
+    for override in groups:
+        file = _file(override.key_or_group, str(override.value()), folders)
+        if not _is_plain(override) or file is None:
+            return None
+        OmegaConf.update(config, override.key_or_group, file, merge=False)
+    for override in overrides:
+        if override not in groups:
+            if not _is_plain(override):
+                return None
+            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+    return config
+
+
+def _is_plain(override: Override) -> bool:
+    special = override.is_add() or override.is_force_add() or override.is_delete() or override.is_sweep_override()
+    return not special and override.package is None and not override.is_hydra_override()
 
 
 @cache
 def _base() -> DictConfig:
     """What is not chosen by a cell's overrides."""
-    with _hydra():
-        choice = [f"{group}={options(group)[0]}" for group in ("model", "pooling", "dataset")]
-        return compose("config", overrides=choice)
+    return compose("config", overrides=any_choice())
+
+
+def any_choice() -> list[str]:
+    """Some file of each group that has no default: one of the project's."""
+    return [f"{group}={min((paths.CONF / group).glob('*.yaml')).stem}" for group in ("model", "pooling", "dataset")]
+
+
+def _file(group: str, option: str, folders: tuple[Path, ...]) -> DictConfig | None:
+    """A file of a group; None if there is none, or it says of itself where it belongs or what else it needs."""
+    places = [folder / group / f"{option}.yaml" for folder in folders]
+    return next((_plain_file(place) for place in places if place.is_file()), None)
 
 
 @cache
-def _file(group: str, option: str) -> DictConfig | ListConfig:
-    return OmegaConf.load(paths.CONF / group / f"{option}.yaml")
+def _plain_file(path: Path) -> DictConfig | None:
+    if "@package" in path.read_text():
+        return None
+    config = OmegaConf.load(path)
+    return config if isinstance(config, DictConfig) and "defaults" not in config else None
 
 
-def expand_sweep(overrides: Sequence[str], config_dir: str | None = None) -> list[list[str]]:
-    """The overrides of every job of a multirun, by Hydra's basic sweeper."""
-    with _hydra():
-        loader = GlobalHydra.instance().config_loader()
-        if config_dir:
-            loader.get_search_path().append("command-line", f"file://{Path(config_dir).resolve()}")
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-        (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+def expand_sweep(overrides: Sequence[str], multirun: bool = True) -> list[list[str]] | None:
+    """The overrides of every job, by the rules of Hydra's basic sweeper; None if another one is chosen.
+
+    multirun: whether several are asked for; else the configuration may still ask for them (`hydra.mode`).
+    """
+    with _hydra(overrides):
+        _refuse_unknown(overrides)
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        whole = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN, with_log_configuration=False).hydra
+        if not multirun and whole.mode != RunMode.MULTIRUN:
+            return [list(overrides)]
+        if whole.sweeper._target_.rpartition(".")[2] != BasicSweeper.__name__:
+            return None
+        params = [f"{key}={value}" for key, value in (whole.sweeper.params or {}).items()]
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *overrides]), max_batch_size=None)
     return [list(job) for job in jobs]
 
 
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    _refuse_unknown(overrides)
+    config = compose("config", overrides=list(overrides))
+    # Of other parts it is known which keys they have. What an added file brings must be a key too, or it is a slip.
+    for part in ("model", "pooling"):
+        name = OmegaConf.select(config, f"{part}.name")
+        file = _file(part, str(name), paths.configuration())
+        for key in set(config[part] or ()) - set(file or config[part] or ()):
+            raise UserError(unknown_key(f"{part}.{key}", OmegaConf.create({part: file})))
+    return config
+
+
+def _refuse_unknown(overrides: Sequence[str]) -> None:
+    """Raises UserError for `+KEY=VALUE` that adds no file of a group, and for a group without a name of a file."""
+    groups = _groups(paths.configuration())
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key = override.key_or_group
+        adds = override.is_add() or override.is_force_add()
+        if adds and key not in groups and not override.is_hydra_override():
+            raise UserError(unknown_key(key, _known(overrides)))
+        if key in groups and not override.is_sweep_override() and not isinstance(override.value(), (str, list)):
+            raise UserError(f"{override.input_line} is not understood; expected one of {', '.join(options(key))}.")
+
+
 def options(group: str) -> list[str]:
-    """The files of a group of `conf/`."""
-    return sorted(path.stem for path in (paths.CONF / group).glob("*.yaml"))
+    """The files of a group, of `conf/` and of one's own folder."""
+    return sorted({path.stem for folder in paths.configuration() for path in (folder / group).glob("*.yaml")})
 
 
-def _search_path(config_dir: str | None) -> list[str]:
-    if not config_dir:
-        return []
-    quoted = str(Path(config_dir).resolve()).replace("\\", "\\\\").replace("'", "\\'")
-    return [f"hydra.searchpath=['file://{quoted}']"]
+@cache
+def _groups(folders: tuple[Path, ...]) -> frozenset[str]:
+    """The groups there are; a suite is one for the commands only, and `hydra` is Hydra's."""
+    found = {path.name for folder in folders for path in folder.iterdir() if any(path.glob("*.yaml"))}
+    return frozenset(found - {"hydra", "suite"})
 
 
 def possible_variants(model: str) -> list[str]:
-    """The variants of `conf/pooling` that a model of `conf/model` can be combined with."""
-    return _possible_variants(_file("model", model))
+    """The variants, the project's and one's own, that a model can be combined with."""
+    return _possible_variants(_read("model", model))
 
 
-def _possible_variants(model: DictConfig | ListConfig) -> list[str]:
+def _possible_variants(model: DictConfig) -> list[str]:
     variants = options("pooling")
-    pairs = {name: OmegaConf.create({"model": model, "pooling": _file("pooling", name)}) for name in variants}
-    return [name for name, pair in pairs.items() if model.select_kind in pair.pooling.select]
+    pairs = {name: OmegaConf.create({"model": model, "pooling": _read("pooling", name)}) for name in variants}
+    return [name for name, pair in pairs.items() if model.select_kind in (pair.pooling.select or ())]
+
+
+def _read(group: str, option: str) -> DictConfig:
+    """A file of `model` or `pooling` as a job has it."""
+    folders = paths.configuration()
+    with _hydra():
+        return _file(group, option, folders) or _compose([*any_choice(), f"{group}={option}"])[group]
+
+
+def _what_is_possible(model: DictConfig) -> str:
+    possible = ", ".join(_possible_variants(model))
+    if not possible:
+        return f"No file of pooling has the kind '{model.select_kind}'."
+    return f"Possible with this model: pooling={possible}. In a sweep, skip_impossible=true leaves such pairs out."
 
 
 def pairs_table(form: str) -> str:
@@ -143,29 +215,52 @@ def dataset_config(name: str) -> DatasetConfig:
     return compose_job(["model=graclus", "pooling=learned", f"dataset={name}"]).cell.dataset
 
 
-@contextmanager
-def _hydra() -> Iterator[None]:
-    """Hydra's composition, with its complaints as one sentence."""
+class OwnFolder(SearchPathPlugin):
+    """Shows Hydra where one's own configuration files lie, in commands and jobs alike."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called whenever Hydra starts."""
+        for folder in paths.configuration()[1:]:
+            search_path.append("own", f"file://{folder}")
+
+
+def prepare_hydra() -> None:
+    """What Hydra must know before it composes anything."""
     register_resolvers()
+    Plugins.instance().register(OwnFolder)
+
+
+@contextmanager
+def _hydra(overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Hydra's composition, with its complaints as one sentence."""
+    prepare_hydra()
+    with in_one_sentence(overrides), initialize_config_dir(str(paths.CONF), version_base=VERSION_BASE):
+        yield
+
+
+@contextmanager
+def in_one_sentence(overrides: Sequence[str]) -> Iterator[None]:
+    """Makes one sentence, a UserError, of what Hydra and OmegaConf complain about. overrides: what is composed."""
     try:
-        with initialize_config_dir(str(paths.CONF), version_base=VERSION_BASE):
-            yield
+        yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error)) from error
+        raise UserError(explain(error, _known(overrides), _addable())) from error
     except yaml.YAMLError as error:
         raise UserError(f"A configuration file is no valid YAML: {' '.join(str(error).split())}.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"A configuration file is no text in UTF-8: {error}.") from error
 
 
-def explain(error: Exception) -> str:
-    """One sentence from what Hydra says in many lines."""
-    text = str(error).split("\nConfig search path")[0]
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown:
-        key = unknown.group(1)
-        similar = difflib.get_close_matches(key, KEYS, n=1)
-        hint = f"did you mean '{similar[0]}'?" if similar else "`--cfg job` shows the keys there are."
-        return f"Unknown key '{key}'; {hint}"
-    text = re.sub(r"^In '[^']*': ", "", text.split("\nSee https")[0].split("\n    full_key")[0])
-    text = re.sub(r":\n\t", ": ", text)
-    text = re.sub(r"\n\t", ", ", text)
-    return re.sub(r"\s*\n+\s*", ". ", text.strip()).replace("..", ".")
+def _known(overrides: Sequence[str]) -> DictConfig:
+    """A configuration of the files that are chosen, as far as they can be, for its keys."""
+    words = dict(word.partition("=")[::2] for word in [*any_choice(), *overrides])
+    chosen = [f"{key}={word}" for key, word in words.items() if key in PARTS and word in options(key)]
+    with initialize_config_dir(str(paths.CONF), version_base=VERSION_BASE):
+        try:
+            return compose("config", overrides=chosen)
+        except HydraException:
+            return _base()
+
+
+def _addable() -> list[str]:
+    return sorted(_groups(paths.configuration()) - set(PARTS))

@@ -1,5 +1,6 @@
 """The door between Hydra and the harness: a composed configuration in, plain typed objects out."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -9,12 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rethinking.configuration.cell import PAPER, RELEASED_CODE, Cell
+from rethinking.configuration.declared import as_declared
 from rethinking.configuration.locality import locality
 from rethinking.data.load import DatasetConfig
 from rethinking.data.sources import Places
 from rethinking.data.split import file_checksum
 from rethinking.errors import UserError
-from rethinking.training.settings import TrainerConfig
+from rethinking.training.settings import LARGEST_COUNT, TrainerConfig
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,21 @@ class Settings:
 
 
 class ImpossiblePairError(UserError):
-    """A variant that has no Select of the kind the family needs."""
+    """A variant that has no Select of the kind the family needs. skip: whether a sweep may go on without the pair."""
+
+    def __init__(self, family: str, variant: str, skip: bool, possible: str = "") -> None:
+        super().__init__(f"model={family} cannot be combined with pooling={variant}. {possible}".strip())
+        self.pair = family, variant
+        self.skip = skip
 
 
-# Every key of a composed configuration, beside `hydra`.
+# Every key of a composed configuration, beside `hydra`: those with keys of their own, and the others.
+PARTS = ("model", "pooling", "dataset", "trainer", "fidelity", "ledger", "tasks", "data")
 KEYS = frozenset(
     {
-        *("model", "pooling", "dataset", "trainer", "fidelity", "ledger", "tasks"),
+        *PARTS,
         *("seeds", "device", "replicas", "threads", "evaluation_batch_size"),
-        *("splits", "diagnosed_graphs", "runs", "retry_failed", "save_model", "data"),
+        *("splits", "diagnosed_graphs", "runs", "retry_failed", "save_model", "skip_impossible"),
     }
 )
 
@@ -52,6 +60,9 @@ NEEDED = {
     "model": ("name", "select_kind", "learned", "batch_size", "gradient_clip", "network"),
     "pooling": ("name", "select"),
 }
+
+# More seeds than anybody trains, and numbers larger than any seed: a slip, found before memory is asked for.
+MOST_SEEDS, LARGEST_SEED = 10_000, 2**31 - 1
 
 # What splits by a file, in place of what the data set's own file says.
 FILE_SPLIT = "rethinking.data.split.FileSplit"
@@ -70,6 +81,8 @@ def register_resolvers() -> None:
 
     def per_dataset(key: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
         rows = _parent_.per_dataset
+        if not isinstance(rows, DictConfig):
+            raise ValueError(f"per_dataset={rows} has no rows")
         return rows.get(_root_.dataset.name, rows.default)[key]
 
     def ledger(row: str, value: Any, *, _root_: DictConfig) -> Any:
@@ -93,25 +106,21 @@ def settings(config: DictConfig) -> Settings:
 
     Raises UserError for an impossible pair of model and pooling, or a value of the wrong kind.
     """
-    unknown = set(map(str, config)) - KEYS
-    if unknown:
-        raise UserError(f"Unknown key {', '.join(sorted(unknown))}; expected one of {', '.join(sorted(KEYS))}.")
-    for group, keys in NEEDED.items():
-        missing = [key for key in keys if key not in config[group]]
-        if missing:
-            raise UserError(f"The file of {group}={config[group].get('name', '?')} lacks {', '.join(missing)}.")
+    _check_shape(config)
     select = config.pooling.select.get(config.model.select_kind)
     if select is None:
-        raise ImpossiblePairError(f"model={config.model.name} cannot be combined with pooling={config.pooling.name}.")
+        skip = _boolean("skip_impossible", config.skip_impossible)
+        raise ImpossiblePairError(config.model.name, config.pooling.name, skip)
     if config.device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={config.device} is unknown; expected auto, cpu or cuda.")
+    dataset = _with_splits(_typed(config, "dataset"), config.splits)
     cell = Cell(
         family=config.model.name,
         variant=config.pooling.name,
         fidelity=_fidelity(config.fidelity, config.ledger),
-        dataset=_with_splits(_typed(config, "dataset"), config.splits),
-        network=_plain(config.model.network),
-        select=_plain(select),
+        dataset=replace(dataset, split=as_declared(dataset.split), task=as_declared(dataset.task)),
+        network=as_declared(_plain(config.model.network)),
+        select=as_declared(_plain(select)),
         trainer=_typed(config, "trainer"),
         is_local=locality(config.pooling.get("is_local"), _plain(select)),
     )
@@ -137,6 +146,40 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def _check_shape(config: DictConfig) -> None:
+    """Raises UserError unless all keys are there, no others, and what has keys of its own is given as such."""
+    unknown = set(map(str, config)) - KEYS
+    if unknown:
+        raise UserError(f"Unknown key {', '.join(sorted(unknown))}; expected one of {', '.join(sorted(KEYS))}.")
+    left_out = KEYS - set(map(str, config))
+    if left_out:
+        raise UserError(f"The configuration lacks {', '.join(sorted(left_out))}.")
+    for part in PARTS:
+        _mapping(part, config[part])
+    for group, keys in NEEDED.items():
+        missing = [key for key in keys if key not in config[group]]
+        if missing:
+            raise UserError(f"The file of {group}={config[group].get('name', '?')} lacks {', '.join(missing)}.")
+        _word(f"{group}.name", config[group].name)
+    _word("dataset.name", config.dataset.get("name"))
+    _word("model.select_kind", config.model.select_kind)
+    _mapping("model.network", config.model.network)
+    _mapping("pooling.select", config.pooling.select)
+    for kind, select in config.pooling.select.items():
+        _mapping(f"pooling.select.{kind}", select)
+
+
+def _mapping(key: str, value: Any) -> None:
+    if not isinstance(value, DictConfig) or value._is_none():
+        raise UserError(f"{key}={value} is not understood; expected keys with values, as `--cfg job` shows them.")
+
+
+def _word(key: str, value: Any) -> None:
+    """What names files and stands in tables."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\w-]+", value, re.ASCII):
+        raise UserError(f"{key}={value} is not understood; expected letters, digits, - and _ only.")
+
+
 def _plain(config: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
@@ -151,16 +194,20 @@ def _typed(config: DictConfig, key: str) -> Any:
 
 
 def _seeds(value: Any) -> list[int]:
-    seeds = list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+    seeds = range(value) if type(value) is int else value
     if OmegaConf.is_list(seeds):
         seeds = list(seeds)
-    proper = isinstance(seeds, list) and all(type(s) is int and s >= 0 for s in seeds)
-    if not proper or not seeds or len(set(seeds)) < len(seeds):
+    proper = isinstance(seeds, (list, range)) and 0 < len(seeds) <= MOST_SEEDS
+    if (
+        not proper
+        or not all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in seeds)
+        or len(set(seeds)) < len(seeds)
+    ):
         raise UserError(
-            f"seeds={value} is not understood; expected a number of seeds (seeds=20) or a list of "
-            "different numbers from 0 on (seeds=[0,3,7])."
+            f"seeds={value} is not understood; expected a number of seeds up to {MOST_SEEDS} (seeds=20) or a list of "
+            f"different numbers from 0 to {LARGEST_SEED} (seeds=[0,3,7])."
         )
-    return seeds
+    return list(seeds)
 
 
 def _with_splits(dataset: DatasetConfig, folder: Any) -> DatasetConfig:
@@ -194,14 +241,14 @@ def _folder(key: str, value: Any) -> Path:
 
 
 def _positive(key: str, value: Any) -> int:
-    if type(value) is not int or value < 1:
-        raise UserError(f"{key}={value} is not understood; expected a whole number of at least 1.")
+    if type(value) is not int or not 1 <= value <= LARGEST_COUNT:
+        raise UserError(f"{key}={value} is not understood; expected a whole number from 1 to {LARGEST_COUNT}.")
     return value
 
 
 def _count(key: str, value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise UserError(f"{key}={value} is not understood; expected a whole number, 0 for none.")
+    if type(value) is not int or not 0 <= value <= LARGEST_COUNT:
+        raise UserError(f"{key}={value} is not understood; expected a whole number to {LARGEST_COUNT}, 0 for none.")
     return value
 
 

@@ -1,8 +1,12 @@
 """How a cell is trained: one file of `conf/trainer`."""
 
+import math
 from dataclasses import dataclass
 
 from rethinking.errors import UserError
+
+# Beyond these a value is a slip. Adam moves a weight by about the rate in every step.
+LARGEST_COUNT, LARGEST_RATE = 1_000_000, 1.0
 
 
 @dataclass
@@ -30,24 +34,37 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "stop_patience", "max_epochs"):
-            if getattr(self, name) < 1:
-                raise UserError(f"trainer.{name}={getattr(self, name)}: expected at least 1.")
-        if self.decay_patience < 0 or not 0 < self.decay_factor < 1:
-            raise UserError(
-                f"trainer.decay_patience={self.decay_patience}, decay_factor={self.decay_factor}: "
-                "expected a patience of at least 0 and a factor between 0 and 1."
-            )
-        if self.saved_weights not in (None, "last") or (self.compare_from or 1) < 1:
-            raise UserError(
-                f"trainer.saved_weights={self.saved_weights}, compare_from={self.compare_from}: expected null or last, "
-                "and null or an epoch from 1 on."
-            )
-        if not 0 <= self.min_learning_rate <= self.learning_rate:
-            raise UserError(
-                f"trainer.learning_rate={self.learning_rate}, min_learning_rate={self.min_learning_rate}: "
-                "expected a positive rate, not below the smallest."
-            )
+            self._expect(1 <= getattr(self, name) <= LARGEST_COUNT, f"a whole number from 1 to {LARGEST_COUNT}", name)
+        self._expect(
+            0 <= self.decay_patience <= LARGEST_COUNT and 0 < self.decay_factor < 1,
+            f"a patience from 0 to {LARGEST_COUNT} and a factor between 0 and 1",
+            "decay_patience",
+            "decay_factor",
+        )
+        self._expect(
+            self.saved_weights in (None, "last") and (self.compare_from is None or self.compare_from >= 1),
+            "null or last, and null or an epoch from 1 on",
+            "saved_weights",
+            "compare_from",
+        )
+        self._expect(
+            0 <= self.min_learning_rate <= self.learning_rate <= LARGEST_RATE,
+            f"a rate up to {LARGEST_RATE}, not below the smallest",
+            "learning_rate",
+            "min_learning_rate",
+        )
+        self._expect(
+            self.gradient_clip is None or 0 < self.gradient_clip < math.inf,
+            "a norm above 0, or null for no clipping",
+            "gradient_clip",
+        )
 
     def weights_epoch(self, best_epoch: int, epochs: int) -> int:
         """The epoch whose weights a run of so many epochs keeps: the best one or the last."""
         return epochs if self.saved_weights == "last" else best_epoch
+
+    def _expect(self, fulfilled: bool, text: str, *names: str) -> None:
+        """Raises UserError with the values of these settings unless they are as expected; NaN fulfils nothing."""
+        if not fulfilled:
+            values = ", ".join(f"{name}={getattr(self, name)}" for name in names)
+            raise UserError(f"trainer.{values}: expected {text}.")
