@@ -86,7 +86,7 @@ class Parser(argparse.ArgumentParser):
         """Refuse bad usage."""
         raise UserError(f"{message}; see {self.prog} --help.")
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+    def parse_known_args(self, args=None, namespace=None):
         """As argparse's, but what a command does not know is refused by that command, which names its own help."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
