@@ -234,7 +234,17 @@ def prepare_hydra() -> None:
 def _hydra(overrides: Sequence[str] = ()) -> Iterator[None]:
     """Hydra's composition, with its complaints as one sentence."""
     prepare_hydra()
-    with in_one_sentence(overrides), initialize_config_dir(str(paths.CONF), version_base=VERSION_BASE):
+    with in_one_sentence(overrides), _started():
+        yield
+
+
+@contextmanager
+def _started() -> Iterator[None]:
+    """Hydra, started unless it is already."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    with initialize_config_dir(str(paths.CONF), version_base=VERSION_BASE):
         yield
 
 
@@ -255,7 +265,7 @@ def _known(overrides: Sequence[str]) -> DictConfig:
     """A configuration of the files that are chosen, as far as they can be, for its keys."""
     words = dict(word.partition("=")[::2] for word in [*any_choice(), *overrides])
     chosen = [f"{key}={word}" for key, word in words.items() if key in PARTS and word in options(key)]
-    with initialize_config_dir(str(paths.CONF), version_base=VERSION_BASE):
+    with _started():
         try:
             return compose("config", overrides=chosen)
         except HydraException:
