@@ -11,6 +11,7 @@ import torch
 
 from rethinking.cli import main
 from rethinking.configuration.composition import options
+from tests.conftest import ROOT
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 CELL = ("model=graclus", "pooling=learned", "dataset=digits")
@@ -47,8 +48,8 @@ def test_a_wrong_run_command(
     ("arguments", "expected"),
     [
         ((*CELL, "trainer.epochs=3"), ("Unknown key 'trainer.epochs'",)),
-        ((*CELL, "+extra=3"), ("Unknown key extra",)),
-        ((*CELL, "+model.dropout=0.5"), ("Unknown key model.dropout",)),
+        ((*CELL, "+extra=3"), ("Unknown key 'extra'",)),
+        ((*CELL, "+model.dropout=0.5"), ("Unknown key 'model.dropout'",)),
         ((*CELL, "model.layers=true"), ("layers=True", "expected int")),
         ((*CELL, "dataset.split.val=abc"), ("val=abc", "shares")),
         ((*CELL, "dataset.split.test=0.95"), ("test=0.95", "leave some to train")),
@@ -65,12 +66,32 @@ def test_a_wrong_run_command(
         ((*CELL, "seeds=0"), ("seeds=0", "seeds=20")),
         ((*CELL, "seeds=many"), ("seeds=many",)),
         ((*CELL, "seeds=[0,"), ("[0,",)),
-        ((*CELL, "trainer.max_epochs=0"), ("trainer.max_epochs=0", "at least 1")),
+        ((*CELL, "trainer.max_epochs=0"), ("trainer.max_epochs=0", "from 1 to")),
         ((*CELL, "trainer.max_epochs=few"), ("trainer.max_epochs", "few")),
         ((*CELL, "model.layers=0"), ("layers=0", "at least 1")),
         ((*CELL, "model.hidden=wide"), ("hidden=wide", "expected int")),
         ((*CELL, "device=gpu"), ("device=gpu", "auto, cpu or cuda")),
         ((*CELL, "replicas=0"), ("replicas=0",)),
+        ((*CELL, "trainer.lr=1"), ("Unknown key 'trainer.lr'", "did you mean 'trainer.learning_rate'")),
+        ((*CELL, "experiment=quick"), ("+experiment=NAME",)),
+        ((*CELL, "model=null"), ("model=null", "graclus")),
+        ((*CELL, "data=3"), ("data=3", "expected keys")),
+        ((*CELL, "~data"), ("lacks data",)),
+        ((*CELL, "dataset.name=../x"), ("dataset.name=../x",)),
+        ((*CELL, "model.hidden='3"), ("model.hidden='3 cannot be read", "quote")),
+        ((*CELL, "hydra/launcher=nowhere"), ("no launcher 'nowhere'", "pip install hydra-nowhere-launcher")),
+        ((*CELL, "seeds=1000000000"), ("seeds=1000000000", "up to 10000")),
+        ((*CELL, "seeds=[99999999999999999999]"), ("seeds=[99999999999999999999]",)),
+        ((*CELL, "trainer.learning_rate=inf"), ("learning_rate=inf",)),
+        ((*CELL, "trainer.learning_rate=1e300"), ("learning_rate=1e+300",)),
+        ((*CELL, "trainer.gradient_clip=-1"), ("gradient_clip=-1", "above 0")),
+        ((*CELL, "trainer.gradient_clip=0"), ("gradient_clip=0",)),
+        ((*CELL, "trainer.gradient_clip=nan"), ("gradient_clip=nan",)),
+        ((*CELL, "trainer.batch_size=100000000000000000000"), ("batch_size=1000",)),
+        ((*CELL, "tasks.classification.margin=nan"), ("margin nan",)),
+        (("suite=table1", "model=gmn"), ("model=gmn does not go with suite=table1",)),
+        (("suite=table1", "--cfg", "job"), ("suite= does not go with",)),
+        (("-sc",), ("see rethinking run --help",)),
     ],
 )
 def test_another_wrong_run_command(
@@ -168,8 +189,41 @@ def test_unknown_commands_options_tables_and_data_sets(rethinking: Call) -> None
     check(rethinking("table"), "required: NAME", "see rethinking table --help")
     check(rethinking("table", "1", "--format", "pdf"), "invalid choice: 'pdf'")
     check(rethinking("data", "splits", "--seeds", "0"), "0 is not a number of at least 1")
-    assert "unrecognized arguments: -x" in rethinking("run", *CELL, "-x").stderr
+    check(rethinking("run", *CELL, "-x"), "unrecognized arguments: -x", "see rethinking run --help")
+    check(rethinking("compare", "-x"), "unrecognized arguments: -x", "see rethinking compare --help")
+    check(rethinking("data", "lst"), "invalid choice: 'lst'", "see rethinking data --help")
+    check(rethinking("report", "--to", ""), "--to", "see rethinking report --help")
+    check(rethinking("table", "1", "--config-dir", "nowhere"), "--config-dir nowhere: there is no such folder")
+    results = str(ROOT / "results")
+    check(rethinking("compare", "--results", results, "--reference", "foo"), "--reference foo", "learned")
+    check(rethinking("compare", "--results", results, "--margin", "accuracy=nan"), "--margin accuracy=nan")
     check(rethinking("table", "9"), "no table '9'", "expected one of 1")
     check(rethinking("data", "check", "ncii"), "no data set 'ncii'", ", ".join(options("dataset")))
     check(rethinking("collect"), "no finished runs in runs/")
     assert rethinking("status").returncode == 0
+
+
+def test_folders_may_have_any_name(rethinking: Call) -> None:
+    """Brackets are no markup."""
+    assert "[/red]x" in rethinking("status", "--runs", "[/red]x").stdout
+
+
+def test_a_sweep_skips_what_cannot_be_combined_and_shows_a_cell_once(rethinking: Call, tmp_path: Path) -> None:
+    """Wherever Hydra works (hydra.job.chdir) and however a sweep is asked for (hydra.mode), there is one store."""
+    result = rethinking(
+        "run", "model=glob(g*)", "pooling=learned", "dataset=digits", "seeds=1,[0]", "trainer.max_epochs=1",
+        "model.batch_size=256", "diagnosed_graphs=0", "skip_impossible=true", "hydra.mode=MULTIRUN",
+        "hydra.job.chdir=true",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "Skipped 6 of 10 jobs, which cannot be combined: gin with learned" in result.stderr
+    assert sum("1/1" in line for line in result.stdout.splitlines()) == 2
+    assert len(list(tmp_path.rglob("result.json"))) == len(list(tmp_path.glob("runs/*/result.json"))) == 2
+
+
+def test_a_failed_run_of_a_sweep_by_mode_is_told(rethinking: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object, **others: object) -> None:
+        raise ValueError("a failure")
+
+    monkeypatch.setattr("rethinking.runs.execute.train_group", fails)
+    assert rethinking("run", *CELL, "seeds=1", "hydra.mode=MULTIRUN").returncode == 1

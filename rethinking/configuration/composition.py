@@ -118,15 +118,19 @@ def expand_sweep(overrides: Sequence[str], multirun: bool = True) -> list[list[s
     """
     with _hydra(overrides):
         _refuse_unknown(overrides)
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        # Which files are chosen, and what is said of Hydra; values may be of files that are swept over.
+        files = _groups(paths.configuration())
+        told = [o for o in parser.parse_overrides(list(overrides)) if o.is_hydra_override() or o.key_or_group in files]
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        whole = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN, with_log_configuration=False).hydra
+        lines = [str(override.input_line) for override in told]
+        whole = hydra.compose_config("config", lines, RunMode.MULTIRUN, with_log_configuration=False).hydra
         if not multirun and whole.mode != RunMode.MULTIRUN:
             return [list(overrides)]
         if whole.sweeper._target_.rpartition(".")[2] != BasicSweeper.__name__:
             return None
         params = [f"{key}={value}" for key, value in (whole.sweeper.params or {}).items()]
-        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *overrides]), max_batch_size=None)
     return [list(job) for job in jobs]
 

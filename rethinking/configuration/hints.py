@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 # Launchers are packages of their own; what is installed has been found already.
 PLUGIN = "pip install hydra-{}-launcher"
@@ -17,6 +18,8 @@ def explain(error: Exception, known: Any, addable: Sequence[str] = ()) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return unknown_key(unknown.group(1), known, addable)
+    if "is not in struct" in text and isinstance(error, OmegaConfBaseException) and error.full_key:
+        return unknown_key(str(error.full_key), known, addable)
     unreadable = re.match(r"LexerNoViableAltException: (.*)\n|no viable alternative at input '(.*)'", text)
     if unreadable:
         what = unreadable.group(1) or unreadable.group(2)

@@ -1,0 +1,109 @@
+"""Experiments, a folder of one's own, and what is one setting and what are two."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from rethinking import paths
+from rethinking.configuration.composition import compose_cell, compose_job, expand_sweep, options, possible_variants
+from rethinking.configuration.declared import as_declared
+from rethinking.configuration.identity import canonical
+from rethinking.configuration.settings import ImpossiblePairError
+from rethinking.errors import UserError
+
+CELL = ["model=graclus", "pooling=learned", "dataset=digits"]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder with a variant, a trainer that extends another, and experiments."""
+    files = {
+        "pooling/far.yaml": "defaults: [uniform]\nname: far\n",
+        "trainer/short.yaml": "defaults: [paper]\nmax_epochs: 2\n",
+        "experiment/mine.yaml": "# @package _global_\ndefaults:\n  - override /model: graclus\n"
+        "  - override /pooling: far\n  - override /dataset: digits\n  - override /trainer: short\n"
+        "seeds: 1\nmodel: {hidden: 16}\n",
+        "experiment/typo.yaml": "# @package _global_\nmodel: {hiden: 16}\n",
+    }
+    folder = tmp_path / "my own (1), 'quoted'"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_an_experiment_of_ones_own_chooses_and_changes(own: Path) -> None:
+    with paths.own_configuration(own):
+        job = compose_job(["+experiment=mine"])
+        assert (job.cell.family, job.cell.variant, job.seeds) == ("graclus", "far", [0])
+        assert (job.cell.network["hidden"], job.cell.trainer.max_epochs) == (16, 2)
+        # The command line has the last word.
+        changed = compose_job(["+experiment=mine", "pooling=learned", "model.hidden=8", "seeds=2"])
+        assert (changed.cell.variant, changed.cell.network["hidden"], changed.seeds) == ("learned", 8, [0, 1])
+        assert compose_cell(["+experiment=mine"]) == job.cell
+        swept = expand_sweep(["+experiment=mine,quick", *CELL])
+        assert swept is not None and [job[0] for job in swept] == ["+experiment=mine", "+experiment=quick"]
+        with pytest.raises(UserError, match=r"Unknown key 'model\.hiden'; did you mean 'model\.hidden'\?"):
+            compose_job(["+experiment=typo", *CELL])
+        assert "far" in options("pooling") and "far" in possible_variants("graclus")
+    with pytest.raises(UserError, match="experiment/mine"):
+        compose_job(["+experiment=mine"])
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_the_experiments_that_are_shipped(name: str) -> None:
+    jobs = expand_sweep([f"+experiment={name}"], multirun=False)
+    assert jobs is not None
+    if name == "control":
+        assert [compose_job(job).cell.variant for job in jobs] == ["learned", "complement", "uniform"]
+    else:
+        (job,) = jobs
+        assert compose_job([*job, *CELL]).cell != compose_job(CELL).cell
+
+
+def test_a_file_with_the_name_of_one_of_the_projects_is_refused(own: Path) -> None:
+    (own / "model").mkdir()
+    (own / "model" / "graclus.yaml").write_text("name: graclus\n")
+    with pytest.raises(UserError, match=r"model/graclus\.yaml has the name"), paths.own_configuration(own):
+        pass
+
+
+@pytest.mark.parametrize("value", ["1e-3", "0.001", "1.0e-3"])
+def test_both_composers_read_numbers_alike(value: str) -> None:
+    overrides = [*CELL, f"trainer.learning_rate={value}"]
+    assert compose_cell(overrides) == compose_job(overrides).cell == compose_job(CELL).cell
+
+
+def test_a_whole_number_is_a_float_where_one_is_declared() -> None:
+    mincut = ["model=mincut", "pooling=normal", "dataset=digits"]
+    first, second = (compose_cell([*mincut, f"model.mincut_weight={value}"]) for value in ("1", "1.0"))
+    assert repr(first) == repr(second)
+    nested = {"list": [{"_target_": "rethinking.pooling.random_assignment.Uniform", "low": 0, "high": 1}]}
+    assert repr(as_declared(nested)["list"][0]["high"]) == "1.0"
+    # What declares no float, or cannot be imported, is left as it is.
+    assert repr(as_declared({"_target_": "nowhere.Net", "ratio": 1})["ratio"]) == "1"
+
+
+def test_what_classes_are_known_by() -> None:
+    own = {"list": [{"_target_": "rethinking.a.Net", "x": None}], "_partial_": True}
+    assert canonical(own) == {"list": [{"class": "Net"}]}
+    foreign = {"_target_": "my.a.Net", "x": None}
+    assert canonical(foreign) == {"class": "my.a.Net", "x": None}
+    assert canonical(foreign) != canonical({"_target_": "my.b.Net", "x": None})
+    assert canonical(foreign) != canonical({"_target_": "my.a.Net"})
+
+
+def test_an_impossible_pair_may_be_skipped() -> None:
+    pair = ["model=gin", "pooling=learned", "dataset=digits"]
+    for skip in (False, True):
+        with pytest.raises(ImpossiblePairError, match="skip_impossible=true") as refused:
+            compose_job([*pair, f"skip_impossible={str(skip).lower()}"])
+        assert refused.value.skip == skip
+
+
+def test_a_plain_cell_needs_no_hydra_composition(monkeypatch: pytest.MonkeyPatch) -> None:
+    compose_cell(CELL)
+    monkeypatch.setattr("rethinking.configuration.composition.compose", None)
+    assert compose_cell([*CELL, "model.hidden=24"]).network["hidden"] == 24
+    assert OmegaConf.has_resolver("ledger")
