@@ -58,7 +58,7 @@ def test_what_is_wrong_is_said_before_any_work(rethinking: Call, tmp_path: Path)
     for command, expected in (
         (("run", "suite=table9"), "no suite 'table9'; expected one of control, figure1"),
         (("run", "suite=control", "sedes=2"), "did you mean 'seeds'"),
-        (("run", "suite=control", "--config-dir", "my"), "suite= does not go with --config-dir"),
+        (("run", "suite=control", "--config-dir", "my"), "--config-dir my: there is no such folder"),
         (("run", "suite=table2", "model.layers=0", *SMALL), "expected at least 1"),
         (("reproduce", "nothing"), "no suite 'nothing'"),
         (("status", "nothing"), "no suite 'nothing'"),
