@@ -24,6 +24,7 @@ class Question:
     """`conf/compare.yaml`.
 
     left_out: data sets that are compared only if they are named. reference: the local variant.
+    seeds: with fewer a comparison is partial. fewest: with fewer it has no verdict.
     margins: by metric, in its own unit (0.01 is one point of accuracy), in place of those recorded with the runs.
     """
 
@@ -31,6 +32,7 @@ class Question:
     confidence: float
     power: float
     seeds: int
+    fewest: int
     left_out: Sequence[str]
     reference: str
     margins: Mapping[str, float]
@@ -46,6 +48,7 @@ class Comparison:
     difference: of a − b. test_to_train: see `paired_difference`.
     p_different, p_equivalent: adjusted for all comparisons made together. within: the smallest margin at which the
     two are equivalent, without adjustment. needed: the seeds that show equivalence at the margin, None if none do.
+    All four say nothing where it is not `judged`: NaN, and None.
     """
 
     dataset: str
@@ -71,6 +74,11 @@ class Comparison:
     verdict: Verdict
 
     @property
+    def judged(self) -> bool:
+        """Whether there are seeds and variance enough for a verdict, be it `undecided`."""
+        return not math.isnan(self.p_equivalent)
+
+    @property
     def gain(self) -> float:
         """By how much the non-local variant is better; negative if it is worse."""
         return self.difference.mean if self.higher_is_better else -self.difference.mean
@@ -84,6 +92,8 @@ def question(**changed: Any) -> Question:
     if not all(0 < margin < math.inf for margin in made.margins.values()) or not 0 < made.level < 0.5:
         margins = ", ".join(f"{metric}={margin}" for metric, margin in made.margins.items())
         raise UserError(f"margins: {margins}; level: {made.level}. Expected margins above 0, a level below 0.5.")
+    if made.fewest < 2:
+        raise UserError(f"fewest={made.fewest}; expected at least 2 seeds, as one says nothing of the spread.")
     return made
 
 
@@ -135,7 +145,7 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
                 "p different (Holm)": c.p_different,
                 "p equivalent (Holm)": c.p_equivalent,
                 "equivalent within": c.within,
-                "seeds needed": "none suffice" if c.needed is None else c.needed,
+                "seeds needed": "" if not c.judged else "none suffice" if c.needed is None else c.needed,
                 "verdict": c.verdict,
                 "p Wilcoxon": statistics.p_wilcoxon(c.a, c.b),
                 "bootstrap low": low,
@@ -158,7 +168,11 @@ def _compared(results: Results, pair: Pair, asked: Question) -> Comparison | Non
     difference = statistics.paired_difference(first, second, ratio, asked.confidence)
     # The stricter one, should the two have been trained with different margins.
     margin = scale * asked.margins.get(measure.metric, min(measure.margin, local.measure.margin))
-    spread = float(np.std(first - second, ddof=1)) if len(both) > 1 else math.nan
+    without = statistics.no_verdict(difference, asked.fewest)
+    needed = None
+    if not without:
+        spread = float(np.std(first - second, ddof=1))
+        needed = statistics.seeds_needed(spread, margin, ratio, asked.level, asked.power, asked.fewest)
     return Comparison(
         dataset=other.title,
         family=other.config["family"],
@@ -176,18 +190,21 @@ def _compared(results: Results, pair: Pair, asked: Question) -> Comparison | Non
         test_to_train=ratio,
         difference=difference,
         margin=margin,
-        p_different=statistics.p_difference(difference),
-        p_equivalent=statistics.p_equivalence(difference, margin),
-        within=statistics.equivalent_within(difference, asked.level),
-        needed=statistics.seeds_needed(spread, margin, ratio, asked.level, asked.power) if len(both) > 1 else None,
-        verdict="undecided",
+        p_different=math.nan if without else statistics.p_difference(difference),
+        p_equivalent=math.nan if without else statistics.p_equivalence(difference, margin),
+        within=math.nan if without else statistics.equivalent_within(difference, asked.level),
+        needed=needed,
+        verdict=without or "undecided",
     )
 
 
 def _with_verdicts(made: Sequence[Comparison], asked: Question) -> list[Comparison]:
+    """With p-values adjusted for all of them that can be judged."""
     different = statistics.holm(np.array([c.p_different for c in made]))
     equivalent = statistics.holm(np.array([c.p_equivalent for c in made]))
     return [
         replace(c, p_different=float(d), p_equivalent=float(e), verdict=statistics.verdict(c.gain, d, e, asked.level))
+        if c.judged
+        else c
         for c, d, e in zip(made, different, equivalent, strict=True)
     ]

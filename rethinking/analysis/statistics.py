@@ -21,7 +21,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean of a − b over paired seeds, with its standard error and a two-sided confidence interval."""
+    """The mean of a − b over paired seeds, with its standard error and a two-sided confidence interval.
+
+    The interval is NaN where nothing can be said of the spread: for one seed, and where all differences are the same,
+    as of two networks that predict one class. The error is NaN and 0 then.
+    """
 
     n: int
     mean: float
@@ -30,7 +34,7 @@ class PairedDifference:
     high: float
 
 
-Verdict = Literal["equivalent", "local better", "non-local better", "undecided"]
+Verdict = Literal["equivalent", "local better", "non-local better", "undecided", "too few seeds", "no variance"]
 
 
 def summarise(scores: np.ndarray) -> Summary:
@@ -47,7 +51,6 @@ def paired_difference(
     a, b: [n]. test_to_train: n_test / n_train where every seed splits the same graphs anew; the scores are
     then not independent, and the variance of the mean is s² (1/n + n_test/n_train) instead of s²/n
     (Nadeau and Bengio 2003, "Inference for the generalization error"). 0 where the split is fixed.
-    The interval is NaN for one seed.
     """
     if a.shape != b.shape or a.ndim != 1 or not len(a):
         raise ValueError(f"expected two arrays of one score a seed, got shapes {a.shape} and {b.shape}")
@@ -55,6 +58,9 @@ def paired_difference(
     n, mean = len(difference), float(np.mean(difference))
     if n == 1:
         return PairedDifference(n, mean, math.nan, math.nan, math.nan)
+    # Beyond twelve digits differences vary by their rounding.
+    if np.ptp(difference) <= 1e-12 * np.abs([a, b]).max():
+        return PairedDifference(n, mean, 0.0, math.nan, math.nan)
     error = standard_error(float(np.std(difference, ddof=1)), n, test_to_train)
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
     return PairedDifference(n, mean, error, mean - half, mean + half)
@@ -66,22 +72,26 @@ def standard_error(std: float, n: int, test_to_train: float) -> float:
 
 
 def p_difference(difference: PairedDifference) -> float:
-    """Student's two-sided p-value for a mean of zero. NaN for one seed."""
-    t = _quotient(difference.mean, difference.error)
-    return float(2 * stats.t.sf(abs(t), difference.n - 1))
+    """Student's two-sided p-value for a mean of zero. NaN where there is no interval."""
+    if math.isnan(difference.low):
+        return math.nan
+    return float(2 * stats.t.sf(abs(difference.mean / difference.error), difference.n - 1))
 
 
 def p_equivalence(difference: PairedDifference, margin: float) -> float:
     """The p-value of two one-sided tests for a mean within ±margin (Schuirmann 1987): the larger of the two.
 
-    margin: greater than 0. NaN for one seed.
+    margin: greater than 0. NaN where there is no interval.
     """
-    t = _quotient(margin - abs(difference.mean), difference.error)
-    return float(stats.t.sf(t, difference.n - 1))
+    if math.isnan(difference.low):
+        return math.nan
+    return float(stats.t.sf((margin - abs(difference.mean)) / difference.error, difference.n - 1))
 
 
 def equivalent_within(difference: PairedDifference, level: float = 0.05) -> float:
-    """The smallest margin at which the two one-sided tests show equivalence at this level."""
+    """The smallest margin at which the two one-sided tests show equivalence. NaN where there is no interval."""
+    if math.isnan(difference.low):
+        return math.nan
     return abs(difference.mean) + float(stats.t.ppf(1 - level, difference.n - 1)) * difference.error
 
 
@@ -97,6 +107,16 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
+def no_verdict(difference: PairedDifference, fewest: int) -> Verdict | None:
+    """Why nothing can be concluded from a difference, whatever its size; None if something can.
+
+    fewest: the seeds that a verdict needs, at least 2.
+    """
+    if difference.n < fewest:
+        return "too few seeds"
+    return "no variance" if math.isnan(difference.low) else None
+
+
 def verdict(mean: float, p_different: float, p_equivalent: float, level: float = 0.05) -> Verdict:
     """What p-values, adjusted for all tests of a family, say of a mean of non-local minus local.
 
@@ -110,12 +130,19 @@ def verdict(mean: float, p_different: float, p_equivalent: float, level: float =
 
 
 def seeds_needed(
-    std: float, margin: float, test_to_train: float = 0.0, level: float = 0.05, power: float = 0.8, most: int = 10_000
+    std: float,
+    margin: float,
+    test_to_train: float = 0.0,
+    level: float = 0.05,
+    power: float = 0.8,
+    fewest: int = 2,
+    most: int = 10_000,
 ) -> int | None:
     """How many seeds it takes to show equivalence with this power, if there is no difference at all.
 
-    std: the standard deviation of the paired differences. None if `most` do not suffice; where seeds split the same
-    graphs anew, more seeds lessen the standard error down to s √(n_test/n_train) only.
+    std: the standard deviation of the paired differences. fewest: that a verdict needs anyway. None if `most` do not
+    suffice; where seeds split the same graphs anew, more seeds lessen the standard error down to s √(n_test/n_train)
+    only.
     """
 
     def enough(n: int) -> bool:
@@ -123,7 +150,7 @@ def seeds_needed(
 
     if not enough(most):
         return None
-    return bisect.bisect_left(range(most + 1), True, lo=2, key=enough)
+    return bisect.bisect_left(range(most + 1), True, lo=fewest, key=enough)
 
 
 def power_of_equivalence(std: float, n: int, margin: float, test_to_train: float = 0.0, level: float = 0.05) -> float:
@@ -161,10 +188,3 @@ def bootstrap_interval(
         (difference,), np.mean, confidence_level=confidence, n_resamples=samples, method="percentile", rng=0
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
-
-
-def _quotient(numerator: float, error: float) -> float:
-    """Where all differences are the same there is no error: as far as one can be from zero."""
-    if error == 0:
-        return math.copysign(math.inf, numerator) if numerator else 0.0
-    return numerator / error

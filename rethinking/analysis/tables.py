@@ -15,7 +15,14 @@ from rethinking import paths
 from rethinking.analysis.comparisons import Question, question
 from rethinking.analysis.older import MARK, MEANING
 from rethinking.analysis.scores import NONE, Scores, suite_scores
-from rethinking.analysis.statistics import PairedDifference, Summary, p_equivalence, summarise
+from rethinking.analysis.statistics import (
+    PairedDifference,
+    Summary,
+    no_verdict,
+    p_difference,
+    p_equivalence,
+    summarise,
+)
 from rethinking.analysis.suites import load_suite, suite_names
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
@@ -42,7 +49,8 @@ class TableCell:
     """One cell of a table. ours, published: in the table's unit; ours is None where nothing is trained.
 
     seeds_done: of those that are shown. seeds_trained: of this schema. seeds_older: of schema 1. older: whether the
-    latter are shown. mark: whether it is the best of its column, or shown to be equivalent to the best; else empty.
+    latter are shown. mark: whether it is shown to be the best of its column, or equivalent to the best
+    mean; else empty.
     """
 
     row: str
@@ -177,7 +185,7 @@ def long_frame(table: Table) -> pd.DataFrame:
                 "std": ours.std if ours else None,
                 "seeds": ours.n if ours else 0,
                 "schema 1": cell.older,
-                "best": {BEST: "best", ALIKE: "equivalent to the best"}.get(cell.mark, ""),
+                "best": {BEST: "best", ALIKE: "equivalent to the best mean"}.get(cell.mark, ""),
                 "published_mean": published.mean if published else None,
                 "published_std": published.std if published else None,
                 "published_certainty": published.certainty if published else None,
@@ -205,8 +213,7 @@ def caption(table: Table) -> str:
     return (
         "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch. "
         f"{beside if published else ''}"
-        f"{BEST}: the best mean of its column; {ALIKE}: equivalent to it (two one-sided tests paired by seed, margin "
-        f"{' or '.join(margins)}, for each cell by itself). "
+        f"{_marks_text(table, ' or '.join(margins))}"
         "Last rows: mean difference of two rows paired by seed, with its 95 % interval (Student's t; where every seed "
         f"splits the same graphs anew, with the variance of Nadeau and Bengio 2003).{note}{fidelity}{older}"
     )
@@ -256,21 +263,32 @@ def _published_values() -> pd.DataFrame:
 
 
 def _marks(measure: Measure, scores: dict[str, Scores], asked: Question) -> dict[str, str]:
-    """Which row of a column is the best, and which are equivalent to it.
+    """Which row of a column is better than every other, and which are equivalent to the one with the best mean.
 
-    Nothing while there is one row only, or some are of another schema than others.
+    A mean that merely comes out best is not marked. Nothing is while there is one row only, or some are of another
+    schema than others.
     """
-    means = {row: float(own.values.mean()) for row, own in scores.items() if len(own) > 1}
+    means = {row: float(own.values.mean()) for row, own in scores.items() if len(own)}
     if len(means) < 2 or len({scores[row].older for row in means}) > 1:
         return {}
     best = (max if measure.higher_is_better else min)(means, key=lambda row: means[row])
-    marks = {best: BEST}
-    for row in means:
-        difference = scores[row].minus(scores[best]) if row != best else None
-        margin = measure.unit.scale * measure.margin
-        if difference is not None and p_equivalence(difference, margin) < asked.level:
-            marks[row] = ALIKE
-    return marks
+    margin = measure.unit.scale * measure.margin
+    against = {row: scores[row].minus(scores[best]) for row in means if row != best}
+    sound = {row: d for row, d in against.items() if d is not None and not no_verdict(d, asked.fewest)}
+    alike = {row for row, d in sound.items() if p_equivalence(d, margin) < asked.level}
+    # Of all that differ: on the seeds that both have, the other one may be better.
+    differ = {row: d for row, d in sound.items() if p_difference(d) < asked.level}
+    worse = {row for row, d in differ.items() if (d.mean < 0) == measure.higher_is_better}
+    return dict.fromkeys(alike, ALIKE) | ({best: BEST} if worse - alike == set(against) else {})
+
+
+def _marks_text(table: Table, margins: str) -> str:
+    """What the marks mean that a table has."""
+    marks = {cell.mark for cell in table.cells.values()}
+    texts = [f"{BEST}: better than every other trained row of its column"] if BEST in marks else []
+    texts += [f"{ALIKE}: equivalent to the best mean of its column"] if ALIKE in marks else []
+    tests = f"tests paired by seed, margin {margins}, at least {question().fewest} seeds, for each cell by itself"
+    return f"{'; '.join(texts)} ({tests}). " if texts else ""
 
 
 def _cell_text(cell: TableCell) -> str:
@@ -288,7 +306,7 @@ def _cell_text(cell: TableCell) -> str:
         lines.append(f"({'' if certain else '~'}{text})")
     if cell.off is not None:
         error = "" if np.isnan(cell.off_error) else f" (se {cell.off_error:.{cell.unit.digits}f})"
-        lines.append(f"off by {cell.off:+.{cell.unit.digits}f}{error}")
+        lines.append(f"off by {cell.unit.signed(cell.off)}{error}")
     return "\n".join(lines) or "—"
 
 

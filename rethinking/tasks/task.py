@@ -24,18 +24,22 @@ class Unit:
 
     def number(self, recorded: float) -> str:
         """A number as it is recorded, in this unit."""
-        return f"{self.scale * recorded:.{self.digits}f}"
+        return f"{self.scale * recorded:z.{self.digits}f}"
 
     def show(self, mean: float, std: float) -> str:
         """Mean ± standard deviation, both scaled already; the latter is left out if it is NaN."""
-        return f"{mean:.{self.digits}f}" + ("" if math.isnan(std) else f" ± {std:.{self.digits}f}")
+        return f"{mean:z.{self.digits}f}" + ("" if math.isnan(std) else f" ± {std:.{self.digits}f}")
 
     def interval(self, mean: float, low: float, high: float, line_break: str = " ") -> str:
         """A difference with its interval, scaled already; without it where it is NaN, as for one seed."""
-        text = f"{mean:+.{self.digits}f}"
+        text = self.signed(mean)
         if not math.isnan(low):
-            text += f"{line_break}[{low:+.{self.digits}f}, {high:+.{self.digits}f}]"
+            text += f"{line_break}[{self.signed(low)}, {self.signed(high)}]"
         return text
+
+    def signed(self, difference: float) -> str:
+        """A difference, scaled already, with its sign; one that rounds to zero has a plus."""
+        return f"{difference:+z.{self.digits}f}"
 
     def margin_text(self, margin: float) -> str:
         """A margin, scaled already, with what it is of."""

@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     fill(store, NCI1 + "learned", 0.80 + 0.01 * NOISE)
     fill(store, NCI1 + "complement", 0.80 + 0.01 * RNG.normal(size=20))
     fill(store, NCI1 + "learned model.convs_before_pool=1", 0.70 + 0.001 * NOISE)
-    fill(store, NCI1 + "complement model.convs_before_pool=1", 0.60 + 0.001 * NOISE[:5])
+    fill(store, NCI1 + "complement model.convs_before_pool=1", 0.60 + 0.0011 * NOISE[:5])
     fill(store, "model=gin pooling=none dataset=nci1", 0.80 + 0.01 * NOISE)
     fill(store, "model=graclus pooling=learned dataset=digits", 0.9 + 0.001 * NOISE)
     fill(store, "model=graclus pooling=complement dataset=digits", 0.9 + 0.001 * NOISE)

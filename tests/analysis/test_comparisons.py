@@ -11,13 +11,15 @@ import pytest
 
 from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import Comparison, compare, frame, question
+from rethinking.analysis.tables import make_table
 from rethinking.analysis.tidy import read_results
-from rethinking.analysis.wording import in_words
+from rethinking.analysis.wording import in_words, row_texts
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
-from tests.analysis.conftest import RNG, ZINC, fill
+from tests.analysis.conftest import NCI1, NOISE, RNG, ZINC, fill
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
+ROWS = ("Graclus", "Complement")
 
 
 def made(store: RunStore, *datasets: str) -> dict[tuple[str, str, str], Comparison]:
@@ -83,8 +85,35 @@ def test_one_seed_and_nothing_to_compare(tmp_path: Path) -> None:
         made(store)
     fill(store, ZINC + "complement", np.array([0.5]))
     (only,) = made(store).values()
-    assert only.verdict == "undecided" and np.isnan(only.p_different)
+    assert only.verdict == "too few seeds" and np.isnan(only.p_different)
     frame([only])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "reason"), [(2, "too few seeds"), (4, "too few seeds"), (5, "no variance"), (20, "no variance")]
+)
+def test_networks_at_chance_are_not_called_equivalent(
+    tmp_path: Path, rethinking: Call, seeds: int, reason: str
+) -> None:
+    """They all predict one class, so that their scores are the same; others are judged as if they were not there."""
+    store = RunStore(tmp_path / "runs")
+    for variant in ("learned", "complement"):
+        fill(store, NCI1 + variant, np.full(seeds, 0.5))
+    fill(store, ZINC + "learned", 0.42 + 0.01 * NOISE)
+    fill(store, ZINC + "complement", 0.421 + 0.01 * NOISE + 0.002 * RNG.normal(size=20))
+    found = made(store)
+    chance, sound = found["NCI1", "", "complement"], found["ZINC", "", "complement"]
+    assert chance.verdict == reason and not chance.judged and chance.needed is None
+    assert (
+        sound.verdict == "equivalent"
+        and sound.p_equivalent == made(store, "zinc")["ZINC", "", "complement"].p_equivalent
+    )
+    row = row_texts(chance, 20)
+    assert (row["verdict"], row["within"], row["needed"], row["difference"]) == (reason, "—", "—", "+0.0*")
+    assert f"1 equivalent, 0 undecided, 1 without a verdict ({reason})" in in_words(list(found.values()), question())
+    graclus, complement = (make_table("1", read_results(store, Path("none"))).cells[name, "NCI1"] for name in ROWS)
+    assert graclus.mark == complement.mark == ""
+    assert reason in rethinking("compare").stdout
 
 
 def test_the_published_means_give_the_published_finding(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from rethinking.analysis.statistics import (
     bootstrap_interval,
     equivalent_within,
     holm,
+    no_verdict,
     p_difference,
     p_equivalence,
     p_wilcoxon,
@@ -48,8 +49,9 @@ def test_the_correction_widens_by_its_factor() -> None:
 
 def test_pairing_removes_what_seeds_share() -> None:
     shared = np.linspace(0, 10, 20)
-    difference = paired_difference(shared + 0.5, shared)
-    assert difference.low == pytest.approx(0.5) == difference.high
+    noise = 0.01 * np.random.default_rng(0).normal(size=20)
+    difference = paired_difference(shared + 0.5 + noise, shared)
+    assert difference.low == pytest.approx(0.5, abs=0.02) == difference.high
 
 
 def test_covers_the_truth_as_often_as_it_says() -> None:
@@ -88,11 +90,23 @@ def test_holm_on_a_worked_example() -> None:
     assert np.isnan(holm(np.array([np.nan]))).all()
 
 
-def test_a_difference_that_is_always_the_same() -> None:
-    same = paired_difference(np.full(4, 0.5), np.zeros(4))
-    assert p_difference(same) == 0
-    assert (p_equivalence(same, 0.6), p_equivalence(same, 0.4), p_equivalence(same, 0.5)) == (0, 1, 0.5)
-    assert p_difference(paired_difference(np.zeros(4), np.zeros(4))) == 1
+@pytest.mark.parametrize("shared", [np.zeros(20), 100 * np.random.default_rng(0).random(20)])
+def test_differences_that_do_not_vary_say_nothing(shared: np.ndarray) -> None:
+    """As of two networks that predict one class for all graphs; also where they vary by their rounding."""
+    for shift in (0.0, 0.5):
+        same = paired_difference(shared + shift, shared)
+        assert same.mean == pytest.approx(shift) and same.error == 0
+        assert np.isnan(
+            [same.low, same.high, p_difference(same), p_equivalence(same, 0.6), equivalent_within(same)]
+        ).all()
+        assert no_verdict(same, fewest=5) == "no variance"
+
+
+def test_a_verdict_needs_seeds_enough() -> None:
+    for n in range(1, 8):
+        difference = paired_difference(*random_scores(0, n=n))
+        assert no_verdict(difference, fewest=5) == ("too few seeds" if n < 5 else None)
+    assert no_verdict(paired_difference(np.zeros(2), np.zeros(2)), fewest=5) == "too few seeds"
 
 
 def test_verdicts() -> None:
@@ -130,6 +144,7 @@ def test_seeds_needed() -> None:
     # The normal approximation: n = (z_0.95 + z_0.9)² σ²/δ².
     assert n == pytest.approx((stats.norm.ppf(0.95) + stats.norm.ppf(0.9)) ** 2 * 4, abs=2)
     assert seeds_needed(std=0.0, margin=1.0) == 2
+    assert seeds_needed(std=0.1, margin=1.0) < seeds_needed(std=0.1, margin=1.0, fewest=5) == 5
     # Where seeds share graphs the error does not fall below s √(n_test/n_train).
     assert seeds_needed(std=2.0, margin=1.0, test_to_train=1 / 8) is None
     assert seeds_needed(std=0.5, margin=1.0, test_to_train=1 / 8) is not None

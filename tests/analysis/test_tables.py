@@ -78,6 +78,34 @@ def test_differences_are_paired_on_the_seeds_that_both_have(store: RunStore) -> 
     assert (difference.n, difference.mean) == (7, pytest.approx(0.5))
 
 
+@pytest.mark.parametrize(
+    ("shift", "noise", "seeds", "marks"),
+    [
+        (0.0, 0.001, 20, ["≈", ""]),  # the same within the margin: neither is the best
+        (-0.05, 0.001, 20, ["▲", ""]),  # decided
+        (-0.005, 0.03, 20, ["", ""]),  # the best mean, but nothing is decided
+        (-0.05, 0.001, 4, ["", ""]),  # too few seeds
+        (-0.05, 0.0, 20, ["", ""]),  # no variance
+        (-0.05, 0.0, 1, ["", ""]),
+    ],
+)
+def test_marks_are_of_what_is_decided(tmp_path: Path, shift: float, noise: float, seeds: int, marks: list[str]) -> None:
+    store = RunStore(tmp_path / "marks")
+    fill(store, cell("learned"), LEARNED)
+    other = np.array(LEARNED) - 1e-5 + shift + noise * np.cos(np.arange(20))
+    fill(store, cell("complement"), list(other[:seeds]))
+    made = table(store)
+    assert [made.cells[row, "NCI1"].mark for row in ("Graclus", "Complement")] == marks
+    assert [sign in caption(made) for sign in ("▲", "≈")] == [sign in marks for sign in ("▲", "≈")]
+
+
+def test_nothing_is_minus_zero(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "zero")
+    fill(store, cell("learned"), LEARNED)
+    fill(store, cell("complement"), [score - 1e-5 for score in LEARNED])
+    assert "+0.0" in markdown(table(store)) and "-0.0" not in markdown(table(store))
+
+
 def test_what_is_partial_or_missing_says_so(store: RunStore) -> None:
     text = markdown(table(store))
     assert "7/20 seeds" in text
