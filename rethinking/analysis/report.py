@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from rethinking import __version__, paths
 from rethinking.analysis.comparisons import Comparison, compare, question
-from rethinking.analysis.figures import Picture, draw, figure_names, style
+from rethinking.analysis.figures import Picture, draw, figure_names, score_curves, style
 from rethinking.analysis.tables import (
     caption,
     hyperparameter_tables,
@@ -42,6 +42,8 @@ PROVENANCE = [
     "git_commit",
     "git_dirty",
 ]
+# Of a point of a picture, on a wide page.
+PIXELS = 1.4
 MEASURES = {
     "pool1_entropy": "entropy",
     "pool1_clusters": "clusters in use",
@@ -80,9 +82,10 @@ class PageTable:
 
 @dataclass(frozen=True)
 class PagePicture:
-    """A drawing in SVG and its caption."""
+    """A drawing in SVG, its width and its caption. On a narrow page it becomes smaller, down to two thirds."""
 
     svg: str
+    width: int
     caption: str
 
 
@@ -95,7 +98,7 @@ def report(results: Results, fidelity: str = PAPER) -> str:
         *_verdict(results, fidelity),
         _tables(results, fidelity),
         _figures(results, fidelity),
-        _curves(results, runs),
+        _curves(results, fidelity),
         _clusters(results, runs),
         _ledger(),
         _runs(results, runs),
@@ -174,32 +177,17 @@ def _figures(results: Results, fidelity: str) -> Section:
     return Section("figures", "Figures", absent, [], pictures)
 
 
-def _curves(results: Results, runs: pd.DataFrame) -> Section:
-    """Validation scores over the epochs, a picture a data set, a panel a family."""
-    pictures = []
-    cells = runs.drop_duplicates("cell_id")
-    for dataset, of_dataset in cells.groupby("dataset"):
-        families = sorted(of_dataset["family"].unique())
-        with style():
-            width = min(4, len(families))
-            height = -(-len(families) // width)
-            made, axes = plt.subplots(height, width, figsize=(2.5 * width, 2 * height), squeeze=False, sharey=True)
-            for axis, family in zip(axes.flat, families, strict=False):
-                for number, cell in enumerate(of_dataset[of_dataset["family"] == family].itertuples()):
-                    history = results.history(str(cell.cell_id))
-                    measure = results.cells[str(cell.cell_id)].measure
-                    mean = history.groupby("epoch")[f"val_{measure.metric}"].mean()
-                    dashes = ["-", "--", ":", "-."][number % 4]
-                    axis.plot(mean.index, measure.unit.scale * mean, dashes, lw=1.2, label=cell.variant)
-                axis.set_title(family, fontsize=8)
-                axis.tick_params(labelsize=7)
-                axis.legend(fontsize=6)
-            for axis in axes.flat[len(families) :]:
-                axis.set_visible(False)
-            made.tight_layout()
-            text = f"{dataset}: validation score over the epochs, the mean of the seeds that still train."
-            pictures.append(_picture(Picture(made, text)))
-    return Section("curves", "Learning curves", [], [], pictures)
+def _curves(results: Results, fidelity: str) -> Section:
+    """Validation scores over the epochs, a picture a data set and family."""
+    with style():
+        pictures = [_picture(picture) for picture in score_curves(results, fidelity)]
+    words = [
+        "Validation score over the epochs, the median of the seeds that still train; the strip below says how many "
+        "these are. Where seeds stop, a curve may jump."
+    ]
+    if not pictures:
+        words = ["The learning curves of these runs are not here."]
+    return Section("curves", "Learning curves", words, [], pictures)
 
 
 def _clusters(results: Results, runs: pd.DataFrame) -> Section:
@@ -289,14 +277,10 @@ def _picture(picture: Picture) -> PagePicture:
     prefix = f"p{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{prefix}", svg)
-    # As wide as the page allows, no wider than drawn.
-    return PagePicture(
-        re.sub(r'<svg ([^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', _fluid, svg, count=1), picture.caption
-    )
-
-
-def _fluid(match: re.Match[str]) -> str:
-    return f'<svg {match[1]}style="width:100%;max-width:{float(match[2]) * 1.4:.0f}px;height:auto"'
+    size = re.search(r'width="([\d.]+)pt" height="[\d.]+pt"', svg)
+    assert size is not None, "matplotlib gives a picture's size in points"
+    # The page says how large it is.
+    return PagePicture(svg.replace(size[0], "", 1), round(float(size[1]) * PIXELS), picture.caption)
 
 
 def write_report(page: str, path: Path) -> None:

@@ -7,16 +7,18 @@ from collections.abc import Callable
 
 import matplotlib
 
+from rethinking.analysis.figures.curves import score_curves, validation_curves
+from rethinking.analysis.figures.locality import locality
 from rethinking.analysis.figures.networks import activations_around_pooling, permuted
 from rethinking.analysis.figures.picture import Picture, save, style
-from rethinking.analysis.figures.scores import distributions, gaps, validation_curves
-from rethinking.analysis.figures.verdicts import locality, verdicts
+from rethinking.analysis.figures.scores import distributions, gaps
+from rethinking.analysis.figures.verdicts import verdicts
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
 
-__all__ = ["Picture", "draw", "figure_names", "save", "style"]
+__all__ = ["Picture", "draw", "figure_names", "save", "score_curves", "style"]
 
 # How the cells of a suite are drawn, by the key `drawn` of its file.
 OF_A_SUITE: dict[str, Callable[[Suite, Results, str], Picture]] = {

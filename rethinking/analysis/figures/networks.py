@@ -5,11 +5,12 @@ import pandas as pd
 import seaborn as sns
 
 from rethinking.analysis.figures.picture import (
-    PALETTE,
     Picture,
+    difference_label,
     nothing_to_draw,
     partial_text,
     row_cell,
+    suite_colours,
 )
 from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results
@@ -30,7 +31,7 @@ def activations_around_pooling(suite: Suite, results: Results, fidelity: str) ->
         else:
             looks[row] = (activations(run, GRAPHS), run)
     if not looks:
-        raise nothing_to_draw(suite, "save_model=true")
+        raise nothing_to_draw(suite, "saved weights", "save_model=true")
     size = (2.1 * GRAPHS + 0.6, 1.9 * len(looks))
     made, axes = plt.subplots(len(looks), 2 * GRAPHS, figsize=size, squeeze=False)
     for line, (row, (graphs, run)) in zip(axes, looks.items(), strict=True):
@@ -67,21 +68,21 @@ def permuted(suite: Suite, results: Results, fidelity: str) -> Picture:
         if rows:
             panels[title] = pd.DataFrame(rows)
     if not panels:
-        raise nothing_to_draw(suite, "save_model=true")
+        raise nothing_to_draw(suite, "saved weights", "save_model=true")
     made, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.2), squeeze=False)
     drawn = [(dataset, title) for dataset, title in suite.columns.items() if title in panels]
     for axis, (dataset, title) in zip(axes[0], drawn, strict=True):
         unit = row_cell(suite, next(iter(suite.rows)), dataset, fidelity).task().unit
         frame = panels[title].assign(change=unit.scale * panels[title]["change"])
-        colours = {row: PALETTE[number] for number, row in enumerate(suite.rows)}
+        colours = suite_colours(suite, dataset, fidelity)
         sns.stripplot(
             frame, x="row", y="change", hue="row", palette=colours, ax=axis, size=2.5, jitter=False, legend=False
         )
         axis.axhline(0, color="0.5", lw=1)
-        axis.set(title=title, xlabel="", ylabel=f"validation {unit.name}, permuted minus as it is")
+        axis.set(title=title, xlabel="", ylabel=f"permuted minus as it is, {difference_label(unit)}")
     made.tight_layout()
     text = (
-        f"{suite.title}. A point a seed and permutation ({PERMUTATIONS} each), with the weights of the best epoch; "
-        "invariant variants differ by rounding only."
+        f"{suite.title}, on the validation set. A point a seed and permutation ({PERMUTATIONS} each), with the "
+        "weights of the best epoch; invariant variants differ by rounding only."
     )
     return Picture(made, text + partial_text(missing, []))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -13,13 +14,15 @@ from rethinking.analysis.scores import Scores, suite_scores
 from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_cell
+from rethinking.configuration.composition import LEARNED, compose_cell, options
 from rethinking.errors import UserError
+from rethinking.tasks.task import Unit
 
 # Colours that the colour-blind tell apart, and that differ in lightness on paper.
 PALETTE = sns.color_palette("colorblind")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 FORMATS = ("png", "svg")
+Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,35 @@ def save(picture: Picture, folder: Path, name: str) -> list[Path]:
     return files
 
 
+def variant_colour(variant: str) -> Colour:
+    """The colour of a variant, the same in every picture."""
+    known = [LEARNED, *(name for name in options("pooling") if name != LEARNED)]
+    if variant in known:
+        return PALETTE[known.index(variant) % len(PALETTE)]
+    left = PALETTE[len(known) :] or PALETTE
+    return left[crc32(variant.encode()) % len(left)]
+
+
+def row_colours(variants: Sequence[str]) -> list[Colour]:
+    """The colours of rows of these variants: their own, and lighter ones for further rows of the same variant."""
+    colours = []
+    for place, variant in enumerate(variants):
+        before, alike = variants[:place].count(variant), variants.count(variant)
+        r, g, b = (1 - (1 - part) * (1 - 0.8 * before / alike) for part in variant_colour(variant))
+        colours.append((r, g, b))
+    return colours
+
+
+def score_label(of: str, unit: Unit) -> str:
+    """What an axis of scores says. of: the part, such as `test`."""
+    return f"{of} {unit.name}" + (", %" if unit.scale == 100 else "")
+
+
+def difference_label(unit: Unit) -> str:
+    """What an axis of differences is in."""
+    return f"points of {unit.name}" if unit.scale == 100 else unit.name
+
+
 def row_cell(suite: Suite, row: str, dataset: str, fidelity: str) -> Cell:
     """The cell of a row and column of a suite."""
     return compose_cell([*(suite.rows[row] or []), f"dataset={dataset}", f"fidelity={fidelity}"])
@@ -64,9 +96,15 @@ def column_scores(suite: Suite, dataset: str, results: Results, fidelity: str) -
     return {row: suite_scores(row_cell(suite, row, dataset, fidelity), results, suite.seeds) for row in suite.rows}
 
 
-def nothing_to_draw(suite: Suite, with_: str = "") -> UserError:
-    """What is said where no run of a suite is there. with_: what the runs need, such as save_model=true."""
-    runs = "runs with saved weights" if with_ else "runs"
+def suite_colours(suite: Suite, dataset: str, fidelity: str) -> dict[str, Colour]:
+    """The colour of every row of a suite."""
+    variants = [row_cell(suite, row, dataset, fidelity).variant for row in suite.rows]
+    return dict(zip(suite.rows, row_colours(variants), strict=True))
+
+
+def nothing_to_draw(suite: Suite, having: str = "", with_: str = "") -> UserError:
+    """What is said where no run of a suite is there. having: what the runs need. with_: what they are trained with."""
+    runs = f"runs with {having}" if having else "runs"
     command = f"rethinking reproduce {suite.name} {with_}".strip()
     return UserError(f"There are no {runs} for {suite.title.partition(':')[0]}; `{command}` trains them.")
 

@@ -1,18 +1,23 @@
-"""Figures of scores and learning curves: 1, 2, 4, 7, 8 and S1."""
+"""Figures of scores: 1, 2, 4, 8 and S1."""
+
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
+from rethinking.analysis.comparisons import question
 from rethinking.analysis.figures.picture import (
-    PALETTE,
     Picture,
     column_scores,
+    difference_label,
     nothing_to_draw,
     older_text,
     partial_text,
     row_cell,
+    score_label,
+    suite_colours,
 )
 from rethinking.analysis.scores import suite_scores
 from rethinking.analysis.suites import Suite
@@ -32,21 +37,28 @@ def distributions(suite: Suite, results: Results, fidelity: str) -> Picture:
     if not panels:
         raise nothing_to_draw(suite)
     made, axes = plt.subplots(1, len(panels), figsize=(2.6 * len(panels) + 0.4, 3.2), squeeze=False)
+    fewest = question().fewest
     few: list[str] = []
     older: list[str] = []
     for axis, (title, (dataset, scores)) in zip(axes[0], panels.items(), strict=True):
         unit = row_cell(suite, next(iter(scores)), dataset, fidelity).task().unit
         frame = pd.concat([pd.DataFrame({"row": row, "score": own.values}) for row, own in scores.items()])
-        colours = {row: PALETTE[number] for number, row in enumerate(suite.rows)}
-        options = {"data": frame, "x": "row", "y": "score", "hue": "row", "palette": colours, "ax": axis}
-        sns.boxplot(**options, width=0.55, fliersize=0, boxprops={"alpha": 0.45}, legend=False)
-        sns.swarmplot(**options, size=3, warn_thresh=1, legend=False)
-        axis.set(title=title, xlabel="", ylabel=f"test {unit.name}" + (", %" if unit.scale == 100 else ""))
+        boxed = frame[frame["row"].isin([row for row, own in scores.items() if len(own) >= fewest])]
+        options: dict[str, Any] = {
+            "x": "row",
+            "y": "score",
+            "hue": "row",
+            "palette": suite_colours(suite, dataset, fidelity),
+        }
+        options |= {"order": list(scores), "ax": axis, "legend": False}
+        sns.boxplot(boxed, **options, width=0.55, fliersize=0, boxprops={"alpha": 0.45})
+        sns.swarmplot(frame, **options, size=3, warn_thresh=1)
+        axis.set(title=title, xlabel="", ylabel=score_label("test", unit))
         axis.tick_params(axis="x", rotation=30)
         few += [f"{row} on {title}: {len(own)}" for row, own in scores.items() if len(own) < suite.seeds]
         older += [f"{row} on {title}" for row, own in scores.items() if own.older]
     made.tight_layout()
-    text = f"{suite.title}. A point a seed; boxes: quartiles and median."
+    text = f"{suite.title}. A point a seed; boxes: quartiles and median, from {fewest} seeds on."
     return Picture(made, text + partial_text(missing, few) + older_text(older))
 
 
@@ -74,7 +86,11 @@ def gaps(suite: Suite, results: Results, fidelity: str) -> Picture:
     for axis, (dataset, title, frame) in zip(axes[0], panels, strict=True):
         task = row_cell(suite, suite.compare[0][0], dataset, fidelity).task()
         unit = task.unit
-        by_setting = frame.set_index(list(suite.axes))
+        cells = [row_cell(suite, row, dataset, fidelity) for _, row in suite.compare]
+        across = [sorted({cell.network[axis] for cell in cells}) for axis in suite.axes]
+        by_setting = frame.set_index(list(suite.axes)).reindex(
+            pd.MultiIndex.from_product(across, names=list(suite.axes))
+        )
         gaps, ours = (by_setting[name].unstack() for name in ("gap", "score"))
         most = max(float(np.nanmax(np.abs(gaps.to_numpy()))), 0.05 * unit.scale)
         sign = 1 if task.higher_is_better else -1
@@ -87,6 +103,7 @@ def gaps(suite: Suite, results: Results, fidelity: str) -> Picture:
             vmin=-most,
             vmax=most,
             ax=axis,
+            cbar_kws={"label": f"the former better by, {difference_label(unit)}"},
         )
         axis.set(title=title)
     made.tight_layout()
@@ -95,35 +112,3 @@ def gaps(suite: Suite, results: Results, fidelity: str) -> Picture:
         "(blue), in the same unit, mean over the seeds that both have."
     )
     return Picture(made, text + partial_text(missing, []) + older_text(older))
-
-
-def validation_curves(suite: Suite, results: Results, fidelity: str) -> Picture:
-    """Figure 7: the supervised loss on the validation set while training, a line a row."""
-    panels, missing, older = {}, [], []
-    for dataset, title in suite.columns.items():
-        curves = {}
-        for row in suite.rows:
-            cell_id = results.cell_with_runs(row_cell(suite, row, dataset, fidelity))
-            if cell_id:
-                curves[row] = results.history(cell_id)
-                older += [f"{row} on {title}"] if results.cells[cell_id].older else []
-        if curves:
-            panels[title] = curves
-        if len(curves) < len(suite.rows):
-            missing.append(f"{title} ({len(curves)} of {len(suite.rows)} weights)")
-    if not panels:
-        raise nothing_to_draw(suite)
-    made, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.2), squeeze=False)
-    for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
-        for number, (row, history) in enumerate(curves.items()):
-            options = {"color": PALETTE[number], "linestyle": ["-", "--", ":", "-."][number % 4], "label": row}
-            sns.lineplot(history, x="epoch", y="val_loss", errorbar="sd", ax=axis, **options)
-        axis.set(title=title, ylabel="supervised validation loss")
-        axis.legend(fontsize=8)
-    made.tight_layout()
-    return Picture(
-        made,
-        f"{suite.title}. Mean and standard deviation over the seeds that still train."
-        + partial_text(missing, [])
-        + older_text(older),
-    )
