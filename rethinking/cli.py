@@ -70,6 +70,8 @@ def _dispatch(arguments: list[str]) -> int:
             from rethinking.data.sources import Places
 
             given["places"] = Places(given.pop("mirror"), given.pop("cache"))
+        if given.get("results", ...) is None:
+            given["results"] = paths.results_to_show(given["runs"])
         return resolve(given.pop("target"))(**given)
 
 
@@ -119,7 +121,7 @@ def command_line() -> Parser:
     table.add_argument("names", nargs="+", metavar="NAME", help="which, as in the paper: 1, 2, 3, S1 … S5; or a suite")
     _add_form(table)
     _add_fidelity(table)
-    _add_stores(table)
+    _add_stores(table, shows=True)
 
     text = "does local pooling matter? differences, intervals, verdicts"
     compare = _add(commands, "compare", "compare:compare_runs", text)
@@ -136,20 +138,20 @@ def command_line() -> Parser:
     compare.add_argument("--reference", default="learned", metavar="VARIANT", help=text)
     _add_form(compare)
     _add_fidelity(compare)
-    _add_stores(compare)
+    _add_stores(compare, shows=True)
 
     figure = _add(commands, "figure", "figure:write_figures", "draw figures of the paper, as PNG and SVG")
     figure.add_argument("names", nargs="*", metavar="NAME", help="1 … 8, S1, verdicts, locality (default: all)")
     _add_folder(figure, "folder", Path("figures"), option="--to")
     _add_fidelity(figure)
-    _add_stores(figure)
+    _add_stores(figure, shows=True)
 
     report = _add(commands, "report", "report:write", "one page of HTML: verdict, tables, figures, runs")
     report.add_argument(
         "--to", type=_place, dest="path", default=Path("report.html"), metavar="FILE", help="default: report.html"
     )
     _add_fidelity(report)
-    _add_stores(report)
+    _add_stores(report, shows=True)
 
     text = "tidy data frames as CSV and Parquet, with a data dictionary"
     export = _add(commands, "export", "export:export_frames", text)
@@ -201,9 +203,14 @@ def _add_fidelity(parser: Parser) -> None:
     parser.add_argument("--fidelity", choices=["paper", "released_code"], default="paper", help=text)
 
 
-def _add_stores(parser: Parser) -> None:
+def _add_stores(parser: Parser, shows: bool = False) -> None:
+    """shows: whether the reference runs are shown where there are no others, see `paths.results_to_show`."""
     _add_folder(parser, "runs", paths.DEFAULT_RUNS, "run store")
-    _add_folder(parser, "results", paths.DEFAULT_RESULTS, "collected results")
+    if shows:
+        text = f"collected results (default: {paths.DEFAULT_RESULTS}, or the reference runs where no runs are here)"
+        parser.add_argument("--results", type=_place, metavar="DIR", help=text)
+    else:
+        _add_folder(parser, "results", paths.DEFAULT_RESULTS, "collected results")
     _add_own(parser)
 
 

@@ -18,6 +18,17 @@ PUBLISHED = PACKAGE / "analysis" / "published.csv"
 
 DEFAULT_RUNS = Path("runs")
 DEFAULT_RESULTS = Path("results")
+# The project's own results, which come with it: a link in a checkout, a folder without predictions where installed.
+REFERENCE = PACKAGE / "reference"
+
+
+def results_to_show(runs: Path) -> Path:
+    """The results folder that is shown where none is named: the one that lies here.
+
+    Where a person has nothing of his own, neither that nor a run store here or named, the reference runs.
+    """
+    own = runs != DEFAULT_RUNS or DEFAULT_RUNS.exists() or DEFAULT_RESULTS.exists()
+    return DEFAULT_RESULTS if own else REFERENCE
 
 _OWN: ContextVar[Path | None] = ContextVar("own", default=None)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from rethinking import __version__, paths
 from rethinking.analysis.cells import StaleError, StoredCell, stored_cell
 from rethinking.analysis.collected import Collected, read_collected
 from rethinking.analysis.parsing import COLUMNS, KEYS
@@ -224,9 +225,12 @@ def _sources(
     """Where runs were read, and how many of them cannot be used, and why."""
     runs = collected.runs.drop_duplicates("run_id")["cell_id"]
     used, old = int(runs.isin(list(known)).sum()), int(runs.isin(stale).sum())
+    whose = str(collected.folder / "runs.csv")
+    if collected.folder == paths.REFERENCE:
+        whose = f"the reference results that came with rethinking {__version__}"
     places = [
         (f"{store.folder}/", len(stored.done), stored.stale, stored.damaged),
-        (collected.folder / "runs.csv", used, old, len(runs) - used - old + collected.damaged),
+        (whose, used, old, len(runs) - used - old + collected.damaged),
     ]
     sources = []
     for place, sound, stale_ones, damaged in places:

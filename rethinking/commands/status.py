@@ -1,17 +1,25 @@
 """`rethinking status`: how far every cell of a run store is, and what the tables still lack."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from rethinking.analysis.suites import load_suite
+from rethinking.analysis.settings import differing
+from rethinking.analysis.suites import Suite, load_suite
 from rethinking.analysis.tables import make_table, table_names
-from rethinking.analysis.tidy import read_results
+from rethinking.analysis.tidy import Results, read_results
+from rethinking.configuration.cell import PAPER
+from rethinking.configuration.composition import compose_cell
+from rethinking.configuration.identity import identity
 from rethinking.runs.store import Entry, RunStore, is_stale
 
+# How many settings are named in which runs differ from those that a suite wants.
+SETTINGS = 3
 STATES = ("done", "running", "failed", "damaged", "stale")
 
 
@@ -64,11 +72,45 @@ def _print_missing(console: Console, store: RunStore, results: Path, names: Sequ
     for name in names:
         lacking: dict[str, list[str]] = defaultdict(list)
         made = make_table(name, everything)
+        others = _with_other_settings(load_suite(name), everything)
         for cell in made.cells.values():
             if not cell.cited and cell.seeds_trained < cell.seeds_wanted:
-                older = f" (+{cell.seeds_older} of schema 1)" if cell.seeds_older else ""
-                lacking[cell.row].append(f"{cell.dataset} {cell.seeds_trained}/{cell.seeds_wanted}{older}")
+                notes = [f"+{cell.seeds_older} of schema 1"] if cell.seeds_older else []
+                said = "; ".join([*notes, *others.get((cell.row, cell.dataset), [])])
+                count = f"{cell.dataset} {cell.seeds_trained}/{cell.seeds_wanted}"
+                lacking[cell.row].append(f"{count} ({said})" if said else count)
         if lacking:
             console.print(f"{made.title.partition(':')[0]} lacks (seeds done):")
         for row, cells in lacking.items():
             console.print(f"  {row}: {', '.join(cells)}")
+
+
+def _with_other_settings(suite: Suite, results: Results) -> dict[tuple[str, str], list[str]]:
+    """By row and column of a suite, the store's runs that are not its own, for their settings: how many, and which.
+
+    They are said of the cell from which they differ least.
+    """
+    wanted = {
+        (row, title): identity(compose_cell([*overrides, f"dataset={dataset}", f"fidelity={PAPER}"]), None)
+        for row, overrides in suite.rows.items()
+        if overrides is not None
+        for dataset, title in suite.columns.items()
+    }
+    of_store = results.runs[results.runs["run_id"].isin(list(results.stored))]
+    counts = of_store.groupby("cell_id")["run_id"].nunique()
+    said: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for cell_id, runs in counts.items():
+        stored = identity(results.cells[str(cell_id)].config, None)
+        kind = _kind(stored)
+        near = {place: differing([own, stored])[1] for place, own in wanted.items() if _kind(own) == kind}
+        if near and all(near.values()):
+            settings_of = {place: re.split(r", (?=\w+=)", text) for place, text in near.items()}
+            place = min(near, key=lambda place: len(settings_of[place]))
+            settings = settings_of[place]
+            more = f" and {len(settings) - SETTINGS} more" if len(settings) > SETTINGS else ""
+            said[place].append(f"{runs} with {', '.join(settings[:SETTINGS])}{more}")
+    return said
+
+
+def _kind(identity: dict[str, Any]) -> tuple[str, str, str]:
+    return identity["family"], identity["variant"], identity["dataset"]["name"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from rethinking import paths
 from rethinking.analysis.render import on_screen, render
 from rethinking.analysis.suites import load_suite, suite_names
 from rethinking.analysis.tables import (
@@ -63,7 +64,8 @@ def _print(name: str, form: str, fidelity: str, results: Results, where: str) ->
         wanted = sum(not cell.cited for cell in made.cells.values())
         notes = [caption(made), f"From {'; '.join(results.sources) or f'no runs found in {where}'}.", *results.left_out]
         if lacking:
-            notes.append(f"Partial: {len(lacking)} of {wanted} cells lack seeds; `rethinking status` names them.")
+            named = "" if results.folder == paths.REFERENCE else "; `rethinking status` names them"
+            notes.append(f"Partial: {len(lacking)} of {wanted} cells lack seeds{named}.")
         _show(table_texts(made), form, made.title, notes)
 
 

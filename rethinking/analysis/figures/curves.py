@@ -62,17 +62,16 @@ def score_curves(results: Results, fidelity: str) -> Iterator[Picture]:
     cells = [cell for cell in results.cells.values() if cell.config["fidelity"] == fidelity]
     for title, family in sorted({(cell.title, cell.config["family"]) for cell in cells}):
         mine = [cell for cell in cells if (cell.title, cell.config["family"]) == (title, family)]
-        mine.sort(key=lambda cell: (cell.config["variant"], cell.id))
         curves = []
-        for variant in dict.fromkeys(cell.config["variant"] for cell in mine):
+        for variant in sorted({cell.config["variant"] for cell in mine}):
             alike = [cell for cell in mine if cell.config["variant"] == variant]
             settings = differing([identity(cell.config, cell.fingerprint) for cell in alike])
-            for cell, text in zip(alike, settings, strict=True):
+            for text, cell in sorted(zip(settings, alike, strict=True), key=lambda pair: pair[0]):
                 label = f"{variant} ({text})" if text else variant
                 curve = _curve(results, cell.id, f"val_{cell.measure.metric}", label, cell.measure.unit.scale)
                 curves += [curve] if curve else []
         if curves:
-            figure = plt.figure(figsize=(3.6, 3 + 0.16 * len(curves)), layout="constrained")
+            figure = plt.figure(figsize=(3.4, 2.9 + 0.16 * len(curves)), layout="constrained")
             _draw(figure, f"{title}: {family}", curves, score_label("validation", mine[0].measure.unit))
             yield Picture(figure, "")
 
@@ -89,9 +88,10 @@ def _curve(results: Results, cell_id: str, column: str, label: str, scale: float
 def _draw(figure: Figure | SubFigure, title: str, curves: Sequence[Curve], label: str, quartiles: bool = False) -> None:
     """One panel: the curves, and in a strip below the number of seeds that each is of."""
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    for number, (curve, colour) in enumerate(zip(curves, row_colours([c.variant for c in curves]), strict=True)):
-        values = curve.values
-        look = {"color": colour, "linestyle": DASHES[number % len(DASHES)], "lw": 1.2}
+    variants = [curve.variant for curve in curves]
+    for number, (curve, colour) in enumerate(zip(curves, row_colours(variants), strict=True)):
+        values, alike = curve.values, variants[:number].count(curve.variant)
+        look = {"color": colour, "linestyle": DASHES[alike % len(DASHES)], "lw": 1.2}
         above.plot(values.index, values.median(axis=1), label=curve.label, **look)
         if quartiles:
             low, high = values.quantile(0.25, axis=1), values.quantile(0.75, axis=1)
