@@ -150,7 +150,7 @@ def test_margins_from_the_command_line(store: RunStore, rethinking: Call) -> Non
 
 def test_no_runs(rethinking: Call) -> None:
     for command in (["compare"], ["figure"], ["report"], ["export"]):
-        refused = rethinking(*command)
+        refused = rethinking(*command, "--runs", "none")
         assert refused.returncode == 2 and "There are no finished runs" in refused.stderr, command
 
 

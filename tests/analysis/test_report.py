@@ -23,7 +23,8 @@ FLAGS = [
     "--disable-background-networking", "--disable-sync", "--enable-logging=stderr", "--v=0",
 ]  # fmt: skip
 
-# Sorts the table of comparisons by its sixth column, twice; then asks for the rows of uniform.
+# Sorts the table of comparisons by its sixth column, twice; then asks for the rows of uniform. Also measures how far
+# right the verdicts and the page reach. In a frame, since Chromium's own window is never narrower than 500 pixels.
 PROBE = """<script>
 const table = document.querySelector("#verdict table"), button = table.querySelectorAll("th button")[5];
 const column = () => [...table.tBodies[0].rows].map(row => row.cells[5].textContent);
@@ -35,9 +36,18 @@ const input = document.querySelector("#verdict input");
 input.value = "uniform ZINC";
 input.dispatchEvent(new Event("input"));
 const shown = [...table.tBodies[0].rows].filter(row => !row.hidden).length;
-const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-document.title = JSON.stringify({up, down, shown, wide});
+const page = document.documentElement, wide = page.scrollWidth - page.clientWidth;
+const verdicts = [...table.tHead.rows[0].cells].findIndex(head => head.textContent === "verdict");
+const right = table.rows[1].cells[verdicts].getBoundingClientRect().right - page.clientWidth;
+document.title = JSON.stringify({up, down, shown, wide, right, width: innerWidth});
 </script></body>"""
+
+
+FRAME = """<!DOCTYPE html><title></title><iframe style="width: {width}px; height: 900px; border: 0"></iframe><script>
+const frame = document.querySelector("iframe");
+frame.onload = () => document.title = frame.contentDocument.title;
+frame.srcdoc = {page};
+</script>"""
 
 
 class Outline(HTMLParser):
@@ -91,8 +101,9 @@ def test_nothing_is_fetched(page: str) -> None:
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 @pytest.mark.parametrize("width", [1200, 400])
 def test_sorting_and_filtering_work_in_a_browser(page: str, tmp_path: Path, width: int) -> None:
-    (tmp_path / "report.html").write_text(page.replace("</body>", PROBE))
-    command = [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path}/profile", f"--window-size={width},900", "--dump-dom"]
+    probed = json.dumps(page.replace("</body>", PROBE)).replace("</", r"<\/")
+    (tmp_path / "report.html").write_text(FRAME.format(width=width, page=probed))
+    command = [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path}/profile", "--window-size=1300,950", "--dump-dom"]
     result = subprocess.run(
         [*command, (tmp_path / "report.html").as_uri()], capture_output=True, text=True, timeout=120
     )
@@ -102,7 +113,9 @@ def test_sorting_and_filtering_work_in_a_browser(page: str, tmp_path: Path, widt
     numbers = [float(re.split(r"[ \[]", text)[0]) for text in seen["up"]]
     assert numbers == sorted(numbers) and seen["down"] == seen["up"][::-1]
     assert seen["shown"] == 1
+    assert seen["width"] == width
     assert seen["wide"] <= 0, "the page is wider than the window"
+    assert seen["right"] <= 0, "one has to scroll to see the verdict"
     console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
     assert not console, console
 
