@@ -2,21 +2,26 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from rethinking.analysis import figures, trained
-from rethinking.analysis.figures import draw, figure_names, networks
+from rethinking.analysis.figures import draw, figure_names, networks, score_curves
+from rethinking.analysis.figures.picture import variant_colour
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import read_results
+from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell, compose_job
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NOISE, fill
 from tests.conftest import random_dataset
+from tests.records import made_up
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -69,8 +74,66 @@ def test_locality_needs_measures(store: RunStore, tmp_path: Path) -> None:
         cell = f"model=graclus dataset=nci1 pooling={variant}"
         fill(measured, cell, 0.8 + 0.01 * NOISE, hops=4.0, pool1_hops=hops)
     (axis, *_) = draw("locality", read_results(measured, Path("none"))).figure.axes
-    (points,) = [path.get_offsets() for path in axis.collections]
+    points = np.concatenate([path.get_offsets() for path in axis.collections])
     assert sorted(points[:, 0]) == [0.25, 1.0] and np.allclose(points[:, 1], 0)
+
+
+def test_locality_has_a_panel_a_metric_and_marks_schema_1(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    for dataset, score in (("nci1", 0.8), ("zinc", 0.4), ("control_local", 0.9)):
+        for variant in ("learned", "complement"):
+            cell = f"model=graclus dataset={dataset} pooling={variant}"
+            fill(store, cell, score + 0.01 * NOISE[:5], hops=4.0, pool1_hops=2.0)
+    results = read_results(store, Path("none"))
+    axes = draw("locality", results).figure.axes
+    assert [axis.get_title() for axis in axes] == ["data sets: accuracy", "data sets: MAE", "controls: accuracy"]
+    assert all(axis.get_ylabel().endswith(("points of accuracy", "MAE")) and axis.get_xlabel() for axis in axes)
+    cells = {id: replace(cell, schema=1) if cell.dataset == "nci1" else cell for id, cell in results.cells.items()}
+    picture = draw("locality", replace(results, cells=cells))
+    hollow = [[len(path.get_facecolor()) == 0 for path in axis.collections] for axis in picture.figure.axes]
+    assert hollow == [[True, True], [False, False], [False, False]]
+    assert "Hollow: runs of schema 1" in picture.caption
+
+
+def test_a_variant_has_one_colour_everywhere(store: RunStore) -> None:
+    results = read_results(store, Path("none"))
+    expected = {name: variant_colour(name) for name in ("learned", "complement", "uniform")}
+    assert len(set(expected.values())) == 3 and variant_colour("my_own") == variant_colour("my_own")
+    for axis in draw("1", results).figure.axes:
+        points = [path.get_facecolor()[0, :3] for path in axis.collections if len(path.get_offsets())]
+        assert np.allclose(points, [expected["learned"], expected["complement"]])
+    panels = [picture.figure.axes[0] for picture in score_curves(results, PAPER)]
+    drawn = {panel.get_title(): panel.lines for panel in panels}
+    colours = [line.get_color() for line in drawn["ZINC: graclus"]]
+    assert np.allclose(colours, [expected[name] for name in sorted(expected)])
+    # Of several cells of a variant, one has its colour and the others lighter ones.
+    named = {line.get_label(): line.get_color() for line in drawn["NCI1: graclus"]}
+    assert set(named) == {f"{name} (convs_before_pool={n})" for name in ("learned", "complement") for n in (1, 2)}
+    assert len(set(named.values())) == 4
+    assert np.allclose(named["learned (convs_before_pool=1)"], expected["learned"])
+
+
+def test_curves_are_the_median_of_the_seeds_that_still_train(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    cell = compose_job(["model=graclus", "pooling=learned", "dataset=nci1"]).cell
+    store.check_writable()
+    for seed, (epochs, score) in enumerate([(2, 0.1), (4, 0.5), (4, 0.6), (3, 0.7)]):
+        history = pd.DataFrame({"epoch": range(1, epochs + 1), "val_accuracy": score, "val_loss": 1.0})
+        store.write_result(replace(made_up(cell, seed, score), history=history))
+    (picture,) = score_curves(read_results(store, Path("none")), PAPER)
+    above, below = picture.figure.axes
+    assert np.allclose(above.lines[0].get_ydata(), [55, 55, 60, 55])
+    assert list(below.lines[0].get_ydata()) == [4, 4, 3, 2]
+    assert (above.get_ylabel(), below.get_ylabel(), below.get_xlabel()) == ("validation accuracy, %", "seeds", "epoch")
+
+
+@pytest.mark.parametrize(("seeds", "boxes"), [(1, 0), (4, 0), (5, 1)])
+def test_few_runs_are_points_without_a_box(tmp_path: Path, seeds: int, boxes: int) -> None:
+    store = RunStore(tmp_path / "runs")
+    fill(store, "model=graclus dataset=nci1 pooling=learned", 0.8 + 0.01 * NOISE[:seeds])
+    (axis,) = draw("1", read_results(store, Path("none"))).figure.axes
+    assert len(axis.patches) == boxes
+    assert sum(len(path.get_offsets()) for path in axis.collections) == seeds
 
 
 def test_files_are_whole_pictures_and_the_same_each_time(rethinking: Call, store: RunStore, tmp_path: Path) -> None:
