@@ -30,6 +30,7 @@ def results_to_show(runs: Path) -> Path:
     own = runs != DEFAULT_RUNS or DEFAULT_RUNS.exists() or DEFAULT_RESULTS.exists()
     return DEFAULT_RESULTS if own else REFERENCE
 
+
 _OWN: ContextVar[Path | None] = ContextVar("own", default=None)
 
 

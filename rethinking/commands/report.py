@@ -14,6 +14,6 @@ def write(path: Path, fidelity: str, runs: Path, results: Path) -> int:
     everything = read_some(RunStore(runs), results)
     page = report(everything, fidelity)
     write_report(page, path)
-    print(f"{path}: {len(page.encode()) / 2**20:.1f} MiB; open it in a browser, it needs no network.")
+    print(f"{path}: {len(page.encode()) / 2**10:.0f} KiB; open it in a browser, it needs no network.")
     tell(everything.left_out)
     return 0
