@@ -71,7 +71,7 @@ def score_curves(results: Results, fidelity: str) -> Iterator[Picture]:
                 curve = _curve(results, cell.id, f"val_{cell.measure.metric}", label, cell.measure.unit.scale)
                 curves += [curve] if curve else []
         if curves:
-            figure = plt.figure(figsize=(3.4, 2.9 + 0.16 * len(curves)), layout="constrained")
+            figure = plt.figure(figsize=(3.3, 2.9 + 0.16 * len(curves)), layout="constrained")
             _draw(figure, f"{title}: {family}", curves, score_label("validation", mine[0].measure.unit))
             yield Picture(figure, "")
 
