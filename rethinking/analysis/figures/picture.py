@@ -41,7 +41,7 @@ def style() -> Iterator[None]:
 
 
 def save(picture: Picture, folder: Path, name: str) -> list[Path]:
-    """Write a picture in every format. Returns the files."""
+    """Write a picture in every format and close it. Returns the files."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = [folder / f"{name}.{form}" for form in FORMATS]
@@ -54,6 +54,7 @@ def save(picture: Picture, folder: Path, name: str) -> list[Path]:
         raise UserError(
             f"{folder}/{name} cannot be written ({error.strerror}); name another folder with --to."
         ) from error
+    plt.close(picture.figure)
     return files
 
 
