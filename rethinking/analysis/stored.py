@@ -134,7 +134,8 @@ def _reason(record: dict[str, Any], cell: StoredCell) -> str:
             return f"result.json has the measure {name!r}, the name of something else"
     for name in [*scores, *measures]:
         value = record.get(name)
-        if type(value) not in (int, float) or (type(value) is int and abs(value) > LARGEST):
+        proper = isinstance(value, float) or (type(value) is int and abs(value) <= LARGEST)
+        if value is None or not proper:
             return f"result.json has no number for {name}"
         if name in scores and math.isnan(value):
             return f"result.json has a {name} that is not a number"

@@ -64,7 +64,7 @@ def _print(name: str, form: str, fidelity: str, results: Results, where: str) ->
         wanted = sum(not cell.cited for cell in made.cells.values())
         notes = [caption(made), f"From {'; '.join(results.sources) or f'no runs found in {where}'}.", *results.left_out]
         if lacking:
-            named = "" if results.folder == paths.REFERENCE else "; `rethinking status` names them"
+            named = "" if results.collected.folder == paths.REFERENCE else "; `rethinking status` names them"
             notes.append(f"Partial: {len(lacking)} of {wanted} cells lack seeds{named}.")
         _show(table_texts(made), form, made.title, notes)
 

@@ -161,7 +161,6 @@ def _check_shape(config: DictConfig) -> None:
         if missing:
             raise UserError(f"The file of {group}={config[group].get('name', '?')} lacks {', '.join(missing)}.")
         _word(f"{group}.name", config[group].name)
-    _word("dataset.name", config.dataset.get("name"))
     _word("model.select_kind", config.model.select_kind)
     _mapping("model.network", config.model.network)
     _mapping("pooling.select", config.pooling.select)

@@ -73,7 +73,7 @@ def test_a_cell_and_what_is_stored_of_it_have_one_canonical_form(overrides: list
     stored = yaml.safe_load(yaml.safe_dump(asdict(chosen)))
     assert identity(stored, "f") == identity(chosen, "f") and cell_id(stored, "f") == cell_id(chosen, "f")
     # As older versions have stored it.
-    stored["network"]["_target_"] = stored["network"]["_target_"].replace("rethinking.models", "elsewhere")
+    stored["network"]["_target_"] = stored["network"]["_target_"].replace("rethinking.models", "rethinking.elsewhere")
     stored["dataset"]["task"].pop("margin")
     stored["trainer"].pop("saved_weights" if chosen.trainer.saved_weights is None else "gradient_clip")
     del stored["is_local"]

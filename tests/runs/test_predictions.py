@@ -12,6 +12,7 @@ from rethinking.analysis.tidy import read_results
 from rethinking.configuration.composition import compose_job
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
+from rethinking.paths import own_configuration
 from rethinking.runs.predictions import compact, read_predictions, score_of, write_predictions
 from rethinking.runs.store import RunStore
 from tests.conftest import random_dataset
@@ -45,7 +46,8 @@ def test_scores_follow_from_predictions(rethinking: Call, tmp_path: Path, name: 
     result = rethinking("run", *job, "trainer.batch_size=16", "--config-dir", "my")
     assert result.returncode == 0, result.stderr
     assert rethinking("collect").returncode == 0
-    settings = compose_job(job, str(tmp_path / "my"))
+    with own_configuration(tmp_path / "my"):
+        settings = compose_job(job)
     task, dataset = settings.cell.task(), load(settings.cell.dataset, settings.places)
     split, targets = settings.cell.splitter()(dataset, 0), task.targets(dataset)
     entries = RunStore(tmp_path / "runs").entries()

@@ -107,13 +107,13 @@ def test_ctrl_c_says_what_is_kept(rethinking: Call, tmp_path: Path, cache: Path)
 
 
 def test_failed_runs_are_recorded_and_tried_again_on_demand(rethinking: Call, tmp_path: Path) -> None:
-    """A learning rate that makes the loss overflow fails every run of its cell; the other cell goes on."""
-    sweep = ("run", "-m", *CELL, "seeds=2", "trainer.learning_rate=1e-3,1e30")
+    """A weight that makes the loss overflow fails every run of its cell; the other cell goes on."""
+    sweep = ("run", "-m", "model=mincut", *CELL[1:], "seeds=2", "model.mincut_weight=1.0,1e39")
     first = rethinking(*sweep)
     assert first.returncode == 1
     assert "Traceback" not in first.stderr
     assert first.stderr.count("not a finite number") == 2
-    assert "learning_rate=0.001" in first.stdout and "learning_rate=1e+30" in first.stdout
+    assert "mincut_weight=1.0" in first.stdout and "mincut_weight=1e+39" in first.stdout
     assert "retry_failed=true" in first.stderr
     errors = sorted((tmp_path / "runs").glob("*/error.txt"))
     assert len(errors) == 2
@@ -200,7 +200,7 @@ def test_clusters_are_measured_with_the_draws_of_the_weights_epoch(
     rethinking: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the last weights kept, matchings are drawn as in the last epoch, not as in the best one."""
-    monkeypatch.setattr(execution, "diagnose", lambda *arguments: {"epoch": float(arguments[4])})
+    monkeypatch.setattr(measured, "diagnose", lambda *arguments: {"epoch": float(arguments[4])})
     overrides = ("fidelity.best_weights=released_code", "trainer.max_epochs=4", "trainer.learning_rate=0.1", "seeds=3")
     assert rethinking("run", *CELL, *overrides).returncode == 0
     records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json")]
