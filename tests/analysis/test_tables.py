@@ -92,7 +92,7 @@ def test_differences_are_paired_on_the_seeds_that_both_have(store: RunStore) -> 
 def test_marks_are_of_what_is_decided(tmp_path: Path, shift: float, noise: float, seeds: int, marks: list[str]) -> None:
     store = RunStore(tmp_path / "marks")
     fill(store, cell("learned"), LEARNED)
-    other = np.array(LEARNED) - 1e-5 + shift + noise * np.cos(np.arange(20))
+    other = np.array(LEARNED) + shift + noise * np.cos(np.arange(20))
     fill(store, cell("complement"), list(other[:seeds]))
     made = table(store)
     assert [made.cells[row, "NCI1"].mark for row in ("Graclus", "Complement")] == marks
