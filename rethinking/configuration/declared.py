@@ -5,7 +5,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from hydra.utils import get_object
+from rethinking.configuration.lookup import named
 
 
 def as_declared(config: Any) -> Any:
@@ -21,7 +21,7 @@ def as_declared(config: Any) -> Any:
 
 def _types(target: Any) -> Mapping[str, Any]:
     try:
-        return _hints(get_object(target))
+        return _hints(named(target))
     except Exception:  # Somebody's own module may fail in any way.
         return {}
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hydra.utils import get_object
-
+from rethinking.configuration.lookup import named
 from rethinking.errors import UserError
 
 
@@ -19,7 +18,7 @@ def locality(stated: Any, select: Mapping[str, Any]) -> bool | None:
     if stated is not None or "_target_" not in select:
         return stated
     try:
-        said = getattr(get_object(select["_target_"]), "is_local", None)
+        said = getattr(named(select["_target_"]), "is_local", None)
     except Exception:  # A class of somebody's own may fail in any way; making the Select will say how.
         return None
     return said if isinstance(said, bool) else None

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from hashlib import sha256
@@ -35,25 +36,32 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    store = RunStore(tmp_path / "runs")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store, what is collected of it, and a store with more."""
+    folder = tmp_path_factory.mktemp("made")
+    store, more = RunStore(folder / "runs"), RunStore(folder / "more")
     fill(store, NCI1 + "learned", SCORES)
-    return store
-
-
-@pytest.fixture
-def more(tmp_path: Path) -> RunStore:
-    more = RunStore(tmp_path / "more")
     fill(more, NCI1 + "learned", np.array([0.7, 0.81, 0.79, 0.8]))
     fill(more, NCI1 + "complement", SCORES)
-    return more
+    collect(store, folder / "results")
+    return folder
 
 
 @pytest.fixture
-def results(store: RunStore, tmp_path: Path) -> Path:
-    collect(store, tmp_path / "results")
-    return tmp_path / "results"
+def store(made: Path, tmp_path: Path) -> RunStore:
+    return RunStore(Path(shutil.copytree(made / "runs", tmp_path / "runs")))
+
+
+@pytest.fixture
+def more(made: Path, tmp_path: Path) -> RunStore:
+    return RunStore(Path(shutil.copytree(made / "more", tmp_path / "more")))
+
+
+@pytest.fixture
+def results(store: RunStore, made: Path, tmp_path: Path) -> Path:
+    """What is collected of the store."""
+    return Path(shutil.copytree(made / "results", tmp_path / "results"))
 
 
 def rewritten(run: Path, **changed: Any) -> None:

@@ -1,6 +1,7 @@
 """Locality is stated and never guessed, and what a store or results folder names is never imported or called."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,13 +79,19 @@ def restated(results: Path, change: Callable[[dict[str, Any]], None]) -> None:
     (results / "cells.yaml").write_text(yaml.safe_dump(cells))
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
-    store = RunStore(tmp_path / "made")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    store = RunStore(folder / "runs")
     for variant in ("learned", "complement", "uniform"):
         fill(store, NCI1 + variant, 0.8 + 0.01 * NOISE)
-    collect(store, tmp_path / "results")
-    return tmp_path / "results"
+    collect(store, folder / "results")
+    return folder / "results"
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "results"))
 
 
 def state(variant: str, local: bool | None) -> Callable[[dict[str, Any]], None]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,9 +54,15 @@ def shown(store: RunStore, results: Path, row: str = "Graclus", column: str = "N
     return make_table("1", read_results(store, results)).cells[row, column]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cells = {NCI1 + "learned": OLD, NCI1 + "complement": OLD, ZINC + "learned": OLD}
+    return collected(tmp_path_factory.mktemp("made"), cells)
+
+
 @pytest.fixture
-def results(tmp_path: Path) -> Path:
-    return collected(tmp_path, {NCI1 + "learned": OLD, NCI1 + "complement": OLD, ZINC + "learned": OLD})
+def results(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "results"))
 
 
 @pytest.mark.parametrize(("seeds", "schema"), [(0, 1), (19, 1), (20, 2)])

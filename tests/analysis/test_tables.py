@@ -1,5 +1,6 @@
 """Tables from made-up runs: which runs enter, what stands beside them, how missing cells look."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -46,13 +47,18 @@ LEARNED = list(np.round(0.80 + 0.01 * np.sin(np.arange(20)), 3))
 COMPLEMENT = [score + 0.005 for score in LEARNED[:7]]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    store = RunStore(tmp_path / "runs")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+    store = RunStore(tmp_path_factory.mktemp("made") / "runs")
     fill(store, cell("learned"), LEARNED)
     fill(store, cell("complement"), COMPLEMENT)
     fill(store, cell("learned", "model.hidden=32"), [0.5] * 20)
     return store
+
+
+@pytest.fixture
+def store(made: RunStore, tmp_path: Path) -> RunStore:
+    return RunStore(Path(shutil.copytree(made.folder, tmp_path / "runs")))
 
 
 def markdown(made: Table) -> str:
