@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from rethinking.runs.identity import is_name
+from rethinking.runs.plain import read_plain
 
 MANIFEST = "manifest.yaml"
 RUNS, PROVENANCE, CELLS = TABLES = ("runs.csv", "provenance.csv", "cells.yaml")
@@ -37,8 +38,7 @@ def listed(content: bytes, rows: int) -> Listed:
 def read_manifest(folder: Path) -> Manifest | None:
     """What a folder's manifest lists; None if there is none. Raises ValueError, with the reason, if it is damaged."""
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
-        entries = yaml.load(text, yaml.CSafeLoader)
+        entries = read_plain((folder / MANIFEST).read_text(encoding="utf-8"))
         if not isinstance(entries, Mapping) or not entries:
             raise ValueError("it lists nothing")
         if lacking := [name for name in TABLES if name not in entries]:
@@ -46,7 +46,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         return {_inside(name): Listed(int(entry["rows"]), str(entry["sha256"])) for name, entry in entries.items()}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(" ".join(str(error).split())[:200]) from error
 
 

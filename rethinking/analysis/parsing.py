@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from rethinking.analysis.cells import is_component
 from rethinking.runs.identity import is_name, run_id
+from rethinking.runs.plain import read_plain
 
 KEYS = ["run_id", "cell_id", "family", "variant", "dataset", "fidelity", "seed"]
 COLUMNS = [*KEYS, "split", "metric", "value"]
@@ -51,9 +51,8 @@ def parse_runs(path: Path, content: bytes | None, problems: list[str]) -> tuple[
 def parse_cells(path: Path, content: bytes | None, problems: list[str]) -> dict[str, dict[str, Any]]:
     """What `cells.yaml` keeps of every cell."""
     try:
-        # The loader in C reads a large file in a moment; like the safe one it makes nothing but data.
-        cells = {} if content is None else yaml.load(content.decode("utf-8"), yaml.CSafeLoader)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        cells = {} if content is None else read_plain(content.decode("utf-8"))
+    except ValueError as error:
         problems.append(_unreadable(path, error))
         return {}
     if not isinstance(cells, Mapping):

@@ -33,6 +33,7 @@ import yaml
 from rethinking.errors import UserError
 from rethinking.runs.identity import SCHEMA, is_name
 from rethinking.runs.locks import is_locked, lock
+from rethinking.runs.plain import read_plain
 from rethinking.runs.predictions import read_predictions, write_predictions
 from rethinking.runs.record import DIAGNOSTIC, RunRecord, check_head, checked
 from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
@@ -123,8 +124,8 @@ class RunStore:
     def config(self, run_id: str) -> dict[str, Any]:
         """What was trained in a finished run, as data; empty if it is none."""
         try:
-            config = yaml.load((self._path(run_id) / "config.yaml").read_text(), yaml.CSafeLoader)
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+            config = read_plain((self._path(run_id) / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return {}
         return config if isinstance(config, dict) else {}
 

@@ -329,7 +329,9 @@ def test_a_record_that_makes_no_sense_is_left_out_by_name(
     assert read.runs["run_id"].nunique() == 2 and "(1 damaged one left out)" in read.sources[0]
 
 
-@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"[1]", b"!!python/object/apply:os.getcwd []", b"a: ["])
+@pytest.mark.parametrize(
+    "text", [b"", b"\xff\xfe", b"[1]", b"!!python/object/apply:os.getcwd []", b"a: [", b"[" * 10**6]
+)
 def test_a_configuration_that_is_none_leaves_out_its_cell(store: RunStore, tmp_path: Path, text: bytes) -> None:
     fill(store, NCI1 + "complement", SCORES[:1])
     other = json.loads(next(store.folder.glob("*-s02/result.json")).read_text())["cell_id"]
