@@ -18,7 +18,7 @@ from rethinking.runs.store import Entry, RunStore
 
 # Of a record and of the configuration of its cell alike.
 ALIKE = ("family", "variant", "fidelity")
-LARGEST = 2**53  # whole number that is a score: any larger is not exact in a table
+LARGEST = 2**53  # whole number: any larger is not exact in a table
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,9 @@ def _reason(record: dict[str, Any], cell: StoredCell) -> str:
     for key, value in expected.items():
         if record[key] != value:
             return f"result.json has the {key} {record[key]!r}, config.yaml {value!r}"
+    for name, value in record.items():
+        if type(value) is int and abs(value) > LARGEST:
+            return f"result.json has a number for {name} that is too large"
     if record["seed"] < 0:
         return f"result.json has the seed {record['seed']}"
     scores = ["train_loss", *(f"{part}_{name}" for part in ("val", "test") for name in ("loss", record["metric"]))]
@@ -134,8 +137,7 @@ def _reason(record: dict[str, Any], cell: StoredCell) -> str:
             return f"result.json has the measure {name!r}, the name of something else"
     for name in [*scores, *measures]:
         value = record.get(name)
-        proper = isinstance(value, float) or (type(value) is int and abs(value) <= LARGEST)
-        if value is None or not proper:
+        if type(value) not in (int, float):
             return f"result.json has no number for {name}"
         if name in scores and math.isnan(value):
             return f"result.json has a {name} that is not a number"

@@ -243,7 +243,7 @@ def _check_replaceable(path: Path) -> None:
 def _read_result(run_id: str, path: Path) -> dict[str, Any]:
     """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
     try:
-        record = json.loads((path / "result.json").read_text())
+        record = _read_json(path / "result.json")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"result.json cannot be read: {error}") from error
     record = checked(record, run_id)
@@ -261,11 +261,18 @@ def _read_result(run_id: str, path: Path) -> dict[str, Any]:
 def _read_head(path: Path, run_id: str) -> dict[str, Any]:
     """What a file says of the cell of a run that is not finished; nothing if it is damaged."""
     try:
-        record = json.loads(path.read_text())
+        record = _read_json(path)
         check_head(record, run_id)
     except (OSError, ValueError, RecursionError):
         return {}
     return record
+
+
+def _read_json(path: Path) -> Any:
+    """Raises ValueError for what is no JSON, and for text in it that no file or terminal takes: half a character."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    json.dumps(content, ensure_ascii=False).encode()
+    return content
 
 
 def is_stale(entry: Entry) -> bool:

@@ -315,7 +315,7 @@ def test_a_damaged_file_of_a_cell_is_named_and_read_as_empty(
 @pytest.mark.parametrize(
     "changed",
     [{"family": None}, {"family": ["graclus"]}, {"dataset": "../../x"}, {"metric": "loss"}, {"schema": 3},
-     {"test_accuracy": True}, {"test_accuracy": float("nan")}, {"best_epoch": "two"},
+     {"test_accuracy": True}, {"test_accuracy": float("nan")}, {"best_epoch": "two"}, {"epochs": 10**400}, {"device_name": "\ud800"},
      {"diagnostic_pool1_hops": "far"}, {"diagnostic_accuracy": 0.1}],
 )  # fmt: skip
 def test_a_record_that_makes_no_sense_is_left_out_by_name(
