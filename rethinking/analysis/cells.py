@@ -87,8 +87,8 @@ def successor(stored: Mapping[str, Any]) -> str | None:
         return None
 
 
-def is_component(text: Any) -> bool:
-    """Whether a name that was read is one part of a path, and can be shown."""
+def is_label(text: Any) -> bool:
+    """Whether a name that was read can be shown and is one part of a path; `fidelity` has colons, too."""
     return isinstance(text, str) and text.isprintable() and not {"/", "\\"} & set(text) and text not in ("", ".", "..")
 
 
@@ -96,7 +96,7 @@ def _checked(id: str, whole: Mapping[str, Any]) -> StoredCell:
     config, ratio, measure = whole["cell"], float(whole["test_to_train"]), Measure.read(whole["measure"])
     dataset = config["dataset"]
     for key, word in [(key, config[key]) for key in ("family", "variant", "fidelity")] + [("name", dataset["name"])]:
-        if not is_component(word):
+        if not is_label(word):
             raise ValueError(f"has the {key} {word!r}, which is no name")
     for word in (dataset["title"], measure.metric, measure.unit.name):
         if not isinstance(word, str) or not word or not word.isprintable():

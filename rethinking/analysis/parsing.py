@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rethinking.analysis.cells import is_component
+from rethinking.analysis.cells import is_label
 from rethinking.runs.identity import is_name, run_id
 from rethinking.runs.plain import read_plain
 
@@ -91,7 +91,7 @@ def _reason(row: dict[str, str]) -> str:
     if row["run_id"] != run_id(row["cell_id"], int(whole_number)):
         return f"the cell {row['cell_id']} and seed {whole_number}, which are of another run"
     for name in ("family", "variant", "dataset", "fidelity", "split", "metric"):
-        if not is_component(row[name]):
+        if not is_label(row[name]):
             return f"the {name} {row[name]!r}"
     return "" if _number(row["value"]) is not None else f"the value {row['value']!r}"
 

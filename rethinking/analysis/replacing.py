@@ -5,17 +5,16 @@
 .collected/    the same when all of them are there: from here they are put in place, the manifest last
 """
 
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from rethinking.analysis.collected import COMPLETE, KINDS
 from rethinking.analysis.manifest import MANIFEST, read_manifest
 from rethinking.errors import UserError
+from rethinking.runs.locks import lock
+from rethinking.runs.replacement import synchronise
 
 LOCK, INCOMPLETE = ".lock", ".collecting"
 PATIENCE = 60.0  # seconds that another collect may take
@@ -24,18 +23,15 @@ PATIENCE = 60.0  # seconds that another collect may take
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a results folder, which is made if there is none. Raises UserError if it cannot be had."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, mode=0o644)
-        lock.acquire(timeout=PATIENCE)
-    except Timeout as error:
-        raise UserError(f"Another process is collecting into {folder}/; try again when it is done.") from error
-    except (OSError, NotImplementedError) as error:
-        raise _cannot_write(folder, error) from error
-    try:
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            mine = held.enter_context(lock(folder / LOCK, PATIENCE))
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        if not mine:
+            raise UserError(f"Another process is collecting into {folder}/; try again when it is done.")
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -51,8 +47,7 @@ def replacement(folder: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         for file in _files(new):
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
+            synchronise(file)
         new.rename(folder / COMPLETE)
     except OSError as error:
         raise _cannot_write(folder, error) from error

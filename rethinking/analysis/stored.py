@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rethinking.analysis.cells import StaleError, StoredCell, is_component, stored_cell
+from rethinking.analysis.cells import StaleError, StoredCell, is_label, stored_cell
 from rethinking.analysis.checking import check_history, check_predictions, check_scores, whole
 from rethinking.runs.identity import SCHEMA
 from rethinking.runs.record import DIAGNOSTIC
@@ -133,7 +133,7 @@ def _reason(record: dict[str, Any], cell: StoredCell) -> str:
     scores = ["train_loss", *(f"{part}_{name}" for part in ("val", "test") for name in ("loss", record["metric"]))]
     measures = [name for name in record if name.startswith(DIAGNOSTIC)]
     for name in measures:
-        if not is_component(name) or f"test_{name.removeprefix(DIAGNOSTIC)}" in scores:
+        if not is_label(name) or f"test_{name.removeprefix(DIAGNOSTIC)}" in scores:
             return f"result.json has the measure {name!r}, the name of something else"
     for name in [*scores, *measures]:
         value = record.get(name)

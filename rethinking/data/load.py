@@ -224,7 +224,9 @@ def _write_cache(dataset: GraphDataset, folder: Path, replace: bool) -> None:
             if not folder.is_dir():
                 part.rename(folder)
     except OSError as error:
-        log.warning("The processed data set could not be kept in %s (%s).", folder, error)
+        # numpy says how many numbers it could not write, not why.
+        reason = error.strerror or f"is the disk full? {error}"
+        log.warning("The processed data set could not be kept in %s (%s).", folder, reason)
 
 
 def _checksum(path: Path) -> list[int]:

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # A reader that looks whether a lock is held holds it for a moment.
-PATIENCE_SECONDS, POLL_SECONDS = 0.5, 0.02
+PATIENCE, POLL = 0.5, 0.02  # seconds
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[bool]:
+def lock(path: Path, patience: float = PATIENCE) -> Iterator[bool]:
     """Hold the lock of a file, which is made if need be. Yields False if another process holds it.
 
-    Raises OSError if there can be no lock.
+    patience: how many seconds it is waited for. Raises OSError if there can be no lock.
     """
     file = _open(path)
     try:
-        yield _acquire(file)
+        yield _acquire(file, patience)
     finally:
         os.close(file)
 
@@ -44,8 +44,8 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDONLY)
 
 
-def _acquire(file: int) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def _acquire(file: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,4 +53,4 @@ def _acquire(file: int) -> bool:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 return False
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL)
