@@ -137,7 +137,7 @@ def _reason(record: dict[str, Any], cell: StoredCell) -> str:
             return f"result.json has the measure {name!r}, the name of something else"
     for name in [*scores, *measures]:
         value = record.get(name)
-        if type(value) not in (int, float):
+        if value is None or type(value) not in (int, float):
             return f"result.json has no number for {name}"
         if name in scores and math.isnan(value):
             return f"result.json has a {name} that is not a number"
