@@ -18,6 +18,8 @@ from rethinking import paths
 from rethinking.configuration.composition import (
     VERSION_BASE,
     any_choice,
+    as_choices,
+    asks_for_several,
     compose_job,
     expand_sweep,
     in_one_sentence,
@@ -68,6 +70,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parsed = parser.parse_args(list(arguments))
     answers = (parsed.help, parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)
     parsed.trains = not any(answers)
+    if parsed.shell_completion and "query" in " ".join(parsed.overrides) and "COMP_LINE" not in os.environ:
+        raise UserError("A shell asks for completion with its line in COMP_LINE; there is none.")
     return parsed
 
 
@@ -83,7 +87,14 @@ def _run(arguments: Sequence[str], parsed: argparse.Namespace) -> int:
     _not_done.clear()
     try:
         with in_one_sentence(parsed.overrides):
+            if parsed.trains and not parsed.multirun and asks_for_several(parsed.overrides):
+                # Hydra asks this of all values, and takes a value that one of several files has not for a plain run.
+                parsed.multirun = True
+                sys.argv.append("--multirun")
             jobs = _check(parsed) if parsed.trains else []
+            if parsed.trains and parsed.multirun:
+                choices = as_choices(parsed.overrides)
+                sys.argv = [choices.get(word, word) for word in sys.argv]
             _application()
     except JobFailedError:
         return SOME_FAILED
@@ -127,7 +138,8 @@ def _check(parsed: argparse.Namespace) -> list[Settings]:
 
     Empty for a sweep that only Hydra itself can lay out; its jobs are checked one by one.
     """
-    jobs = _compose(expand_sweep(parsed.overrides, parsed.multirun) or [])
+    sweep = expand_sweep(parsed.overrides) if parsed.multirun else [parsed.overrides]
+    jobs = _compose(sweep or [])
     for job in jobs:
         choose_device(job.device)
         RunStore(job.runs).check_writable()

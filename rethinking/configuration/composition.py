@@ -111,25 +111,48 @@ def _plain_file(path: Path) -> DictConfig | None:
     return config if isinstance(config, DictConfig) and "defaults" not in config else None
 
 
-def expand_sweep(overrides: Sequence[str], multirun: bool = True) -> list[list[str]] | None:
-    """The overrides of every job, by the rules of Hydra's basic sweeper; None if another one is chosen.
+def asks_for_several(overrides: Sequence[str]) -> bool:
+    """Whether the configuration itself asks for a multirun (`hydra.mode`), without `-m`."""
+    with _hydra(overrides):
+        return _of_hydra(overrides).mode == RunMode.MULTIRUN
 
-    multirun: whether several are asked for; else the configuration may still ask for them (`hydra.mode`).
+
+def _of_hydra(overrides: Sequence[str]) -> DictConfig:
+    """Hydra's own part of the configuration: of the files chosen and what is said of Hydra.
+
+    Other values are left out, as they may be of files that are swept over.
+    """
+    _refuse_unknown(overrides)
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    files = _groups(paths.configuration())
+    told = [o for o in parser.parse_overrides(list(overrides)) if o.is_hydra_override() or o.key_or_group in files]
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    lines = [str(override.input_line) for override in told]
+    return hydra.compose_config("config", lines, RunMode.MULTIRUN, with_log_configuration=False).hydra
+
+
+def as_choices(overrides: Sequence[str]) -> dict[str, str]:
+    """Of a multirun: each `GROUP.KEY=VALUE` with a form of the same meaning that Hydra takes, a choice of one.
+
+    Before it lays out a sweep it composes a configuration without what is swept over, so that a value of a file that
+    only the jobs choose (`model=a,b model.hidden=8`) has no place.
     """
     with _hydra(overrides):
-        _refuse_unknown(overrides)
-        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-        # Which files are chosen, and what is said of Hydra; values may be of files that are swept over.
-        files = _groups(paths.configuration())
-        told = [o for o in parser.parse_overrides(list(overrides)) if o.is_hydra_override() or o.key_or_group in files]
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        lines = [str(override.input_line) for override in told]
-        whole = hydra.compose_config("config", lines, RunMode.MULTIRUN, with_log_configuration=False).hydra
-        if not multirun and whole.mode != RunMode.MULTIRUN:
-            return [list(overrides)]
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    groups = _groups(paths.configuration())
+    inside = [o for o in parsed if _is_plain(o) and "." in o.key_or_group and o.key_or_group.split(".")[0] in groups]
+    words = [(str(o.input_line), *str(o.input_line).split("=", 1)) for o in inside]
+    return {word: f"{key}=choice({value})" for word, key, value in words if value.strip()}
+
+
+def expand_sweep(overrides: Sequence[str]) -> list[list[str]] | None:
+    """The overrides of every job of a sweep, by the rules of Hydra's basic sweeper; None if another one is chosen."""
+    with _hydra(overrides):
+        whole = _of_hydra(overrides)
         if whole.sweeper._target_.rpartition(".")[2] != BasicSweeper.__name__:
             return None
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         params = [f"{key}={value}" for key, value in (whole.sweeper.params or {}).items()]
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*params, *overrides]), max_batch_size=None)
     return [list(job) for job in jobs]
@@ -152,6 +175,8 @@ def _refuse_unknown(overrides: Sequence[str]) -> None:
     groups = _groups(paths.configuration())
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
+        if not key:
+            raise UserError(f"{override.input_line} is not understood; expected KEY=VALUE.")
         adds = override.is_add() or override.is_force_add()
         if adds and key not in groups and not override.is_hydra_override():
             raise UserError(unknown_key(key, _known(overrides)))

@@ -8,8 +8,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-# Launchers are packages of their own; what is installed has been found already.
-PLUGIN = "pip install hydra-{}-launcher"
+# Launchers are packages of their own, by Hydra's documentation; some bring more than one, such as submitit_slurm.
+LAUNCHERS = ("joblib", "ray", "rq", "submitit")
 
 
 def explain(error: Exception, known: Any, addable: Sequence[str] = ()) -> str:
@@ -26,11 +26,22 @@ def explain(error: Exception, known: Any, addable: Sequence[str] = ()) -> str:
         return f"{what} cannot be read: a quote or a bracket is not closed, or quotes stand inside a word."
     launcher = re.search(r"Could not find 'hydra/launcher/([^']+)'", text)
     if launcher:
-        return f"There is no launcher '{launcher.group(1)}' here; to have it: {PLUGIN.format(launcher.group(1))}."
+        return _missing_launcher(launcher.group(1))
+    word = re.match(r"Error parsing override '(.*)'$", text.splitlines()[0])
+    if word and "missing EQUAL" in text:
+        return f"{word.group(1)} is not understood; expected KEY=VALUE."
     text = re.sub(r"^In '[^']*': ", "", text.split("\nSee https")[0].split("\n    full_key")[0])
     text = re.sub(r":\n\t", ": ", text)
     text = re.sub(r"\n\t", ", ", text)
     return re.sub(r"\s*\n+\s*", ". ", text.strip()).replace("..", ".")
+
+
+def _missing_launcher(name: str) -> str:
+    package = name.partition("_")[0]
+    if package in LAUNCHERS:
+        return f"There is no launcher '{name}' here; to have it: pip install hydra-{package}-launcher."
+    known = ", ".join(LAUNCHERS)
+    return f"There is no launcher '{name}'; expected basic, or one of {known}, which are packages of their own."
 
 
 def unknown_key(key: str, known: Any, addable: Sequence[str] = ()) -> str:
@@ -40,7 +51,10 @@ def unknown_key(key: str, known: Any, addable: Sequence[str] = ()) -> str:
     plain = OmegaConf.to_container(known, resolve=False) if isinstance(known, DictConfig) else known
     similar = _similar(key, list(_keys(plain)))
     hint = f"did you mean '{similar}'?" if similar else "`--cfg job` shows the keys there are."
-    return f"Unknown key '{key}'; {hint}"
+    part, dot, _ = key.partition(".")
+    # In a sweep over models some have the key and some have not.
+    file = OmegaConf.select(known, f"{part}.name") if dot and isinstance(known, DictConfig) else None
+    return f"Unknown key '{key}'{f' with {part}={file}' if file else ''}; {hint}"
 
 
 def _keys(config: Any, prefix: str = "") -> Iterator[str]:

@@ -188,7 +188,9 @@ def _typed(config: DictConfig, key: str) -> Any:
         resolved = OmegaConf.to_container(config[key], resolve=True)
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(_SCHEMAS[key]), resolved))
     except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
+        reason = re.sub(
+            r"of type '\w+' could not be converted to Integer", "is no whole number", str(error).splitlines()[0]
+        )
         raise UserError(f"{key}.{error.full_key}: {reason}." if error.full_key else f"{key}: {reason}.") from error
 
 

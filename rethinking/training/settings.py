@@ -48,8 +48,8 @@ class TrainerConfig:
             "compare_from",
         )
         self._expect(
-            0 <= self.min_learning_rate <= self.learning_rate <= LARGEST_RATE,
-            f"a rate up to {LARGEST_RATE}, not below the smallest",
+            0 <= self.min_learning_rate <= self.learning_rate and 0 < self.learning_rate <= LARGEST_RATE,
+            f"a rate above 0 and up to {LARGEST_RATE}, not below the smallest",
             "learning_rate",
             "min_learning_rate",
         )

@@ -6,11 +6,20 @@ import pytest
 from omegaconf import OmegaConf
 
 from rethinking import paths
-from rethinking.configuration.composition import compose_cell, compose_job, expand_sweep, options, possible_variants
+from rethinking.commands.run import main
+from rethinking.configuration.composition import (
+    asks_for_several,
+    compose_cell,
+    compose_job,
+    expand_sweep,
+    options,
+    possible_variants,
+)
 from rethinking.configuration.declared import as_declared
 from rethinking.configuration.identity import canonical
-from rethinking.configuration.settings import ImpossiblePairError
+from rethinking.configuration.settings import ImpossiblePairError, Settings
 from rethinking.errors import UserError
+from rethinking.runs.outcome import Outcome
 
 CELL = ["model=graclus", "pooling=learned", "dataset=digits"]
 
@@ -44,7 +53,9 @@ def test_an_experiment_of_ones_own_chooses_and_changes(own: Path) -> None:
         assert compose_cell(["+experiment=mine"]) == job.cell
         swept = expand_sweep(["+experiment=mine,quick", *CELL])
         assert swept is not None and [job[0] for job in swept] == ["+experiment=mine", "+experiment=quick"]
-        with pytest.raises(UserError, match=r"Unknown key 'model\.hiden'; did you mean 'model\.hidden'\?"):
+        with pytest.raises(
+            UserError, match=r"Unknown key 'model\.hiden' with model=graclus; did you mean 'model\.hidden'\?"
+        ):
             compose_job(["+experiment=typo", *CELL])
         assert "far" in options("pooling") and "far" in possible_variants("graclus")
     with pytest.raises(UserError, match="experiment/mine"):
@@ -53,13 +64,33 @@ def test_an_experiment_of_ones_own_chooses_and_changes(own: Path) -> None:
 
 @pytest.mark.parametrize("name", options("experiment"))
 def test_the_experiments_that_are_shipped(name: str) -> None:
-    jobs = expand_sweep([f"+experiment={name}"], multirun=False)
-    assert jobs is not None
+    overrides = [f"+experiment={name}"]
+    assert asks_for_several(overrides) == (name == "control")
     if name == "control":
+        jobs = expand_sweep(overrides)
+        assert jobs is not None
         assert [compose_job(job).cell.variant for job in jobs] == ["learned", "complement", "uniform"]
     else:
-        (job,) = jobs
-        assert compose_job([*job, *CELL]).cell != compose_job(CELL).cell
+        assert compose_job([*overrides, *CELL]).cell != compose_job(CELL).cell
+
+
+@pytest.mark.parametrize("asked", ["-m", "hydra.mode=MULTIRUN"])
+def test_a_value_of_a_file_that_is_swept_over_reaches_each_job(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: str
+) -> None:
+    jobs: list[Settings] = []
+
+    def executed(job: Settings, progress: object) -> Outcome:
+        jobs.append(job)
+        return Outcome(job.cell.title, "0" * 12)
+
+    monkeypatch.setattr("rethinking.commands.run.execute", executed)
+    monkeypatch.setattr("rethinking.commands.run._conclude", lambda jobs: 0)
+    monkeypatch.setattr("rethinking.commands.run._check", lambda parsed: [None])
+    monkeypatch.setattr("sys.argv", ["rethinking"])
+    monkeypatch.chdir(tmp_path)
+    assert main([asked, "model=graclus,gmn", *CELL[1:], "model.hidden=8", "seeds=1"]) == 0
+    assert [(job.cell.family, job.cell.network["hidden"]) for job in jobs] == [("graclus", 8), ("gmn", 8)]
 
 
 def test_a_file_with_the_name_of_one_of_the_projects_is_refused(own: Path) -> None:
