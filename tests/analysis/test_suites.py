@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from rethinking import paths
 from rethinking.analysis import figures, suites, tables
-from rethinking.analysis.suites import Suite
+from rethinking.analysis.suites import Suite, load_suite
 from rethinking.commands import reproduce as reproduction
+from rethinking.errors import UserError
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = ("dataset=digits", "seeds=2", "trainer.max_epochs=1", "trainer.batch_size=128")
@@ -75,3 +77,12 @@ def test_tables_of_the_configuration_alone(rethinking: Call) -> None:
     assert result.returncode == 0
     assert "| NCI1       |        3 |       64 |            8 |" in result.stdout
     assert "| DD         | [32, 8, 1] |       5 |" in result.stdout
+
+
+def test_a_broken_suite_of_ones_own_stops_no_other(tmp_path: Path) -> None:
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite" / "broken.yaml").write_text("title: no rows\n")
+    with paths.own_configuration(tmp_path):
+        assert load_suite("table1").table == "1"
+        with pytest.raises(UserError, match="is no suite"):
+            load_suite("broken")
