@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rethinking.analysis.suites import load_suite
+from rethinking.analysis.suites import Suite, load_suite
 from rethinking.commands.figure import FIGURES, write_figures
 from rethinking.commands.run import main as run
 from rethinking.commands.table import print_tables
+
+# What makes other cells than those of a table.
+OTHER_CELLS = ("model.", "pooling.", "dataset.", "tasks.", "trainer.", "fidelity.", "splits=")
 
 
 def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
@@ -16,7 +19,18 @@ def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
     fidelity = next((word.partition("=")[2] for word in overrides if word.startswith("fidelity=")), "paper")
     status = run([f"suite={suite.name}", *overrides])
     store = Path(runs).expanduser()
+    others = [word for word in overrides if word.startswith(OTHER_CELLS) or _elsewhere(word, suite)]
+    if others:
+        print(
+            f"Trained with {' '.join(others)}, which makes other cells than the following shows (`rethinking status`)."
+        )
     print_tables([suite.label], "screen", fidelity, store, results)
     if suite.figure:
         write_figures([suite.figure], fidelity, FIGURES, store, results)
     return status
+
+
+def _elsewhere(word: str, suite: Suite) -> bool:
+    """Whether an override chooses a data set that the suite has no column for."""
+    key, _, names = word.partition("=")
+    return key == "dataset" and not set(names.split(",")) <= suite.columns.keys()

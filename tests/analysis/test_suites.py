@@ -31,6 +31,7 @@ def test_reproduce_trains_and_then_prints_the_table(rethinking: Call) -> None:
     assert result.returncode == 0, result.stderr
     assert "Controls: where local pooling matters" in result.stdout
     # What was trained is not of the suite's data sets.
+    assert "dataset=digits" in result.stdout and "these are other cells than those below" in result.stdout
     assert result.stdout.count("missing, 0/20") == 6 and "Partial: 6 of 6 cells lack seeds" in result.stdout
     status = rethinking("status", "control", "--runs", "mine")
     assert "Controls lacks" in status.stdout and "Table 1" not in status.stdout
