@@ -21,9 +21,7 @@ def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
     store = Path(runs).expanduser()
     others = [word for word in overrides if word.startswith(OTHER_CELLS) or _elsewhere(word, suite)]
     if others:
-        print(
-            f"Trained with {' '.join(others)}, which makes other cells than the following shows (`rethinking status`)."
-        )
+        print(f"Trained with {' '.join(others)}: these are other cells than those below; `rethinking status` has them.")
     print_tables([suite.label], "screen", fidelity, store, results)
     if suite.figure:
         write_figures([suite.figure], fidelity, FIGURES, store, results)

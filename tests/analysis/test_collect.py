@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_the_folder_as_it_was(
     def full(*arguments: Any) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(replacing.os, "fsync", full)
+    monkeypatch.setattr(replacing, "synchronise", full)
     with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); nothing in it was changed"):
         collect(more, results)
     assert contents(results) == before
