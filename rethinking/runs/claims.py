@@ -32,7 +32,7 @@ class Claims:
         """Claim up to `size` of the seeds that wait, and sort out those that are done, failed or held elsewhere."""
         while waiting and len(self.held) < min(size, _most_at_once()):
             seed = waiting.pop(0)
-            # What is done needs no claim, so a store that may only be read will do.
+            # What is done needs no claim, and no open file.
             if self._is_done(seed, self._entry(seed)):
                 continue
             claim = ExitStack()
