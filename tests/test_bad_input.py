@@ -48,6 +48,8 @@ def test_a_wrong_run_command(
     ("arguments", "expected"),
     [
         ((*CELL, "trainer.epochs=3"), ("Unknown key 'trainer.epochs'",)),
+        ((*CELL, "model.hidden=(3"), ("'(' is not expected", "stands in quotes")),
+        ((*CELL, "runs=a b(c"), ("'(' is not expected", "stands in quotes")),
         ((*CELL, "+extra=3"), ("Unknown key 'extra'",)),
         ((*CELL, "+model.dropout=0.5"), ("Unknown key 'model.dropout'",)),
         ((*CELL, "model.layers=true"), ("layers=True", "expected int")),

@@ -30,6 +30,10 @@ def explain(error: Exception, known: Any, addable: Sequence[str] = ()) -> str:
     word = re.match(r"Error parsing override '(.*)'$", text.splitlines()[0])
     if word and "missing EQUAL" in text:
         return f"{word.group(1)} is not understood; expected KEY=VALUE."
+    strange = re.search(r"(?:mismatched|extraneous) input '(.*?)' expecting", text)
+    if strange:
+        what = f"'{strange.group(1)}' is not expected{f' in {word.group(1)}' if word else ''}"
+        return f"{what}; a value with brackets or commas stands in quotes, KEY='VALUE'."
     text = re.sub(r"^In '[^']*': ", "", text.split("\nSee https")[0].split("\n    full_key")[0])
     text = re.sub(r":\n\t", ": ", text)
     text = re.sub(r"\n\t", ", ", text)
