@@ -145,8 +145,7 @@ def _record(claims: Claims, dataset: GraphDataset, split: Split, replica: Replic
     raw = {part: outputs.numpy() for part, outputs in (replica.predictions or {}).items()}
     measures: dict[str, float] = {}
     if replica.weights is not None and settings.diagnosed_graphs:
-        epoch = replica.weights_epoch
-        measures = measures_of(settings, dataset, split, replica.seed, replica.weights, epoch)
+        measures = measures_of(settings, dataset, split, replica.seed, replica.weights, replica.weights_epoch)
     return RunRecord(
         head=head_of(cell, claims.outcome.cell_id, replica.seed),
         cell=cell_record(cell, dataset.fingerprint, task.measure, cell.splitter().test_to_train),
