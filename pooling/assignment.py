@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from rethinking.graphs.levels import Level
 from rethinking.layers.convolutions import SageConv, SageStack
 from rethinking.layers.linear import Linear
+from rethinking.layers.rows import softmax
 from rethinking.pooling.select import MakeSelect, Select
 from rethinking.pooling.selection import SoftSelection
 
@@ -23,7 +24,7 @@ class LinearAssignment(Select):
 
     def forward(self, x: Tensor, level: Level) -> SoftSelection:
         """See `Select`."""
-        return SoftSelection(self.scores(x).softmax(dim=-1), level)
+        return SoftSelection(softmax(self.scores(x)), level)
 
 
 class SageAssignment(Select):
@@ -48,7 +49,7 @@ class SageAssignment(Select):
 
     def forward(self, x: Tensor, level: Level) -> SoftSelection:
         """See `Select`."""
-        return SoftSelection(self.scores(x, level).softmax(dim=-1), level)
+        return SoftSelection(softmax(self.scores(x, level)), level)
 
 
 class SageStackAssignment(Select):
@@ -66,7 +67,7 @@ class SageStackAssignment(Select):
 
     def forward(self, x: Tensor, level: Level) -> SoftSelection:
         """See `Select`."""
-        return SoftSelection(self.scores(self.stack(x, level)).softmax(dim=-1), level)
+        return SoftSelection(softmax(self.scores(self.stack(x, level))), level)
 
 
 class OnComplement(Select):

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from rethinking.graphs.levels import NodeSets
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
+from rethinking.layers.rows import softmax
 from rethinking.pooling.connect import TINY
+from rethinking.pooling.near import nearness, squared_distance
 from rethinking.pooling.select import Select
 from rethinking.pooling.selection import SoftSelection
 
@@ -38,8 +40,7 @@ class MemoryAssignment(Select):
 
     def forward(self, x: Tensor, level: NodeSets) -> SoftSelection:
         """See `Select`. x: the queries."""
-        near = (1 + squared_distance(x, self.keys)).reciprocal()
-        return SoftSelection(self.combine(near, rows_sum_to_one=True).softmax(dim=-1), level)
+        return SoftSelection(softmax(nearness(x, self.keys, self.combine.weights(x))), level)
 
 
 class DistanceAssignment(Select):
@@ -70,7 +71,7 @@ class DistanceAssignment(Select):
         """See `Select`."""
         # Not from zero, where the root has no gradient.
         distance = squared_distance(x, self.keys).clamp(min=TINY).sqrt()
-        return SoftSelection(self.combine(distance, rows_sum_to_one=False).softmax(dim=-1), level)
+        return SoftSelection(softmax(self.combine(distance)), level)
 
 
 class CombineHeads(ReplicaLayer):
@@ -88,15 +89,10 @@ class CombineHeads(ReplicaLayer):
         if self.weight is not None:
             draw.uniform(self.weight, "weight", 1 / math.sqrt(self.heads))
 
-    def forward(self, scores: Tensor, rows_sum_to_one: bool) -> Tensor:
-        """scores: [R, N, H·k]. rows_sum_to_one: scale each head's rows so first. Returns [R, N, k]."""
-        scores = scores.unflatten(-1, (self.heads, -1))
-        if rows_sum_to_one:
-            scores = scores / scores.sum(dim=-1, keepdim=True)
-        return scores.squeeze(2) if self.weight is None else (scores * self.weight).sum(dim=2)
+    def weights(self, x: Tensor) -> Tensor:
+        """w, [R, H]; where there is a single head, ones for the replicas of x: [R, …]."""
+        return x.new_ones(len(x), 1) if self.weight is None else self.weight.flatten(1)
 
-
-def squared_distance(x: Tensor, keys: Tensor) -> Tensor:
-    """‖x_i − key_j‖² as ‖x‖² + ‖key‖² − 2 x·key. x: [R, N, F]. keys: [R, K, F]. Returns [R, N, K]."""
-    norms = x.square().sum(dim=-1, keepdim=True) + keys.square().sum(dim=-1)[:, None]
-    return torch.baddbmm(norms, x, keys.transpose(1, 2), alpha=-2).clamp(min=0)
+    def forward(self, scores: Tensor) -> Tensor:
+        """scores: [R, N, H·k]. Returns [R, N, k]."""
+        return scores if self.weight is None else (scores.unflatten(-1, (self.heads, -1)) * self.weight).sum(dim=2)

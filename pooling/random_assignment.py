@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rethinking.graphs.levels import NodeSets
 from rethinking.layers.initial import InitialDraw
+from rethinking.layers.rows import softmax
 from rethinking.pooling.select import Select
 from rethinking.pooling.selection import SoftSelection
 
@@ -102,7 +103,7 @@ class RandomAssignment(Select):
     def forward(self, x: Tensor, level: NodeSets) -> SoftSelection:
         """See `Select`."""
         if self.invariant:
-            return SoftSelection(torch.bmm(x.detach(), self.random).softmax(dim=-1), level)
+            return SoftSelection(softmax(torch.bmm(x.detach(), self.random)), level)
         assignment = self.random.softmax(dim=-1)
         position = level.position[..., None].expand(-1, -1, assignment.shape[-1])
         return SoftSelection(assignment.gather(1, position), level)

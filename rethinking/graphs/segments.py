@@ -162,36 +162,36 @@ def _numbers(ptr: Tensor) -> Tensor:
 
 def _compiled_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     out = x.new_empty(len(ptr) - 1, x.shape[-1])
-    _sum(_rows(x), ptr.numpy(), rows.numpy(), out.numpy())
+    _sum(flat_rows(x), ptr.numpy(), rows.numpy(), out.numpy())
     return out
 
 
 def _compiled_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     out = x.new_empty(len(ptr) - 1, x.shape[-1])
-    _max(_rows(x), ptr.numpy(), rows.numpy(), out.numpy())
+    _max(flat_rows(x), ptr.numpy(), rows.numpy(), out.numpy())
     return out
 
 
 def _compiled_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     grad_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
-    arrays = (_rows(tensor) for tensor in (grad, x, out))
-    _max_backward(*arrays, ptr.numpy(), rows.numpy(), _rows(grad_x))  # type: ignore[call-arg]
+    arrays = (flat_rows(tensor) for tensor in (grad, x, out))
+    _max_backward(*arrays, ptr.numpy(), rows.numpy(), flat_rows(grad_x))  # type: ignore[call-arg]
     return grad_x
 
 
 def _compiled_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     out = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
-    _beside_sum(_rows(x), ptr.numpy(), rows.numpy(), _rows(out))
+    _beside_sum(flat_rows(x), ptr.numpy(), rows.numpy(), flat_rows(out))
     return out
 
 
 def _compiled_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
     grad_x = grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2)
-    _beside_sum_backward(_rows(grad), row_ptr.numpy(), row_segments.numpy(), _rows(grad_x))
+    _beside_sum_backward(flat_rows(grad), row_ptr.numpy(), row_segments.numpy(), flat_rows(grad_x))
     return grad_x
 
 
-def _rows(x: Tensor) -> np.ndarray:
+def flat_rows(x: Tensor) -> np.ndarray:
     """[…, F] as an array [n, F]; without a copy where it lies in one piece."""
     return x.contiguous().view(prod(x.shape[:-1]), x.shape[-1]).numpy()
 

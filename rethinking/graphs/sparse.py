@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from rethinking.graphs.hops import all_hop_distances
+from rethinking.graphs.products import graph_product
 from rethinking.graphs.segments import Segments, beside_segment_sum, segment_max, segment_mean, segment_sum
 from rethinking.graphs.topology import Topology, membership
 from rethinking.randomness import derive
-
-# Graphs with fewer nodes are padded to the largest of a batch whatever that wastes: one product is faster than several.
-LARGE = 256
 
 
 @dataclass(frozen=True)
@@ -121,17 +119,8 @@ class SparseLevel:
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """aᵀ b for every graph. a: [R, N, F], b: [R, N, G]. Returns [R, B, F, G]."""
-        buckets = self._buckets
-        if len(buckets) == 1:
-            return self.per_graph(a).transpose(-1, -2) @ self.per_graph(b)
-        a, b = a.flatten(0, 1), b.flatten(0, 1)
-        products = []
-        for graphs in buckets:
-            rows = self._row[graphs, : int(self._size[graphs].max())]
-            is_node = self._is_node[graphs, : rows.shape[1], None]
-            products.append((a[rows] * is_node).transpose(-1, -2) @ b[rows])
-        order = torch.cat(buckets).argsort()
-        return torch.cat(products).index_select(0, order).unflatten(0, (self.replicas, -1))
+        products = graph_product(a, b, self._start, self._size)
+        return products.view(self.replicas, self.graphs, *products.shape[1:])
 
     # ---- edges
 
@@ -217,12 +206,16 @@ class SparseLevel:
         return self._tensor(self.topology.size)
 
     @cached_property
+    def _start(self) -> Tensor:
+        return self._tensor(self.topology.start)
+
+    @cached_property
     def _places(self) -> tuple[Tensor, Tensor]:
         """Which row is node i of graph g, [R·B, n], and whether there is one; if not, the graph's first node.
 
         So that nothing of another replica gets there: zero times what is not a number is none.
         """
-        start = self._tensor(self.topology.start)[:, None]
+        start = self._start[:, None]
         place = torch.arange(int(self.topology.size.max()), device=self.device)[None]
         is_node = place < self._size[:, None]
         return torch.where(is_node, start + place, start), is_node
@@ -256,18 +249,6 @@ class SparseLevel:
     def _nodes(self) -> Segments:
         """The nodes of each graph."""
         return Segments(*map(self._tensor, membership(self.topology.graph, len(self.topology.start))))
-
-    @cached_property
-    def _buckets(self) -> list[Tensor]:
-        """The graphs, counted over all replicas, by size: one bucket, or more where padding to the largest costs much.
-
-        Within a bucket the largest graph has less than twice the nodes of the smallest.
-        """
-        everyone = torch.arange(len(self._size), device=self.device)
-        if self._row.shape[1] < LARGE or self._row.numel() < 2 * int(self._size.sum()):
-            return [everyone]
-        power = self._size.log2().floor()
-        return [everyone[power == value] for value in power.unique()]
 
 
 class SparseComplement(SparseLevel):

@@ -4,13 +4,13 @@ import math
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rethinking.graphs.levels import Level
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.linear import Linear
 from rethinking.layers.norm import BatchNorm
+from rethinking.layers.rows import unit_length
 
 
 class GraphConv(ReplicaLayer):
@@ -66,7 +66,7 @@ class SageConv(ReplicaLayer):
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
         x = self.linear(level.mean_with_self(x) if self.with_self else level.neighbour_mean(x))
-        return F.normalize(x, dim=-1) if self.unit_length else x
+        return unit_length(x) if self.unit_length else x
 
 
 class SeparateSageConv(GraphConv):
@@ -78,7 +78,7 @@ class SeparateSageConv(GraphConv):
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
         beside = torch.cat([x, level.neighbour_mean(x)], dim=-1)
-        return F.normalize(torch.baddbmm(self.bias, beside, self.weight), dim=-1)
+        return unit_length(torch.baddbmm(self.bias, beside, self.weight))
 
 
 class SageStack(nn.Module):

@@ -1,0 +1,97 @@
+"""Products over the nodes of each graph, aᵀ b, without padding: a graph's rows lie together.
+
+An operator of torch's (`rethinking/operators.py`): compiled products on the CPU, on any other device the plain torch
+form beside it, which the tests hold it against.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from rethinking.graphs.segments import flat_rows
+from rethinking.operators import define
+
+
+def graph_product(a: Tensor, b: Tensor, start: Tensor, size: Tensor) -> Tensor:
+    """aᵀ b for every graph. a: [R, N, F], b: [R, N, G]. start, size: int64 [R·B], its rows. Returns [R·B, F, G]."""
+    return _GraphProduct.apply(a, b, start, size)
+
+
+class _GraphProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, start: Tensor, size: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b, start, size)
+        return _operator(a, b, start, size)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        a, b, start, size = ctx.saved_tensors
+        # d(aᵀ b): b gradᵀ for a, a grad for b.
+        grad_a = _rows_operator(b, grad.transpose(1, 2), start, size) if ctx.needs_input_grad[0] else None
+        grad_b = _rows_operator(a, grad, start, size) if ctx.needs_input_grad[1] else None
+        return grad_a, grad_b, None, None
+
+
+def plain_product(a: Tensor, b: Tensor, start: Tensor, size: Tensor) -> Tensor:
+    """`graph_product` in plain torch, for any device."""
+    row, is_node = _places(start, size)
+    a, b = (x.flatten(0, 1)[row] * is_node[..., None] for x in (a, b))
+    return a.transpose(1, 2) @ b
+
+
+def plain_rows(x: Tensor, matrices: Tensor, start: Tensor, size: Tensor) -> Tensor:
+    """x · the matrix of its graph, for each row, zero in padding rows. x: [R, N, F]. matrices: [R·B, F, G]."""
+    row, is_node = _places(start, size)
+    products = x.flatten(0, 1)[row] @ matrices
+    out = x.new_zeros(x.shape[0] * x.shape[1], matrices.shape[2])
+    return out.index_copy(0, row[is_node], products[is_node]).view(*x.shape[:2], -1)
+
+
+def _places(start: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """Which row is node i of graph g, [R·B, n], the graph's first one where there is none; and whether there is."""
+    place = torch.arange(int(size.max()), device=size.device)[None]
+    is_node = place < size[:, None]
+    return torch.where(is_node, start[:, None] + place, start[:, None]), is_node
+
+
+def _compiled_product(a: Tensor, b: Tensor, start: Tensor, size: Tensor) -> Tensor:
+    out = a.new_empty(len(start), a.shape[-1], b.shape[-1])
+    _product(flat_rows(a), flat_rows(b), start.numpy(), size.numpy(), out.numpy())
+    return out
+
+
+def _compiled_rows(x: Tensor, matrices: Tensor, start: Tensor, size: Tensor) -> Tensor:
+    out = x.new_zeros(*x.shape[:2], matrices.shape[2])
+    _rows(flat_rows(x), matrices.contiguous().numpy(), start.numpy(), size.numpy(), flat_rows(out))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _product(a, b, start, size, out):
+    for graph in range(len(start)):
+        first, last = start[graph], start[graph] + size[graph]
+        np.dot(a[first:last].T, b[first:last], out[graph])
+
+
+@njit(cache=True, nogil=True)
+def _rows(x, matrices, start, size, out):
+    for graph in range(len(start)):
+        first, last = start[graph], start[graph] + size[graph]
+        np.dot(x[first:last], matrices[graph], out[first:last])
+
+
+_operator = define(
+    "graph_product(Tensor a, Tensor b, Tensor start, Tensor size) -> Tensor",
+    _compiled_product,
+    plain_product,
+    lambda a, b, start, size: a.new_empty(start.shape[0], a.shape[-1], b.shape[-1]),
+)
+_rows_operator = define(
+    "graph_rows_product(Tensor x, Tensor matrices, Tensor start, Tensor size) -> Tensor",
+    _compiled_rows,
+    plain_rows,
+    lambda x, matrices, start, size: x.new_empty(*x.shape[:2], matrices.shape[2]),
+)
