@@ -72,6 +72,11 @@ def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
     return _BesideSegmentSum.apply(x, segments)
 
 
+def mean_with_own(x: Tensor, segments: Segments) -> Tensor:
+    """The mean over each row and its segment, for as many segments as rows. x: [n, F] or [R, N, F]; so is the result."""
+    return _MeanWithOwn.apply(x, segments)
+
+
 class _SegmentSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
@@ -118,6 +123,18 @@ class _BesideSegmentSum(torch.autograd.Function):
         return _beside_sum_backward_operator(grad, ctx.segments.row_ptr, ctx.segments.row_segments), None
 
 
+class _MeanWithOwn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
+        ctx.segments = segments
+        return _own_mean_operator(x, segments.ptr, segments.rows)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        s = ctx.segments
+        return _own_mean_backward_operator(grad, s.ptr, s.row_ptr, s.row_segments), None
+
+
 def plain_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     """`segment_sum` in plain torch, for any device."""
     values = x.flatten(0, -2).index_select(0, rows)
@@ -155,6 +172,17 @@ def plain_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tenso
     return both.view(*grad.shape[:-1], -1)
 
 
+def plain_own_mean(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+    """`mean_with_own` in plain torch, for any device."""
+    return (x + plain_sum(x, ptr, rows).view_as(x)) / (ptr.diff() + 1).view(*x.shape[:-1], 1)
+
+
+def plain_own_mean_backward(grad: Tensor, ptr: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    """The gradient of `mean_with_own` in plain torch."""
+    share = grad / (ptr.diff() + 1).view(*grad.shape[:-1], 1)
+    return share + plain_sum(share, row_ptr, row_segments).view_as(grad)
+
+
 def _numbers(ptr: Tensor) -> Tensor:
     """The segment of each entry of `rows`."""
     return torch.arange(len(ptr) - 1, device=ptr.device).repeat_interleave(ptr.diff())
@@ -188,6 +216,19 @@ def _compiled_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
 def _compiled_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
     grad_x = grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2)
     _beside_sum_backward(flat_rows(grad), row_ptr.numpy(), row_segments.numpy(), flat_rows(grad_x))
+    return grad_x
+
+
+def _compiled_own_mean(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    _own_mean(flat_rows(x), ptr.numpy(), rows.numpy(), flat_rows(out))
+    return out
+
+
+def _compiled_own_mean_backward(grad: Tensor, ptr: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
+    grad_x = torch.empty_like(grad, memory_format=torch.contiguous_format)
+    arrays = (tensor.numpy() for tensor in (ptr, row_ptr, row_segments))
+    _own_mean_backward(flat_rows(grad), *arrays, flat_rows(grad_x))  # type: ignore[call-arg]
     return grad_x
 
 
@@ -280,6 +321,35 @@ def _beside_sum_backward(grad, row_ptr, row_segments, grad_x):
                 grad_x[row, f] += grad[segment, width + f]
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _own_mean(x, ptr, rows, out):
+    width = x.shape[1]
+    for row in range(x.shape[0]):
+        for f in range(width):
+            out[row, f] = x[row, f]
+        for entry in range(ptr[row], ptr[row + 1]):
+            other = rows[entry]
+            for f in range(width):
+                out[row, f] += x[other, f]
+        share = x.dtype.type(1) / x.dtype.type(ptr[row + 1] - ptr[row] + 1)
+        for f in range(width):
+            out[row, f] *= share
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _own_mean_backward(grad, ptr, row_ptr, row_segments, grad_x):
+    width = grad.shape[1]
+    for row in range(grad.shape[0]):
+        share = grad.dtype.type(1) / grad.dtype.type(ptr[row + 1] - ptr[row] + 1)
+        for f in range(width):
+            grad_x[row, f] = share * grad[row, f]
+        for entry in range(row_ptr[row], row_ptr[row + 1]):
+            other = row_segments[entry]
+            share = grad.dtype.type(1) / grad.dtype.type(ptr[other + 1] - ptr[other] + 1)
+            for f in range(width):
+                grad_x[row, f] += share * grad[other, f]
+
+
 def _a_row_a_segment(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     return x.new_empty(ptr.shape[0] - 1, x.shape[-1])
 
@@ -307,4 +377,16 @@ _beside_sum_backward_operator = define(
     _compiled_beside_sum_backward,
     plain_beside_sum_backward,
     lambda grad, *others: grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2),
+)
+_own_mean_operator = define(
+    "mean_with_own(Tensor x, Tensor ptr, Tensor rows) -> Tensor",
+    _compiled_own_mean,
+    plain_own_mean,
+    lambda x, *others: torch.empty_like(x),
+)
+_own_mean_backward_operator = define(
+    "mean_with_own_backward(Tensor grad, Tensor ptr, Tensor row_ptr, Tensor row_segments) -> Tensor",
+    _compiled_own_mean_backward,
+    plain_own_mean_backward,
+    lambda grad, *others: torch.empty_like(grad),
 )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.products import graph_product
-from rethinking.graphs.segments import Segments, beside_segment_sum, segment_max, segment_mean, segment_sum
+from rethinking.graphs.segments import Segments, beside_segment_sum, mean_with_own, segment_max, segment_mean, segment_sum
 from rethinking.graphs.topology import Topology, membership
 from rethinking.randomness import derive
 
@@ -144,7 +144,7 @@ class SparseLevel:
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """The mean over each node and those it points to. x: [R, N, F]. Returns [R, N, F]."""
-        return (self.neighbour_sum(x) + x) / (self.degree + 1)
+        return mean_with_own(x, self._outgoing)
 
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | A X]. x: [R, N, F]. Returns [R, N, 2·F]."""
@@ -273,6 +273,10 @@ class SparseComplement(SparseLevel):
         """The number of other nodes that a node does not point to. Returns [R, N, 1]."""
         others = self.to_nodes((self.sizes - 1).float()[..., None])
         return (others - super().degree) * self.present
+
+    def mean_with_self(self, x: Tensor) -> Tensor:
+        """The mean over each node and those it does not point to. x: [R, N, F]. Returns [R, N, F]."""
+        return (self.neighbour_sum(x) + x) / (self.degree + 1)
 
     def neighbour_sum(self, x: Tensor) -> Tensor:
         """(J − I − A) X. x: [R, N, F]. Returns [R, N, F]."""
