@@ -127,6 +127,14 @@ class DenseLevel(SetLevel):
         """Aᵀ X / max(column sum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
         return self.incoming_sum(x) / self.adjacency.sum(dim=-2).view(self.replicas, -1, 1).clamp(min=1)
 
+    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """[X | Aᵀ X] W + b; see `SparseLevel`."""
+        return torch.baddbmm(bias, self.beside_incoming_sum(x), weight)
+
+    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """[X | A X] W + b; see `SparseLevel`."""
+        return torch.baddbmm(bias, self.beside_neighbour_sum(x), weight)
+
     def beside_incoming_sum(self, x: Tensor) -> Tensor:
         """[X | Aᵀ X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""
         return torch.cat([x, self.incoming_sum(x)], dim=-1)

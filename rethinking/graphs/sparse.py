@@ -9,9 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rethinking.graphs.convolve import convolve
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.products import graph_product
-from rethinking.graphs.segments import Segments, beside_segment_sum, mean_with_own, segment_max, segment_mean, segment_sum
+from rethinking.graphs.segments import (
+    Segments,
+    beside_segment_sum,
+    mean_with_own,
+    segment_max,
+    segment_mean,
+    segment_sum,
+)
 from rethinking.graphs.topology import Topology, membership
 from rethinking.randomness import derive
 
@@ -149,6 +157,14 @@ class SparseLevel:
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | A X]. x: [R, N, F]. Returns [R, N, 2·F]."""
         return beside_segment_sum(x, self._outgoing)
+
+    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """[X | Aᵀ X] W + b. x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
+        return convolve(x, weight, bias, self._incoming, relu=False)
+
+    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """[X | A X] W + b. x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
+        return convolve(x, weight, bias, self._outgoing, relu=False)
 
     def incoming_sum(self, x: Tensor) -> Tensor:
         """Aᵀ X, the sum over those that point to a node, as PyG's sparse convolutions. x: [R, N, F]."""
@@ -293,6 +309,14 @@ class SparseComplement(SparseLevel):
     def incoming_mean(self, x: Tensor) -> Tensor:
         """The mean over the nodes that do not point to a node. x: [R, N, F]. Returns [R, N, F]."""
         return self.incoming_sum(x) / self.incoming_sum(torch.ones_like(x[..., :1])).clamp(min=1)
+
+    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """[X | Aᵀ X] W + b; see `SparseLevel`."""
+        return torch.baddbmm(bias, self.beside_incoming_sum(x), weight)
+
+    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """[X | A X] W + b; see `SparseLevel`."""
+        return torch.baddbmm(bias, self.beside_neighbour_sum(x), weight)
 
     def beside_incoming_sum(self, x: Tensor) -> Tensor:
         """[X | (J − I − A)ᵀ X]. x: [R, N, F]. Returns [R, N, 2·F]."""

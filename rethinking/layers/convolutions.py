@@ -33,7 +33,7 @@ class GraphConv(ReplicaLayer):
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        return torch.baddbmm(self.bias, level.beside_incoming_sum(x), self.weight)
+        return level.convolve_incoming(x, self.weight, self.bias)
 
 
 class DenseGraphConv(GraphConv):
@@ -41,7 +41,7 @@ class DenseGraphConv(GraphConv):
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        return torch.baddbmm(self.bias, level.beside_neighbour_sum(x), self.weight)
+        return level.convolve_outgoing(x, self.weight, self.bias)
 
 
 class SageConv(ReplicaLayer):

@@ -155,7 +155,7 @@ def _norm(x, weight, bias, nodes, counted, eps, out, mean, var):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _norm_backward(grad, x, weight, mean, var, nodes, counted, eps, grad_x, grad_weight, grad_bias):
-    replicas, width, features = x.shape
+    replicas, _, features = x.shape
     sums, along = np.empty(features), np.empty(features)
     on_grad, on_x, rest = np.empty(features, x.dtype), np.empty(features, x.dtype), np.empty(features, x.dtype)
     for r in range(replicas):

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
-from rethinking.graphs import sparse
 from rethinking.graphs.hops import hop_distances
 from rethinking.graphs.levels import DenseLevel, SparseLevel
 from rethinking.graphs.topology import Topology
@@ -31,19 +30,6 @@ def test_levels_agree_with_pyg(topology: Topology) -> None:
         assert torch.allclose(level.per_graph(level.incoming_mean(x))[replica, :, :n], mean, atol=1e-6)
         places = torch.arange(n).expand(len(mask), n)[mask]
         assert torch.equal(level.position[replica, rows], places)
-
-
-def test_products_by_size_equal_one_padded_product(topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large graphs of unequal sizes are not all padded to the largest; nothing else changes."""
-    a, b = torch.randn(3, topology.width, 4, requires_grad=True), torch.randn(3, topology.width, 5)
-    once = SparseLevel(topology, CPU).product(a, b)
-    monkeypatch.setattr(sparse, "LARGE", 0)
-    level = SparseLevel(topology, CPU)
-    assert (len(level._buckets) > 1) == (level._row.numel() >= 2 * topology.size.sum())
-    level._buckets = [torch.tensor([4, 0, 17]), torch.tensor([i for i in range(17) if i not in (0, 4)])]
-    assert torch.allclose(level.product(a, b), once, atol=1e-5)
-    ours, expected = (torch.autograd.grad(y.square().sum(), a)[0] for y in (level.product(a, b), once))
-    assert torch.allclose(ours, expected, atol=1e-4)
 
 
 def test_the_complement_of_a_level_is_the_complement_graph(topology: Topology) -> None:
