@@ -6,7 +6,10 @@ Nothing else in the project asks which device it runs on.
 from collections.abc import Callable
 from typing import Any
 
+# So that the BLAS of compiled loops is loaded when its threads are counted.
+import scipy.linalg  # noqa: F401
 import torch
+from threadpoolctl import threadpool_limits
 
 _LIBRARY = torch.library.Library("rethinking", "DEF")
 
@@ -24,3 +27,9 @@ def define(
     _LIBRARY.impl(name, plain, "CompositeExplicitAutograd")
     torch.library.register_fake(f"rethinking::{name}", fake, lib=_LIBRARY)
     return getattr(torch.ops.rethinking, name).default
+
+
+def use_threads(count: int) -> None:
+    """How many threads torch uses. Compiled loops use one, and the products in them are too small for more."""
+    torch.set_num_threads(count)
+    threadpool_limits(1, user_api="blas")

@@ -24,6 +24,7 @@ from rethinking.data.load import load
 from rethinking.data.split import Split
 from rethinking.layers.initial import initialise
 from rethinking.models.inputs import DataShape
+from rethinking.operators import use_threads
 from rethinking.randomness import stream
 from rethinking.runs.provenance import hardware
 from rethinking.training.group import ReplicaGroup
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--steps", type=int, default=100, help="an epoch is cut to so many steps; default: 100")
     parsed = parser.parse_args()
-    torch.set_num_threads(1)
+    use_threads(1)
     keep_freed_memory()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -27,6 +27,7 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
 from rethinking.layers.initial import initialise
+from rethinking.operators import use_threads
 from rethinking.progress import track
 from rethinking.randomness import stream
 from rethinking.runs.provenance import hardware
@@ -84,7 +85,7 @@ def _apart(pair: tuple[str, str], parsed: argparse.Namespace) -> dict[str, Any]:
 
 def measure(model: str, dataset: str, steps: int, memory: float) -> dict[str, Any]:
     """Seconds an epoch and seed, and memory, of a family on a data set."""
-    torch.set_num_threads(1)
+    use_threads(1)
     keep_freed_memory()
     job = compose_job([f"model={model}", f"pooling={possible_variants(model)[0]}", f"dataset={dataset}"])
     data = load(job.cell.dataset, job.places)

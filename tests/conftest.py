@@ -18,8 +18,9 @@ from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.digits import read_digits
 from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology, expand
+from rethinking.operators import use_threads
 
-torch.set_num_threads(1)
+use_threads(1)
 
 CPU = torch.device("cpu")
 

@@ -75,7 +75,7 @@ def _compiled(x: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor
     replicas, width, features = x.shape
     out, beside = x.new_empty(replicas, width, weight.shape[2]), x.new_empty(replicas, width, 2 * features)
     arrays = [tensor.contiguous().numpy() for tensor in (x, weight, bias, ptr, rows)]
-    _convolve(*arrays, relu, beside.numpy(), out.numpy())
+    _convolve(*arrays, relu, beside.numpy(), out.numpy())  # type: ignore[call-arg]
     return out, beside
 
 
@@ -94,7 +94,7 @@ def _compiled_backward(
     cut = grad if out is None else out
     arrays = [tensor.contiguous().numpy() for tensor in (grad, weight, beside, cut, row_ptr, row_segments)]
     grads = (tensor.numpy() for tensor in (grad_x, grad_weight, grad_bias))
-    _convolve_backward(*arrays, out is not None, needs_x, *grads)
+    _convolve_backward(*arrays, out is not None, needs_x, *grads)  # type: ignore[call-arg]
     return grad_x, grad_weight, grad_bias
 
 

@@ -73,7 +73,7 @@ def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
 
 
 def mean_with_own(x: Tensor, segments: Segments) -> Tensor:
-    """The mean over each row and its segment, for as many segments as rows. x: [n, F] or [R, N, F]. Returns x's shape."""
+    """The mean over each row and its segment, for as many segments as rows. x: [n, F] or [R, N, F], and so returned."""
     return _MeanWithOwn.apply(x, segments)
 
 

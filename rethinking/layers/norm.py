@@ -110,7 +110,7 @@ def _compiled_norm(
     x = x.contiguous()
     out, mean, var = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
     arrays = [tensor.contiguous().numpy() for tensor in (x, weight, bias, nodes, counted)]
-    _norm(*arrays, eps, out.numpy(), mean.numpy(), var.numpy())
+    _norm(*arrays, eps, out.numpy(), mean.numpy(), var.numpy())  # type: ignore[call-arg]
     return out, mean, var
 
 
@@ -120,7 +120,7 @@ def _compiled_norm_backward(
     x = x.contiguous()
     grads = torch.empty_like(x), torch.empty_like(mean), torch.empty_like(mean)
     arrays = [tensor.contiguous().numpy() for tensor in (grad, x, weight, mean, var, nodes, counted)]
-    _norm_backward(*arrays, eps, *(tensor.numpy() for tensor in grads))
+    _norm_backward(*arrays, eps, *(tensor.numpy() for tensor in grads))  # type: ignore[call-arg]
     return grads
 
 

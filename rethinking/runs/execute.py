@@ -16,6 +16,7 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
 from rethinking.errors import UserError
+from rethinking.operators import use_threads
 from rethinking.progress import TrainingState
 from rethinking.runs import provenance
 from rethinking.runs.claims import Claims
@@ -49,7 +50,7 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     recorded, so that it is tried again. Finished runs whose clusters lack measures are measured if they can be.
     """
     device = choose_device(settings.device)
-    torch.set_num_threads(settings.threads)
+    use_threads(settings.threads)
     keep_freed_memory()
     store = RunStore(settings.runs)
     store.check_writable()
