@@ -27,6 +27,6 @@ class GlobalMean(nn.Module):
     def forward(self, x: Tensor, level: SparseLevel) -> Output:
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         for conv in self.convs:
-            x = torch.relu_(conv(x, level))
+            x = conv(x, level, relu=True)
         x = level.graph_mean(x)
         return self.out(torch.relu_(self.head(x))), {}

@@ -87,9 +87,9 @@ class GMN(nn.Module):
 
     def _predict(self, x: Tensor, level: SparseLevel) -> tuple[Tensor, list[Pooled]]:
         """The predictions, and what every memory layer made."""
-        x = torch.relu_(self.first(x, level))
+        x = self.first(x, level, relu=True)
         for conv in self.convs:
-            x = torch.relu_(conv(x, level))
+            x = conv(x, level, relu=True)
         x = self.norm(x, level)
         layers: list[Pooled] = []
         sets: NodeSets = level

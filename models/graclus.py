@@ -43,8 +43,8 @@ class Graclus(nn.Module):
         """x: [R, N, in]. Returns the predictions [R, B, out]; there are no auxiliary losses."""
         before = len(self.convs) - len(self.pools)
         for conv in self.convs[:before]:
-            x = torch.relu_(conv(x, level))
+            x = conv(x, level, relu=True)
         for conv, pool in zip(self.convs[before:], self.pools, strict=True):
-            pooled = pool(torch.relu_(conv(x, level)), level)
+            pooled = pool(conv(x, level, relu=True), level)
             x, level = pooled.x, pooled.level
         return self.out(torch.relu_(self.head(level.graph_mean(x)))), {}

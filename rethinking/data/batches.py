@@ -10,7 +10,7 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
-from rethinking.graphs.sparse import Origin, SparseLevel
+from rethinking.graphs.sparse import OneHot, Origin, SparseLevel
 from rethinking.graphs.topology import Topology, expand, pack
 from rethinking.randomness import derive
 
@@ -36,6 +36,8 @@ class Batches:
         # One more row, of zeros, for padding to point at.
         padded = np.concatenate([dataset.x, np.zeros((1, dataset.in_features), dataset.x.dtype)])
         self.x = torch.from_numpy(padded).to(device)
+        kinds = dataset.kinds
+        self.kinds = None if kinds is None else torch.from_numpy(np.append(kinds, 0)).to(device)
         self.y = torch.from_numpy(dataset.y).to(device)
         self.device = device
         # What Selects have computed once for each graph.
@@ -57,7 +59,10 @@ class Batches:
         y = self.y[torch.from_numpy(graphs).to(self.device)]
         graph_keys = derive(np.repeat(keys, graphs.shape[1]), graphs.ravel())
         origin = Origin(graphs.ravel(), self._kept)
-        return Batch(x, y, SparseLevel(topology, self.device, graph_keys, origin=origin))
+        one_hot = None
+        if self.kinds is not None:
+            one_hot = OneHot(x, self.kinds.index_select(0, rows).view(topology.replicas, topology.width))
+        return Batch(x, y, SparseLevel(topology, self.device, graph_keys, origin=origin, one_hot=one_hot))
 
 
 def lay_out(dataset: GraphDataset, graphs: np.ndarray) -> tuple[Topology, np.ndarray]:

@@ -57,6 +57,12 @@ class GraphDataset:
         return np.diff(self.node_ptr)
 
     @cached_property
+    def kinds(self) -> np.ndarray | None:
+        """The column of the one in each node's features, int64 [nodes]; None unless every row is one-hot."""
+        one_hot = ((self.x == 1).sum(axis=1) == 1) & ((self.x != 0).sum(axis=1) == 1)
+        return self.x.argmax(axis=1) if one_hot.all() else None
+
+    @cached_property
     def edge_index(self) -> np.ndarray:
         """All edges in PyG's form, (source, target). Returns int64 [2, edges]."""
         return np.stack([self.in_rows, np.repeat(np.arange(len(self.x)), np.diff(self.in_ptr))])

@@ -15,167 +15,210 @@ from rethinking.graphs.segments import Segments, plain_beside_sum, plain_beside_
 from rethinking.operators import define
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor, segments: Segments, relu: bool) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, segments: Segments, nodes: Tensor, relu: bool) -> Tensor:
     """x: [R, N, F]. weight: [R, 2·F, G], that of a row above that of the sum over its segment. bias: [R, 1, G].
 
-    segments: one for each of the R·N rows, which hold rows of the same replica. Returns [R, N, G].
+    segments: one for each of the R·N rows, which hold rows of the same replica. nodes: int64 [R], how many rows of each
+    replica are nodes, its first ones; the others are padding. Returns [R, N, G], zero in padding rows.
     """
-    return _Convolve.apply(x, weight, bias, segments, relu)
+    return _Convolve.apply(x, weight, bias, segments, nodes, relu)
+
+
+def dense_convolve(beside: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+    """The same where [X | sums], [R, N, 2·F], is at hand already."""
+    out = torch.baddbmm(bias, beside, weight)
+    return torch.relu_(out) if relu else out
 
 
 class _Convolve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, segments: Segments, relu: bool) -> Tensor:
-        out, beside = _operator(x, weight, bias, segments.ptr, segments.rows, relu)
-        # The output shows where ReLU cut; without it what follows may change the output in place.
-        ctx.save_for_backward(weight, beside, *([out] if relu else []))
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, segments: Segments, nodes: Tensor, relu: bool
+    ) -> Tensor:
+        # A copy where it is a column of all parameters; once for both passes.
+        weight = weight.contiguous()
+        out = _operator(x, weight, bias, segments.ptr, segments.rows, nodes, relu)
+        # The output shows where ReLU cut; without it what follows may change the output in place. [X | sums] is made
+        # again in the backward pass: that costs less than to fetch it from memory.
+        ctx.save_for_backward(x, weight, nodes, *([out] if relu else []))
         ctx.segments = segments
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        weight, beside, *outs = ctx.saved_tensors
+        x, weight, nodes, *outs = ctx.saved_tensors
         s, needs_x = ctx.segments, ctx.needs_input_grad[0]
         out = outs[0] if outs else None
-        grads = _backward_operator(grad, weight, beside, out, s.row_ptr, s.row_segments, needs_x)
-        return grads[0] if needs_x else None, grads[1], grads[2], None, None
+        arrays = (s.ptr, s.rows, s.row_ptr, s.row_segments, nodes)
+        grads = _backward_operator(grad, x, weight, out, *arrays, needs_x)
+        return grads[0] if needs_x else None, grads[1], grads[2], None, None, None
 
 
 def plain_convolve(
-    x: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor, relu: bool
-) -> tuple[Tensor, Tensor]:
-    """`convolve` in plain torch, for any device; and [X | sums]."""
-    beside = plain_beside_sum(x, ptr, rows)
-    out = torch.baddbmm(bias, beside, weight)
-    return out.relu() if relu else out, beside
+    x: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor, nodes: Tensor, relu: bool
+) -> Tensor:
+    """`convolve` in plain torch, for any device."""
+    padding = ~_present(x, nodes)
+    out = torch.baddbmm(bias, plain_beside_sum(x.masked_fill(padding, 0), ptr, rows), weight)
+    return (out.relu() if relu else out).masked_fill(padding, 0)
 
 
 def plain_convolve_backward(
     grad: Tensor,
+    x: Tensor,
     weight: Tensor,
-    beside: Tensor,
     out: Tensor | None,
+    ptr: Tensor,
+    rows: Tensor,
     row_ptr: Tensor,
     row_segments: Tensor,
+    nodes: Tensor,
     needs_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x, weight and bias in plain torch; that of x is empty unless it is needed.
 
     out: what ReLU gave, None without it.
     """
-    grad = grad if out is None else grad * (out > 0)
+    padding = ~_present(x, nodes)
+    # As torch's ReLU: where the output is not a number the gradient passes.
+    grad = (grad if out is None else grad.masked_fill(out <= 0, 0)).masked_fill(padding, 0)
+    beside = plain_beside_sum(x.masked_fill(padding, 0), ptr, rows)
     grad_weight, grad_bias = beside.transpose(1, 2) @ grad, grad.sum(dim=1, keepdim=True)
     if not needs_x:
-        return grad.new_empty(len(grad), 0, beside.shape[2] // 2), grad_weight, grad_bias
+        return x.new_empty(len(x), 0, x.shape[2]), grad_weight, grad_bias
     grad_x = plain_beside_sum_backward(grad @ weight.transpose(1, 2), row_ptr, row_segments)
     return grad_x, grad_weight, grad_bias
 
 
-def _compiled(x: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor, relu: bool) -> tuple[Tensor, Tensor]:
-    replicas, width, features = x.shape
-    out, beside = x.new_empty(replicas, width, weight.shape[2]), x.new_empty(replicas, width, 2 * features)
-    arrays = [tensor.contiguous().numpy() for tensor in (x, weight, bias, ptr, rows)]
-    _convolve(*arrays, relu, beside.numpy(), out.numpy())  # type: ignore[call-arg]
-    return out, beside
+def _present(x: Tensor, nodes: Tensor) -> Tensor:
+    """Whether each row is a node and not padding. x: [R, N, F]. nodes: [R]. Returns bool [R, N, 1]."""
+    return (torch.arange(x.shape[1], device=x.device) < nodes[:, None])[..., None]
+
+
+def _compiled(
+    x: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor, nodes: Tensor, relu: bool
+) -> Tensor:
+    out = x.new_empty(*x.shape[:2], weight.shape[2])
+    arrays = [tensor.contiguous().numpy() for tensor in (x, weight, bias, ptr, rows, nodes)]
+    _convolve(*arrays, relu, out.numpy())  # type: ignore[call-arg]
+    return out
 
 
 def _compiled_backward(
     grad: Tensor,
+    x: Tensor,
     weight: Tensor,
-    beside: Tensor,
     out: Tensor | None,
+    ptr: Tensor,
+    rows: Tensor,
     row_ptr: Tensor,
     row_segments: Tensor,
+    nodes: Tensor,
     needs_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    replicas, width, features = beside.shape
-    grad_x = grad.new_empty(replicas, width if needs_x else 0, features // 2)
-    grad_weight, grad_bias = torch.empty_like(weight), grad.new_empty(replicas, 1, weight.shape[2])
+    replicas, width, features = x.shape
+    grad_x = x.new_empty(replicas, width if needs_x else 0, features)
+    grad_weight, grad_bias = torch.empty_like(weight), x.new_empty(replicas, 1, weight.shape[2])
     cut = grad if out is None else out
-    arrays = [tensor.contiguous().numpy() for tensor in (grad, weight, beside, cut, row_ptr, row_segments)]
+    tensors = (grad, x, weight, cut, ptr, rows, row_ptr, row_segments, nodes)
+    arrays = [tensor.contiguous().numpy() for tensor in tensors]
     grads = (tensor.numpy() for tensor in (grad_x, grad_weight, grad_bias))
     _convolve_backward(*arrays, out is not None, needs_x, *grads)  # type: ignore[call-arg]
     return grad_x, grad_weight, grad_bias
 
 
+# In all loops a row is taken out first, and a loop has one statement: the compiler vectorises these.
 @njit(cache=True, nogil=True)
-def _convolve(x, weight, bias, ptr, rows, relu, beside, out):
+def _gather(x, first, nodes, ptr, rows, beside):
+    """[X | sums over segments] of one replica, whose first row is `first` of all."""
+    features = x.shape[1]
+    for i in range(nodes):
+        own, copy, total = x[i], beside[i, :features], beside[i, features:]
+        for f in range(features):
+            copy[f] = own[f]
+        for f in range(features):
+            total[f] = 0
+        for entry in range(ptr[first + i], ptr[first + i + 1]):
+            other = x[rows[entry] - first]
+            for f in range(features):
+                total[f] += other[f]
+
+
+@njit(cache=True, nogil=True)
+def _convolve(x, weight, bias, ptr, rows, nodes, relu, out):
     replicas, width, features = x.shape
     zero = x.dtype.type(0)
+    beside = np.empty((width, 2 * features), x.dtype)
     for r in range(replicas):
-        first = r * width
-        for i in range(width):
-            for f in range(features):
-                beside[r, i, f] = x[r, i, f]
-            for f in range(features):
-                beside[r, i, features + f] = zero
-            for entry in range(ptr[first + i], ptr[first + i + 1]):
-                other = rows[entry] - first
-                for f in range(features):
-                    beside[r, i, features + f] += x[r, other, f]
-        np.dot(beside[r], weight[r], out[r])
-        if relu:
-            for i in range(width):
-                for f in range(out.shape[2]):
-                    value = out[r, i, f] + bias[r, 0, f]
+        last, own_bias = nodes[r], bias[r, 0]
+        _gather(x[r], r * width, last, ptr, rows, beside)
+        np.dot(beside[:last], weight[r], out[r, :last])
+        for i in range(last):
+            row = out[r, i]
+            if relu:
+                for f in range(len(row)):
+                    value = row[f] + own_bias[f]
                     # What is not a number stays.
-                    out[r, i, f] = zero if value < zero else value
-        else:
-            for i in range(width):
-                for f in range(out.shape[2]):
-                    out[r, i, f] += bias[r, 0, f]
+                    row[f] = zero if value < zero else value
+            else:
+                for f in range(len(row)):
+                    row[f] += own_bias[f]
+        out[r, last:] = zero
 
 
 @njit(cache=True, nogil=True)
-def _convolve_backward(grad, weight, beside, out, row_ptr, row_segments, relu, needs_x, grad_x, grad_weight, grad_bias):
-    replicas, width, both = beside.shape
-    features, wide = both // 2, grad.shape[2]
-    kept = np.empty((width, wide), grad.dtype)
-    on_beside = np.empty((width, both), grad.dtype)
-    zero = grad.dtype.type(0)
+def _convolve_backward(
+    grad, x, weight, out, ptr, rows, row_ptr, row_segments, nodes, relu, needs_x, grad_x, grad_weight, grad_bias
+):
+    replicas, width, features = x.shape
+    wide = grad.shape[2]
+    kept = np.empty((width, wide), x.dtype)
+    beside = np.empty((width, 2 * features), x.dtype)
+    zero = x.dtype.type(0)
     for r in range(replicas):
-        first = r * width
-        for f in range(wide):
-            grad_bias[r, 0, f] = zero
-        for i in range(width):
+        first, last, on_bias = r * width, nodes[r], grad_bias[r, 0]
+        on_bias[:] = zero
+        for i in range(last):
+            given, row = grad[r, i], kept[i]
             if relu:
+                value = out[r, i]
                 for f in range(wide):
-                    # As torch's ReLU: where the output is not a number the gradient passes.
-                    kept[i, f] = zero if out[r, i, f] <= zero else grad[r, i, f]
+                    row[f] = zero if value[f] <= zero else given[f]
             else:
                 for f in range(wide):
-                    kept[i, f] = grad[r, i, f]
+                    row[f] = given[f]
             for f in range(wide):
-                grad_bias[r, 0, f] += kept[i, f]
-        np.dot(beside[r].T, kept, grad_weight[r])
+                on_bias[f] += row[f]
+        _gather(x[r], first, last, ptr, rows, beside)
+        np.dot(beside[:last].T, kept[:last], grad_weight[r])
         if needs_x:
-            np.dot(kept, weight[r].T, on_beside)
-            for i in range(width):
+            # From here on its gradient.
+            np.dot(kept[:last], weight[r].T, beside[:last])
+            for i in range(last):
+                row, own = grad_x[r, i], beside[i, :features]
                 for f in range(features):
-                    grad_x[r, i, f] = on_beside[i, f]
+                    row[f] = own[f]
                 for entry in range(row_ptr[first + i], row_ptr[first + i + 1]):
-                    other = row_segments[entry] - first
+                    other = beside[row_segments[entry] - first, features:]
                     for f in range(features):
-                        grad_x[r, i, f] += on_beside[other, features + f]
+                        row[f] += other[f]
+            grad_x[r, last:] = zero
 
 
 _operator = define(
-    "convolve(Tensor x, Tensor weight, Tensor bias, Tensor ptr, Tensor rows, bool relu) -> (Tensor, Tensor)",
+    "convolve(Tensor x, Tensor weight, Tensor bias, Tensor ptr, Tensor rows, Tensor nodes, bool relu) -> Tensor",
     _compiled,
     plain_convolve,
-    lambda x, weight, *others: (
-        x.new_empty(*x.shape[:2], weight.shape[2]),
-        x.new_empty(*x.shape[:2], 2 * x.shape[2]),
-    ),
+    lambda x, weight, *others: x.new_empty(*x.shape[:2], weight.shape[2]),
 )
 _backward_operator = define(
-    "convolve_backward(Tensor grad, Tensor weight, Tensor beside, Tensor? out, Tensor row_ptr, Tensor row_segments,"
-    " bool needs_x) -> (Tensor, Tensor, Tensor)",
+    "convolve_backward(Tensor grad, Tensor x, Tensor weight, Tensor? out, Tensor ptr, Tensor rows, Tensor row_ptr,"
+    " Tensor row_segments, Tensor nodes, bool needs_x) -> (Tensor, Tensor, Tensor)",
     _compiled_backward,
     plain_convolve_backward,
-    lambda grad, weight, beside, out, row_ptr, row_segments, needs_x: (
-        grad.new_empty(grad.shape[0], grad.shape[1] if needs_x else 0, beside.shape[2] // 2),
+    lambda grad, x, weight, *others: (
+        x.new_empty(x.shape[0], x.shape[1] if others[-1] else 0, x.shape[2]),
         torch.empty_like(weight),
-        grad.new_empty(grad.shape[0], 1, grad.shape[2]),
+        x.new_empty(x.shape[0], 1, weight.shape[2]),
     ),
 )

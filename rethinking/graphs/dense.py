@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rethinking.graphs.convolve import dense_convolve
 from rethinking.graphs.hops import all_hop_distances
 
 
@@ -127,13 +128,13 @@ class DenseLevel(SetLevel):
         """Aᵀ X / max(column sum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
         return self.incoming_sum(x) / self.adjacency.sum(dim=-2).view(self.replicas, -1, 1).clamp(min=1)
 
-    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """[X | Aᵀ X] W + b; see `SparseLevel`."""
-        return torch.baddbmm(bias, self.beside_incoming_sum(x), weight)
+    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | Aᵀ X] W + b, and ReLU; see `SparseLevel`."""
+        return dense_convolve(self.beside_incoming_sum(x), weight, bias, relu)
 
-    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """[X | A X] W + b; see `SparseLevel`."""
-        return torch.baddbmm(bias, self.beside_neighbour_sum(x), weight)
+    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | A X] W + b, and ReLU; see `SparseLevel`."""
+        return dense_convolve(self.beside_neighbour_sum(x), weight, bias, relu)
 
     def beside_incoming_sum(self, x: Tensor) -> Tensor:
         """[X | Aᵀ X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""

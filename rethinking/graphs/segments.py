@@ -109,7 +109,8 @@ class _SegmentMax(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _max_backward_operator(grad, *ctx.saved_tensors, ctx.segments.ptr, ctx.segments.rows), None
+        s = ctx.segments
+        return _max_backward_operator(grad, *ctx.saved_tensors, s.ptr, s.rows, s.row_ptr), None
 
 
 class _BesideSegmentSum(torch.autograd.Function):
@@ -150,7 +151,7 @@ def plain_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     return out.masked_fill(ptr.diff()[:, None] == 0, 0)
 
 
-def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor) -> Tensor:
     """The gradient of `segment_max` in plain torch."""
     segment = _numbers(ptr)
     flat = x.flatten(0, -2)
@@ -200,10 +201,12 @@ def _compiled_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     return out
 
 
-def _compiled_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
-    grad_x = torch.zeros_like(x, memory_format=torch.contiguous_format)
-    arrays = (flat_rows(tensor) for tensor in (grad, x, out))
-    _max_backward(*arrays, ptr.numpy(), rows.numpy(), flat_rows(grad_x))  # type: ignore[call-arg]
+def _compiled_max_backward(
+    grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor
+) -> Tensor:
+    grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
+    arrays = [flat_rows(tensor) for tensor in (grad, x, out)] + [tensor.numpy() for tensor in (ptr, rows, row_ptr)]
+    _max_backward(*arrays, flat_rows(grad_x))  # type: ignore[call-arg]
     return grad_x
 
 
@@ -237,117 +240,125 @@ def flat_rows(x: Tensor) -> np.ndarray:
     return x.contiguous().view(prod(x.shape[:-1]), x.shape[-1]).numpy()
 
 
+# In all loops a row is taken out first, and a loop has one statement: the compiler vectorises these.
 @njit(cache=True, nogil=True)
 def _sum(x, ptr, rows, out):
     width = x.shape[1]
     for segment in range(len(ptr) - 1):
-        # Plain loops with one statement each: the compiler vectorises these.
+        total = out[segment]
         for f in range(width):
-            out[segment, f] = 0
+            total[f] = 0
         for entry in range(ptr[segment], ptr[segment + 1]):
-            row = rows[entry]
+            row = x[rows[entry]]
             for f in range(width):
-                out[segment, f] += x[row, f]
+                total[f] += row[f]
 
 
 @njit(cache=True, nogil=True)
 def _max(x, ptr, rows, out):
     width = x.shape[1]
     for segment in range(len(ptr) - 1):
-        first = ptr[segment]
-        last = ptr[segment + 1]
+        first, last, top = ptr[segment], ptr[segment + 1], out[segment]
         if first == last:
             for f in range(width):
-                out[segment, f] = 0
+                top[f] = 0
             continue
-        row = rows[first]
+        row = x[rows[first]]
         for f in range(width):
-            out[segment, f] = x[row, f]
+            top[f] = row[f]
         for entry in range(first + 1, last):
-            row = rows[entry]
+            row = x[rows[entry]]
             for f in range(width):
-                value = x[row, f]
                 # One that is not a number stays, as torch has it.
-                if value > out[segment, f] or value != value:
-                    out[segment, f] = value
+                top[f] = top[f] if row[f] <= top[f] or top[f] != top[f] else row[f]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _max_backward(grad, x, out, ptr, rows, grad_x):
+def _max_backward(grad, x, out, ptr, rows, row_ptr, grad_x):
     width = x.shape[1]
-    holders = np.empty(width, x.dtype)
+    share, one = np.empty(width, x.dtype), x.dtype.type(1)
+    # A row of one segment is written once; others add up.
+    for row in range(x.shape[0]):
+        if row_ptr[row + 1] - row_ptr[row] != 1:
+            grad_x[row] = 0
     for segment in range(len(ptr) - 1):
-        first = ptr[segment]
-        last = ptr[segment + 1]
-        if last - first == 1:
-            row = rows[first]
-            for f in range(width):
-                grad_x[row, f] += grad[segment, f]
-            continue
-        holders[:] = 0
+        first, last, top, given = ptr[segment], ptr[segment + 1], out[segment], grad[segment]
+        share[:] = 0
         for entry in range(first, last):
-            row = rows[entry]
+            row = x[rows[entry]]
             for f in range(width):
-                holders[f] += x[row, f] == out[segment, f]
+                share[f] += row[f] == top[f]
+        for f in range(width):
+            share[f] = given[f] / max(share[f], one)
         for entry in range(first, last):
-            row = rows[entry]
-            for f in range(width):
-                grad_x[row, f] += (x[row, f] == out[segment, f]) * grad[segment, f] / holders[f]
+            number = rows[entry]
+            row, on_row = x[number], grad_x[number]
+            if row_ptr[number + 1] - row_ptr[number] == 1:
+                for f in range(width):
+                    on_row[f] = (row[f] == top[f]) * share[f]
+            else:
+                for f in range(width):
+                    on_row[f] += (row[f] == top[f]) * share[f]
 
 
 @njit(cache=True, nogil=True)
 def _beside_sum(x, ptr, rows, out):
     width = x.shape[1]
     for segment in range(len(ptr) - 1):
+        own, copy, total = x[segment], out[segment, :width], out[segment, width:]
         for f in range(width):
-            out[segment, f] = x[segment, f]
+            copy[f] = own[f]
         for f in range(width):
-            out[segment, width + f] = 0
+            total[f] = 0
         for entry in range(ptr[segment], ptr[segment + 1]):
-            row = rows[entry]
+            row = x[rows[entry]]
             for f in range(width):
-                out[segment, width + f] += x[row, f]
+                total[f] += row[f]
 
 
 @njit(cache=True, nogil=True)
 def _beside_sum_backward(grad, row_ptr, row_segments, grad_x):
     width = grad_x.shape[1]
     for row in range(grad_x.shape[0]):
+        total, own = grad_x[row], grad[row, :width]
         for f in range(width):
-            grad_x[row, f] = grad[row, f]
+            total[f] = own[f]
         for entry in range(row_ptr[row], row_ptr[row + 1]):
-            segment = row_segments[entry]
+            other = grad[row_segments[entry], width:]
             for f in range(width):
-                grad_x[row, f] += grad[segment, width + f]
+                total[f] += other[f]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _own_mean(x, ptr, rows, out):
     width = x.shape[1]
     for row in range(x.shape[0]):
+        total, own = out[row], x[row]
         for f in range(width):
-            out[row, f] = x[row, f]
+            total[f] = own[f]
         for entry in range(ptr[row], ptr[row + 1]):
-            other = rows[entry]
+            other = x[rows[entry]]
             for f in range(width):
-                out[row, f] += x[other, f]
+                total[f] += other[f]
         share = x.dtype.type(1) / x.dtype.type(ptr[row + 1] - ptr[row] + 1)
         for f in range(width):
-            out[row, f] *= share
+            total[f] *= share
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _own_mean_backward(grad, ptr, row_ptr, row_segments, grad_x):
     width = grad.shape[1]
     for row in range(grad.shape[0]):
+        total, own = grad_x[row], grad[row]
         share = grad.dtype.type(1) / grad.dtype.type(ptr[row + 1] - ptr[row] + 1)
         for f in range(width):
-            grad_x[row, f] = share * grad[row, f]
+            total[f] = share * own[f]
         for entry in range(row_ptr[row], row_ptr[row + 1]):
-            other = row_segments[entry]
-            share = grad.dtype.type(1) / grad.dtype.type(ptr[other + 1] - ptr[other] + 1)
+            number = row_segments[entry]
+            other = grad[number]
+            share = grad.dtype.type(1) / grad.dtype.type(ptr[number + 1] - ptr[number] + 1)
             for f in range(width):
-                grad_x[row, f] += share * grad[other, f]
+                total[f] += share * other[f]
 
 
 def _a_row_a_segment(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
@@ -361,7 +372,7 @@ _max_operator = define(
     "segment_max(Tensor x, Tensor ptr, Tensor rows) -> Tensor", _compiled_max, plain_max, _a_row_a_segment
 )
 _max_backward_operator = define(
-    "segment_max_backward(Tensor grad, Tensor x, Tensor out, Tensor ptr, Tensor rows) -> Tensor",
+    "segment_max_backward(Tensor grad, Tensor x, Tensor out, Tensor ptr, Tensor rows, Tensor row_ptr) -> Tensor",
     _compiled_max_backward,
     plain_max_backward,
     lambda grad, x, *others: torch.empty_like(x),

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rethinking.graphs.convolve import convolve
+from rethinking.graphs.convolve import convolve, dense_convolve
 from rethinking.graphs.hops import all_hop_distances
+from rethinking.graphs.kinds import convolve_kinds
 from rethinking.graphs.products import graph_product
 from rethinking.graphs.segments import (
     Segments,
@@ -35,11 +36,20 @@ class Origin:
     kept: dict[Hashable, dict[int, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class OneHot:
+    """Features with a single one in every row. x: [R, N, F]. kinds: int64 [R, N], the column that has it."""
+
+    x: Tensor
+    kinds: Tensor
+
+
 class SparseLevel:
     """The graphs of a batch, by their topology, on a device.
 
     keys: uint64 [R·B], a random stream for each graph; None where nothing is to be drawn. depth: how many pooling
     layers came before. origin: which graphs these are, as long as nothing random or learned has changed them.
+    one_hot: the nodes' features where they are of that form, so that their convolution is a look-up.
     """
 
     def __init__(
@@ -49,12 +59,14 @@ class SparseLevel:
         keys: np.ndarray | None = None,
         depth: int = 0,
         origin: Origin | None = None,
+        one_hot: OneHot | None = None,
     ) -> None:
         self.topology = topology
         self.device = device
         self._keys = keys
         self.depth = depth
         self.origin = origin
+        self.one_hot = one_hot
         self.replicas = topology.replicas
         self.graphs = len(topology.start) // topology.replicas
 
@@ -75,6 +87,11 @@ class SparseLevel:
     def present(self) -> Tensor:
         """Whether each row is a node and not padding. Returns bool [R, N, 1]."""
         return (self._tensor(self.topology.graph) < len(self.topology.start)).view(self.replicas, -1, 1)
+
+    @cached_property
+    def nodes(self) -> Tensor:
+        """How many rows of each replica are nodes, its first ones. Returns int64 [R]."""
+        return self._tensor(self.topology.nodes)
 
     @cached_property
     def sizes(self) -> Tensor:
@@ -158,13 +175,18 @@ class SparseLevel:
         """[X | A X]. x: [R, N, F]. Returns [R, N, 2·F]."""
         return beside_segment_sum(x, self._outgoing)
 
-    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """[X | Aᵀ X] W + b. x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
-        return convolve(x, weight, bias, self._incoming, relu=False)
+    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | Aᵀ X] W + b, and ReLU. x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
+        return self._convolve(x, weight, bias, self._incoming, relu)
 
-    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """[X | A X] W + b. x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
-        return convolve(x, weight, bias, self._outgoing, relu=False)
+    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | A X] W + b, and ReLU. x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
+        return self._convolve(x, weight, bias, self._outgoing, relu)
+
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor, segments: Segments, relu: bool) -> Tensor:
+        if self.one_hot is not None and x is self.one_hot.x and not x.requires_grad:
+            return convolve_kinds(self.one_hot.kinds, weight, bias, segments, self.nodes, relu)
+        return convolve(x, weight, bias, segments, self.nodes, relu)
 
     def incoming_sum(self, x: Tensor) -> Tensor:
         """Aᵀ X, the sum over those that point to a node, as PyG's sparse convolutions. x: [R, N, F]."""
@@ -310,13 +332,13 @@ class SparseComplement(SparseLevel):
         """The mean over the nodes that do not point to a node. x: [R, N, F]. Returns [R, N, F]."""
         return self.incoming_sum(x) / self.incoming_sum(torch.ones_like(x[..., :1])).clamp(min=1)
 
-    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """[X | Aᵀ X] W + b; see `SparseLevel`."""
-        return torch.baddbmm(bias, self.beside_incoming_sum(x), weight)
+    def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | Aᵀ X] W + b, and ReLU; see `SparseLevel`."""
+        return dense_convolve(self.beside_incoming_sum(x), weight, bias, relu)
 
-    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """[X | A X] W + b; see `SparseLevel`."""
-        return torch.baddbmm(bias, self.beside_neighbour_sum(x), weight)
+    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | A X] W + b, and ReLU; see `SparseLevel`."""
+        return dense_convolve(self.beside_neighbour_sum(x), weight, bias, relu)
 
     def beside_incoming_sum(self, x: Tensor) -> Tensor:
         """[X | (J − I − A)ᵀ X]. x: [R, N, F]. Returns [R, N, 2·F]."""

@@ -31,17 +31,17 @@ class GraphConv(ReplicaLayer):
         draw.uniform(self.weight, "weight", bound)
         draw.uniform(self.bias, "bias", bound)
 
-    def forward(self, x: Tensor, level: Level) -> Tensor:
-        """x: [R, N, in]. Returns [R, N, out]."""
-        return level.convolve_incoming(x, self.weight, self.bias)
+    def forward(self, x: Tensor, level: Level, relu: bool = False) -> Tensor:
+        """x: [R, N, in]. relu: apply it to the result. Returns [R, N, out]."""
+        return level.convolve_incoming(x, self.weight, self.bias, relu)
 
 
 class DenseGraphConv(GraphConv):
     """The same convolution over those a node points to, as PyG's `DenseGraphConv`; no difference if undirected."""
 
-    def forward(self, x: Tensor, level: Level) -> Tensor:
-        """x: [R, N, in]. Returns [R, N, out]."""
-        return level.convolve_outgoing(x, self.weight, self.bias)
+    def forward(self, x: Tensor, level: Level, relu: bool = False) -> Tensor:
+        """x: [R, N, in]. relu: apply it to the result. Returns [R, N, out]."""
+        return level.convolve_outgoing(x, self.weight, self.bias, relu)
 
 
 class SageConv(ReplicaLayer):
@@ -75,10 +75,11 @@ class SeparateSageConv(GraphConv):
     The node itself has a weight of its own and is no neighbour of its own. Rows of A are averaged, as in `SageConv`.
     """
 
-    def forward(self, x: Tensor, level: Level) -> Tensor:
-        """x: [R, N, in]. Returns [R, N, out]."""
+    def forward(self, x: Tensor, level: Level, relu: bool = False) -> Tensor:
+        """x: [R, N, in]. relu: apply it to the result. Returns [R, N, out]."""
         beside = torch.cat([x, level.neighbour_mean(x)], dim=-1)
-        return unit_length(torch.baddbmm(self.bias, beside, self.weight))
+        out = unit_length(torch.baddbmm(self.bias, beside, self.weight))
+        return torch.relu_(out) if relu else out
 
 
 class SageStack(nn.Module):

@@ -62,8 +62,8 @@ class MoleculeConv(ReplicaLayer):
         """root: N(0, 1), as torch's embeddings."""
         draw.normal(self.root, "root")
 
-    def forward(self, x: Tensor, level: SparseLevel) -> Tensor:
-        """x: [R, N, fields], whole numbers. Returns [R, N, features]."""
+    def forward(self, x: Tensor, level: SparseLevel, relu: bool = False) -> Tensor:
+        """x: [R, N, fields], whole numbers. relu: changes nothing, no sum is below zero. Returns [R, N, features]."""
         h = self.linear(self.atoms(x))
         source, target = level.edge_index
         flat = h.flatten(0, 1)

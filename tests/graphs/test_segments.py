@@ -85,7 +85,7 @@ def test_the_plain_gradients_equal_torchs() -> None:
     grad = torch.randn(COUNT, 3, dtype=torch.double)
     out = segment_max(x, segments)
     (expected,) = torch.autograd.grad(plain_max(x, *arrays), x, grad)
-    assert torch.allclose(plain_max_backward(grad, x.detach(), out.detach(), *arrays), expected)
+    assert torch.allclose(plain_max_backward(grad, x.detach(), out.detach(), *arrays, segments.row_ptr), expected)
     both = torch.randn(COUNT, 6, dtype=torch.double)
     (expected,) = torch.autograd.grad(plain_beside_sum(x, *arrays), x, both)
     assert torch.allclose(plain_beside_sum_backward(both, *transposed), expected)
@@ -107,7 +107,7 @@ def test_every_operator_is_one_of_torchs() -> None:
         test_utils=checks,
     )
     out = torch.ops.rethinking.segment_max(x, segments.ptr, segments.rows)
-    arguments = (torch.randn(COUNT, 3), x, out, segments.ptr, segments.rows)
+    arguments = (torch.randn(COUNT, 3), x, out, segments.ptr, segments.rows, segments.row_ptr)
     torch.library.opcheck(torch.ops.rethinking.segment_max_backward.default, arguments, test_utils=checks)
 
 
