@@ -11,7 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from rethinking.graphs.segments import Segments, plain_beside_sum, plain_beside_sum_backward
+from rethinking.graphs.segments import Segments, plain_beside_sum
 from rethinking.operators import define
 
 
@@ -47,10 +47,8 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, nodes, *outs = ctx.saved_tensors
-        s, needs_x = ctx.segments, ctx.needs_input_grad[0]
-        out = outs[0] if outs else None
-        arrays = (s.ptr, s.rows, s.row_ptr, s.row_segments, nodes)
-        grads = _backward_operator(grad, x, weight, out, *arrays, needs_x)
+        out, needs_x = outs[0] if outs else None, ctx.needs_input_grad[0]
+        grads = _backward_operator(grad, x, weight, out, ctx.segments.ptr, ctx.segments.rows, nodes, needs_x)
         return grads[0] if needs_x else None, grads[1], grads[2], None, None, None
 
 
@@ -70,8 +68,6 @@ def plain_convolve_backward(
     out: Tensor | None,
     ptr: Tensor,
     rows: Tensor,
-    row_ptr: Tensor,
-    row_segments: Tensor,
     nodes: Tensor,
     needs_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,7 +82,8 @@ def plain_convolve_backward(
     grad_weight, grad_bias = beside.transpose(1, 2) @ grad, grad.sum(dim=1, keepdim=True)
     if not needs_x:
         return x.new_empty(len(x), 0, x.shape[2]), grad_weight, grad_bias
-    grad_x = plain_beside_sum_backward(grad @ weight.transpose(1, 2), row_ptr, row_segments)
+    on_own, on_sums = (grad @ weight.transpose(1, 2)).flatten(0, 1).chunk(2, dim=1)
+    grad_x = on_own.index_add(0, rows, on_sums.repeat_interleave(ptr.diff(), dim=0, output_size=len(rows))).view(x.shape)
     return grad_x, grad_weight, grad_bias
 
 
@@ -95,9 +92,7 @@ def _present(x: Tensor, nodes: Tensor) -> Tensor:
     return (torch.arange(x.shape[1], device=x.device) < nodes[:, None])[..., None]
 
 
-def _compiled(
-    x: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor, nodes: Tensor, relu: bool
-) -> Tensor:
+def _compiled(x: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor, nodes: Tensor, relu: bool) -> Tensor:
     out = x.new_empty(*x.shape[:2], weight.shape[2])
     arrays = [tensor.contiguous().numpy() for tensor in (x, weight, bias, ptr, rows, nodes)]
     _convolve(*arrays, relu, out.numpy())  # type: ignore[call-arg]
@@ -111,8 +106,6 @@ def _compiled_backward(
     out: Tensor | None,
     ptr: Tensor,
     rows: Tensor,
-    row_ptr: Tensor,
-    row_segments: Tensor,
     nodes: Tensor,
     needs_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,20 +113,24 @@ def _compiled_backward(
     grad_x = x.new_empty(replicas, width if needs_x else 0, features)
     grad_weight, grad_bias = torch.empty_like(weight), x.new_empty(replicas, 1, weight.shape[2])
     cut = grad if out is None else out
-    tensors = (grad, x, weight, cut, ptr, rows, row_ptr, row_segments, nodes)
+    tensors = (grad, x, weight, cut, ptr, rows, nodes)
     arrays = [tensor.contiguous().numpy() for tensor in tensors]
     grads = (tensor.numpy() for tensor in (grad_x, grad_weight, grad_bias))
     _convolve_backward(*arrays, out is not None, needs_x, *grads)  # type: ignore[call-arg]
     return grad_x, grad_weight, grad_bias
 
 
+# So many rows at a time that what is made of them stays in the cache.
+BLOCK = 256
+
+
 # In all loops a row is taken out first, and a loop has one statement: the compiler vectorises these.
 @njit(cache=True, nogil=True)
-def _gather(x, first, nodes, ptr, rows, beside):
-    """[X | sums over segments] of one replica, whose first row is `first` of all."""
+def _gather(x, first, begin, end, ptr, rows, beside):
+    """[X | sums over segments] of rows begin … end of one replica, whose first row is `first` of all."""
     features = x.shape[1]
-    for i in range(nodes):
-        own, copy, total = x[i], beside[i, :features], beside[i, features:]
+    for i in range(begin, end):
+        own, copy, total = x[i], beside[i - begin, :features], beside[i - begin, features:]
         for f in range(features):
             copy[f] = own[f]
         for f in range(features):
@@ -148,61 +145,72 @@ def _gather(x, first, nodes, ptr, rows, beside):
 def _convolve(x, weight, bias, ptr, rows, nodes, relu, out):
     replicas, width, features = x.shape
     zero = x.dtype.type(0)
-    beside = np.empty((width, 2 * features), x.dtype)
+    beside = np.empty((min(width, BLOCK), 2 * features), x.dtype)
     for r in range(replicas):
-        last, own_bias = nodes[r], bias[r, 0]
-        _gather(x[r], r * width, last, ptr, rows, beside)
-        np.dot(beside[:last], weight[r], out[r, :last])
-        for i in range(last):
-            row = out[r, i]
-            if relu:
-                for f in range(len(row)):
-                    value = row[f] + own_bias[f]
-                    # What is not a number stays.
-                    row[f] = zero if value < zero else value
-            else:
-                for f in range(len(row)):
-                    row[f] += own_bias[f]
-        out[r, last:] = zero
+        shift = bias[r, 0]
+        for begin in range(0, nodes[r], BLOCK):
+            end = min(begin + BLOCK, nodes[r])
+            _gather(x[r], r * width, begin, end, ptr, rows, beside)
+            np.dot(beside[: end - begin], weight[r], out[r, begin:end])
+            for i in range(begin, end):
+                row = out[r, i]
+                if relu:
+                    for f in range(len(row)):
+                        value = row[f] + shift[f]
+                        # What is not a number stays.
+                        row[f] = zero if value < zero else value
+                else:
+                    for f in range(len(row)):
+                        row[f] += shift[f]
+        out[r, nodes[r] :] = zero
 
 
 @njit(cache=True, nogil=True)
-def _convolve_backward(
-    grad, x, weight, out, ptr, rows, row_ptr, row_segments, nodes, relu, needs_x, grad_x, grad_weight, grad_bias
-):
+def _convolve_backward(grad, x, weight, out, ptr, rows, nodes, relu, needs_x, grad_x, grad_weight, grad_bias):
     replicas, width, features = x.shape
     wide = grad.shape[2]
-    kept = np.empty((width, wide), x.dtype)
-    beside = np.empty((width, 2 * features), x.dtype)
+    kept = np.empty((min(width, BLOCK), wide), x.dtype)
+    beside = np.empty((min(width, BLOCK), 2 * features), x.dtype)
+    on_weight = np.empty((2 * features, wide), x.dtype)
     zero = x.dtype.type(0)
     for r in range(replicas):
-        first, last, on_bias = r * width, nodes[r], grad_bias[r, 0]
+        first, on_bias, total = r * width, grad_bias[r, 0], grad_weight[r]
         on_bias[:] = zero
-        for i in range(last):
-            given, row = grad[r, i], kept[i]
-            if relu:
-                value = out[r, i]
-                for f in range(wide):
-                    row[f] = zero if value[f] <= zero else given[f]
-            else:
-                for f in range(wide):
-                    row[f] = given[f]
-            for f in range(wide):
-                on_bias[f] += row[f]
-        _gather(x[r], first, last, ptr, rows, beside)
-        np.dot(beside[:last].T, kept[:last], grad_weight[r])
+        total[:] = zero
         if needs_x:
-            # From here on its gradient.
-            np.dot(kept[:last], weight[r].T, beside[:last])
-            for i in range(last):
-                row, own = grad_x[r, i], beside[i, :features]
-                for f in range(features):
-                    row[f] = own[f]
-                for entry in range(row_ptr[first + i], row_ptr[first + i + 1]):
-                    other = beside[row_segments[entry] - first, features:]
+            grad_x[r] = zero
+        for begin in range(0, nodes[r], BLOCK):
+            end = min(begin + BLOCK, nodes[r])
+            count = end - begin
+            for i in range(count):
+                given, row = grad[r, begin + i], kept[i]
+                if relu:
+                    value = out[r, begin + i]
+                    for f in range(wide):
+                        row[f] = zero if value[f] <= zero else given[f]
+                else:
+                    for f in range(wide):
+                        row[f] = given[f]
+                for f in range(wide):
+                    on_bias[f] += row[f]
+            _gather(x[r], first, begin, end, ptr, rows, beside)
+            np.dot(beside[:count].T, kept[:count], on_weight)
+            for i in range(2 * features):
+                row, add = total[i], on_weight[i]
+                for f in range(wide):
+                    row[f] += add[f]
+            if needs_x:
+                # From here on its gradient.
+                np.dot(kept[:count], weight[r].T, beside[:count])
+                for i in range(count):
+                    row, add = grad_x[r, begin + i], beside[i, :features]
                     for f in range(features):
-                        row[f] += other[f]
-            grad_x[r, last:] = zero
+                        row[f] += add[f]
+                    add = beside[i, features:]
+                    for entry in range(ptr[first + begin + i], ptr[first + begin + i + 1]):
+                        row = grad_x[r, rows[entry] - first]
+                        for f in range(features):
+                            row[f] += add[f]
 
 
 _operator = define(
@@ -212,8 +220,8 @@ _operator = define(
     lambda x, weight, *others: x.new_empty(*x.shape[:2], weight.shape[2]),
 )
 _backward_operator = define(
-    "convolve_backward(Tensor grad, Tensor x, Tensor weight, Tensor? out, Tensor ptr, Tensor rows, Tensor row_ptr,"
-    " Tensor row_segments, Tensor nodes, bool needs_x) -> (Tensor, Tensor, Tensor)",
+    "convolve_backward(Tensor grad, Tensor x, Tensor weight, Tensor? out, Tensor ptr, Tensor rows, Tensor nodes,"
+    " bool needs_x) -> (Tensor, Tensor, Tensor)",
     _compiled_backward,
     plain_convolve_backward,
     lambda grad, x, weight, *others: (

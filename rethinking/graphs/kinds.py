@@ -54,9 +54,8 @@ def plain_kinds_backward(
 ) -> tuple[Tensor, Tensor]:
     """The gradients of weight and bias in plain torch. out: what ReLU gave, None without it."""
     x = _one_hot(kinds, features, grad)
-    no_weight, no_way_back = grad.new_empty(len(grad), 2 * features, grad.shape[2]), ptr
-    arrays = (ptr, rows, no_way_back, rows, nodes)
-    return plain_convolve_backward(grad, x, no_weight, out, *arrays, needs_x=False)[1:]
+    no_weight = grad.new_empty(len(grad), 2 * features, grad.shape[2])
+    return plain_convolve_backward(grad, x, no_weight, out, ptr, rows, nodes, needs_x=False)[1:]
 
 
 def _one_hot(kinds: Tensor, features: int, like: Tensor) -> Tensor:

@@ -201,9 +201,7 @@ def _compiled_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     return out
 
 
-def _compiled_max_backward(
-    grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor
-) -> Tensor:
+def _compiled_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor) -> Tensor:
     grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
     arrays = [flat_rows(tensor) for tensor in (grad, x, out)] + [tensor.numpy() for tensor in (ptr, rows, row_ptr)]
     _max_backward(*arrays, flat_rows(grad_x))  # type: ignore[call-arg]

@@ -24,8 +24,7 @@ def test_the_forms_are_alike(level: SparseLevel, relu: bool) -> None:
     )
     x, weight, bias = (value.double() for value in inputs)
     out = plain_convolve(x, weight, bias, *arrays, relu)
-    both_ways = (segments.ptr, segments.rows, segments.row_ptr, segments.row_segments, level.nodes)
-    backward = (torch.randn_like(out), x, weight, out if relu else None, *both_ways)
+    backward = (torch.randn_like(out), x, weight, out if relu else None, *arrays)
     for needs_x in (True, False):
         alike(convolving._compiled_backward, convolving.plain_convolve_backward, (*backward, needs_x))
         is_sound("convolve_backward", (*backward, needs_x))
