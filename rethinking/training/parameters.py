@@ -29,6 +29,9 @@ class ParameterRows:
         grads = torch.zeros_like(values)
         for parameter, columns in self._columns.items():
             shape = (len(values), *parameter.shape[1:])
+            # As long as anything holds the graph of an older step (frames in an exception that was caught, say), torch
+            # keeps the old shape for the gradient; of another type it forgets it.
+            parameter.data = parameter.new_empty(0, dtype=torch.half)
             parameter.data = values[:, columns].view(shape)
             # Autograd adds into a gradient that is there already.
             parameter.grad = grads[:, columns].view(shape)

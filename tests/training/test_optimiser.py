@@ -74,6 +74,20 @@ def test_equals_adam_and_plateau_alone(higher_is_better: bool) -> None:
     assert state.learning_rate.tolist() == [rates[seed] for seed in state.seeds] == [rates[1], rates[3]]
 
 
+def test_parameters_of_fewer_rows_get_gradients_while_an_older_graph_is_alive() -> None:
+    """Whatever holds it: an exception that was caught keeps the frames of all its callers."""
+    model = nn.Module()
+    model.first = nn.Parameter(torch.ones(3, 2))
+    rows = ParameterRows(model)
+    rows.bind(rows.copy(), {})
+    older = model.first.sum()
+    older.backward()
+    grads = rows.bind(torch.ones(1, 2), {})
+    (2 * model.first.sum()).backward()
+    assert grads.tolist() == [[2.0, 2.0]]
+    assert older.grad_fn is not None
+
+
 def some_step(kind: torch.dtype) -> dict[str, Tensor]:
     """The arguments of a step in the midst of training, for three replicas with rates and step counts of their own."""
     generator = torch.Generator().manual_seed(0)
