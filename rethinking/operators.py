@@ -1,6 +1,6 @@
 """Operators of torch's that the project defines: compiled loops on the CPU, plain torch on any other device.
 
-Nothing else in the project asks which device it runs on.
+Nothing else in the project asks which device it runs on, or which of the two forms is chosen (`fast=false`).
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 _LIBRARY = torch.library.Library("rethinking", "DEF")
+_compiled_is_chosen = True
 
 
 def define(
@@ -22,11 +23,21 @@ def define(
     schema: its name and types, in torch's notation. compiled: what it does on the CPU; plain: on any other device, and
     the oracle of the tests. fake: what comes out, by its shape alone, for compilers and captured graphs.
     """
+
+    def chosen(*arguments: Any) -> Any:
+        return (compiled if _compiled_is_chosen else plain)(*arguments)
+
     name = _LIBRARY.define(schema).partition("(")[0]
-    _LIBRARY.impl(name, compiled, "CPU")
+    _LIBRARY.impl(name, chosen, "CPU")
     _LIBRARY.impl(name, plain, "CompositeExplicitAutograd")
     torch.library.register_fake(f"rethinking::{name}", fake, lib=_LIBRARY)
     return getattr(torch.ops.rethinking, name).default
+
+
+def use_compiled(compiled: bool) -> None:
+    """Whether operators on the CPU are compiled loops, as they are from the start, or their plain torch forms."""
+    global _compiled_is_chosen
+    _compiled_is_chosen = compiled
 
 
 def use_threads(count: int) -> None:

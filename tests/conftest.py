@@ -18,7 +18,7 @@ from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.digits import read_digits
 from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology, expand
-from rethinking.operators import use_threads
+from rethinking.operators import use_compiled, use_threads
 
 use_threads(1)
 
@@ -51,6 +51,22 @@ def double() -> Iterator[None]:
     torch.set_default_dtype(torch.double)
     yield
     torch.set_default_dtype(torch.float)
+
+
+@pytest.fixture
+def plain() -> Iterator[None]:
+    """Operators in plain torch, as `fast=false` chooses them."""
+    use_compiled(False)
+    yield
+    use_compiled(True)
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "plain"])
+def both_forms(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Operators compiled, and in plain torch."""
+    use_compiled(request.param)
+    yield
+    use_compiled(True)
 
 
 def in_double(dataset: GraphDataset) -> GraphDataset:

@@ -41,6 +41,8 @@ DICTIONARY: dict[str, dict[str, str]] = {
         "elapsed_seconds": "from the start of its group to its end",
         "replicas": "seeds that trained together",
         "threads": "CPU threads of the process",
+        "fast": "whether compiled loops were allowed, or plain torch was asked for; runs before there was a choice do "
+        "not say",
         "finished": "when, UTC",
         "device": "cpu or cuda",
         "device_name": "processor or accelerator",

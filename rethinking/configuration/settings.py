@@ -28,6 +28,7 @@ class Settings:
     device: str
     replicas: int | None
     threads: int
+    fast: bool
     evaluation_batch_size: int
     runs: Path
     retry_failed: bool
@@ -50,7 +51,7 @@ PARTS = ("model", "pooling", "dataset", "trainer", "fidelity", "ledger", "tasks"
 KEYS = frozenset(
     {
         *PARTS,
-        *("seeds", "device", "replicas", "threads", "evaluation_batch_size"),
+        *("seeds", "device", "replicas", "threads", "fast", "evaluation_batch_size"),
         *("splits", "diagnosed_graphs", "runs", "retry_failed", "save_model", "skip_impossible"),
     }
 )
@@ -130,6 +131,7 @@ def settings(config: DictConfig) -> Settings:
         device=config.device,
         replicas=None if config.replicas == "auto" else _positive("replicas", config.replicas),
         threads=_positive("threads", config.threads),
+        fast=_boolean("fast", config.fast),
         evaluation_batch_size=_positive("evaluation_batch_size", config.evaluation_batch_size),
         runs=_folder("runs", config.runs),
         retry_failed=_boolean("retry_failed", config.retry_failed),

@@ -16,7 +16,7 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
 from rethinking.errors import UserError
-from rethinking.operators import use_threads
+from rethinking.operators import use_compiled, use_threads
 from rethinking.progress import TrainingState
 from rethinking.runs import provenance
 from rethinking.runs.claims import Claims
@@ -51,6 +51,7 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     """
     device = choose_device(settings.device)
     use_threads(settings.threads)
+    use_compiled(settings.fast)
     keep_freed_memory()
     store = RunStore(settings.runs)
     store.check_writable()
@@ -161,6 +162,7 @@ def _record(claims: Claims, dataset: GraphDataset, split: Split, replica: Replic
             "fingerprint": dataset.fingerprint,
             "seconds": round(replica.seconds, 3),
             "threads": settings.threads,
+            "fast": settings.fast,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             **how,
             **provenance.software(),

@@ -75,6 +75,7 @@ def test_equals_the_plain_pyg_model() -> None:
     assert torch.allclose(ours.convs[2].weight.grad[0, 8:].T, peer.convs[1].lin_rel.weight.grad, atol=1e-4)
 
 
+@pytest.mark.usefixtures("both_forms")
 @pytest.mark.parametrize("directed", [False, True])
 def test_renumbering_the_nodes_permutes_the_clusters_and_keeps_the_prediction(directed: bool) -> None:
     dataset = random_dataset(11, directed=directed)

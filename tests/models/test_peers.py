@@ -81,6 +81,12 @@ def test_equals_the_pyg_model(case: tuple[str, ...], dataset: GraphDataset) -> N
         assert torch.allclose(prediction[replica], expected), "the running statistics differ"
 
 
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_so_does_the_plain_form(family: str) -> None:
+    test_equals_the_pyg_model((family,), random_dataset(7, directed=True))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_peer_trains(family: str) -> None:
     """All its weights but GMN's keys, which ordinary epochs leave alone."""

@@ -180,6 +180,14 @@ def test_what_does_not_fit_into_memory_is_tried_with_fewer_seeds(
     assert [result["replicas"] for result in results] == [1] * 4
 
 
+@pytest.mark.usefixtures("plain")
+def test_a_run_says_in_which_form_it_was_trained_and_is_the_same_run(rethinking: Call, tmp_path: Path) -> None:
+    for fast, expected in (("fast=false", (1, 0)), ("fast=true", (0, 1))):
+        assert counts(rethinking("run", *CELL, "seeds=1", fast).stderr) == expected
+    (path,) = tmp_path.glob("runs/*/result.json")
+    assert json.loads(path.read_text())["fast"] is False
+
+
 def test_clusters_that_cannot_be_measured_lose_no_run(
     rethinking: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def train(
     return {replica.seed: replica for replica in replicas}
 
 
+@pytest.mark.usefixtures("both_forms")
 def test_replicas_equal_single_runs_to_the_end(dataset: GraphDataset) -> None:
     """The whole training, with early stopping and a shrinking group."""
     seeds = [0, 1, 2, 3]
