@@ -21,7 +21,7 @@ from rethinking.operators import define
 class Segments:
     """Which of n rows each of S segments is made of; a row may be in several, or in none.
 
-    ptr, rows: int64 [S+1], [M]; segment s has the rows `rows[ptr[s]:ptr[s+1]]`.
+    ptr, rows: int64 [S+1], [M]; segment s has the rows `rows[ptr[s]:ptr[s+1]]`. Entries from `ptr[S]` on are of none.
     row_ptr, row_segments: int64 [n+1], [M], the transpose: row i is in the segments `row_segments[row_ptr[i]:…]`.
     """
 
@@ -136,28 +136,32 @@ class _MeanWithOwn(torch.autograd.Function):
         return _own_mean_backward_operator(grad, s.ptr, s.row_ptr, s.row_segments), None
 
 
+# No plain form asks the device how large something is: one segment more takes the entries that are of none.
+
+
 def plain_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     """`segment_sum` in plain torch, for any device."""
     values = x.flatten(0, -2).index_select(0, rows)
-    return x.new_zeros(len(ptr) - 1, x.shape[-1]).index_add(0, _numbers(ptr), values)
+    return x.new_zeros(len(ptr), x.shape[-1]).index_add(0, _numbers(ptr, rows), values)[:-1]
 
 
 def plain_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     """`segment_max` in plain torch, for any device."""
     values = x.flatten(0, -2).index_select(0, rows)
     # Not from zero: a maximum of zero would then share its gradient with the start value.
-    out = x.new_full((len(ptr) - 1, x.shape[-1]), -torch.inf)
-    out = out.scatter_reduce(0, _numbers(ptr)[:, None].expand_as(values), values, "amax", include_self=False)
+    out = x.new_full((len(ptr), x.shape[-1]), -torch.inf)
+    number = _numbers(ptr, rows)[:, None].expand_as(values)
+    out = out.scatter_reduce(0, number, values, "amax", include_self=False)[:-1]
     return out.masked_fill(ptr.diff()[:, None] == 0, 0)
 
 
 def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor) -> Tensor:
     """The gradient of `segment_max` in plain torch."""
-    segment = _numbers(ptr)
-    flat = x.flatten(0, -2)
-    holds = (flat.index_select(0, rows) == out.index_select(0, segment)).to(x.dtype)
-    holders = torch.zeros_like(out).index_add(0, segment, holds).clamp(min=1)
-    shares = holds * (grad / holders).index_select(0, segment)
+    segment = _numbers(ptr, rows)
+    flat, none = x.flatten(0, -2), x.new_zeros(1, x.shape[-1])
+    holds = (flat.index_select(0, rows) == torch.cat([out, none]).index_select(0, segment)).to(x.dtype)
+    holders = x.new_zeros(len(ptr), x.shape[-1]).index_add(0, segment, holds).clamp(min=1)
+    shares = holds * (torch.cat([grad, none]) / holders).index_select(0, segment)
     return torch.zeros_like(flat).index_add(0, rows, shares).view(x.shape)
 
 
@@ -169,8 +173,7 @@ def plain_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
 def plain_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
     """The gradient of `beside_segment_sum` in plain torch."""
     own, sums = grad.flatten(0, -2).chunk(2, dim=1)
-    both = own.index_add(0, _numbers(row_ptr), sums.index_select(0, row_segments))
-    return both.view(*grad.shape[:-1], -1)
+    return (own + plain_sum(sums, row_ptr, row_segments)).view(*grad.shape[:-1], -1)
 
 
 def plain_own_mean(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
@@ -184,9 +187,9 @@ def plain_own_mean_backward(grad: Tensor, ptr: Tensor, row_ptr: Tensor, row_segm
     return share + plain_sum(share, row_ptr, row_segments).view_as(grad)
 
 
-def _numbers(ptr: Tensor) -> Tensor:
-    """The segment of each entry of `rows`."""
-    return torch.arange(len(ptr) - 1, device=ptr.device).repeat_interleave(ptr.diff())
+def _numbers(ptr: Tensor, rows: Tensor) -> Tensor:
+    """The segment of each entry of `rows`; their number for an entry that is of none."""
+    return torch.searchsorted(ptr[1:], torch.arange(len(rows), device=ptr.device), right=True)
 
 
 def _compiled_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from rethinking.graphs.convolve import convolve, dense_convolve
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.kinds import convolve_kinds
-from rethinking.graphs.products import graph_product
+from rethinking.graphs.products import from_places, graph_product, places
 from rethinking.graphs.segments import (
     Segments,
     beside_segment_sum,
@@ -122,8 +122,7 @@ class SparseLevel:
 
     def from_graphs(self, x: Tensor) -> Tensor:
         """The inverse of `per_graph`. x: [R, B, n, F]. Returns [R, N, F], zero in padding rows."""
-        rows = x.new_zeros(self.topology.rows, x.shape[-1])
-        rows = rows.index_copy(0, self._row[self._is_node], x.flatten(0, 1)[self._is_node])
+        rows = from_places(x.flatten(0, 1), *self._places, self.topology.rows)
         return rows.view(self.replicas, self.topology.width, x.shape[-1])
 
     def to_nodes(self, x: Tensor) -> Tensor:
@@ -144,7 +143,7 @@ class SparseLevel:
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """aᵀ b for every graph. a: [R, N, F], b: [R, N, G]. Returns [R, B, F, G]."""
-        products = graph_product(a, b, self._start, self._size)
+        products = graph_product(a, b, self._start, self._size, self.topology.largest)
         return products.view(self.replicas, self.graphs, *products.shape[1:])
 
     # ---- edges
@@ -249,14 +248,8 @@ class SparseLevel:
 
     @cached_property
     def _places(self) -> tuple[Tensor, Tensor]:
-        """Which row is node i of graph g, [R·B, n], and whether there is one; if not, the graph's first node.
-
-        So that nothing of another replica gets there: zero times what is not a number is none.
-        """
-        start = self._start[:, None]
-        place = torch.arange(int(self.topology.size.max()), device=self.device)[None]
-        is_node = place < self._size[:, None]
-        return torch.where(is_node, start + place, start), is_node
+        """Which row is node i of graph g, [R·B, n], and whether there is one; if not, the graph's first node."""
+        return places(self._start, self._size, self.topology.largest)
 
     @property
     def _row(self) -> Tensor:

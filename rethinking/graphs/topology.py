@@ -52,6 +52,11 @@ class Topology:
         return self.in_rows is not self.out_rows
 
     @cached_property
+    def largest(self) -> int:
+        """The nodes of the largest graph."""
+        return int(self.size.max())
+
+    @cached_property
     def edge_index(self) -> np.ndarray:
         """The edges in PyG's form, (source row, target row). Returns int64 [2, E]."""
         targets = np.repeat(np.arange(self.rows), np.diff(self.in_ptr))

@@ -11,7 +11,7 @@ from tests.operators import alike, holds, is_sound
 
 
 def test_the_forms_are_alike(topology: Topology) -> None:
-    where = (torch.from_numpy(topology.start), torch.from_numpy(topology.size))
+    where = (torch.from_numpy(topology.start), torch.from_numpy(topology.size), topology.largest)
     a, b = torch.randn(3, topology.width, 4), torch.randn(3, topology.width, 5)
     holds(lambda a, b: graph_product(a, b, *where), lambda a, b: plain_product(a, b, *where), [a, b])
     matrices = torch.randn(len(topology.start), 4, 5, dtype=torch.double)
@@ -35,6 +35,6 @@ def test_padding_and_other_graphs_have_no_part(topology: Topology) -> None:
 
 def test_a_tensor_by_itself(topology: Topology) -> None:
     """Both factors the same: their gradients add."""
-    where = (torch.from_numpy(topology.start), torch.from_numpy(topology.size))
+    where = (torch.from_numpy(topology.start), torch.from_numpy(topology.size), topology.largest)
     s = torch.randn(3, topology.width, 3)
     holds(lambda s: graph_product(s, s, *where), lambda s: plain_product(s, s, *where), [s])
