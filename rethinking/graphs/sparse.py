@@ -21,7 +21,7 @@ from rethinking.graphs.segments import (
     segment_mean,
     segment_sum,
 )
-from rethinking.graphs.topology import Topology, membership
+from rethinking.graphs.topology import Topology
 from rethinking.randomness import derive
 
 
@@ -201,7 +201,10 @@ class SparseLevel:
 
     @cached_property
     def edge_index(self) -> Tensor:
-        """The edges in PyG's form, (source row, target row), rows counted over all replicas. Returns int64 [2, E]."""
+        """The edges in PyG's form, (source row, target row), rows counted over all replicas. Returns int64 [2, E].
+
+        The target of what is no edge is R·N; see `Topology`.
+        """
         return self._tensor(self.topology.edge_index)
 
     @cached_property
@@ -215,10 +218,12 @@ class SparseLevel:
     def adjacency(self) -> Tensor:
         """A of each graph as a matrix. Returns [R, B, n, n], zero where a graph has no node."""
         source, target = self._tensor(self.topology.edge_index)
-        # A column for each place in a graph, so that rows of the level become rows of the matrices.
-        columns = torch.zeros(self.topology.rows, self._row.shape[1], device=self.device)
-        columns[source, self.position.flatten()[target]] = 1
-        return self.per_graph(columns.view(self.replicas, self.topology.width, -1))
+        rows = self.topology.rows
+        # A column for each place in a graph, so that rows of the level become rows of the matrices. One row more takes
+        # what is no edge.
+        columns = torch.zeros(rows + 1, self._row.shape[1], device=self.device)
+        columns[torch.where(target < rows, source, rows), self.position.flatten()[target.clamp(max=rows - 1)]] = 1
+        return self.per_graph(columns[:-1].view(self.replicas, self.topology.width, -1))
 
     @cached_property
     def hops(self) -> Tensor:
@@ -262,8 +267,8 @@ class SparseLevel:
     @cached_property
     def _graph(self) -> Tensor:
         """The graph of each row, counted over all replicas; for padding the first one of its replica. int64 [R·N]."""
-        first = np.repeat(np.arange(self.replicas) * self.graphs, self.topology.width)
-        return self._tensor(np.where(self.topology.graph < len(self.topology.start), self.topology.graph, first))
+        first = torch.arange(self.topology.rows, device=self.device) // self.topology.width * self.graphs
+        return torch.where(self.present.flatten(), self._tensor(self.topology.graph), first)
 
     @cached_property
     def _incoming(self) -> Segments:
@@ -279,7 +284,7 @@ class SparseLevel:
     @cached_property
     def _nodes(self) -> Segments:
         """The nodes of each graph."""
-        return Segments(*map(self._tensor, membership(self.topology.graph, len(self.topology.start))))
+        return Segments(*map(self._tensor, self.topology.members))
 
 
 class SparseComplement(SparseLevel):

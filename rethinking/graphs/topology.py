@@ -24,6 +24,8 @@ class Topology:
     in_ptr, in_rows: row i sums over `in_rows[in_ptr[i]:in_ptr[i+1]]`.
     out_ptr, out_rows: the transpose; the same objects as `in_*` when the edges are undirected.
     edge_fields: int64 [E, fields], beside `in_rows`, where edges have categorical features.
+    most: for how many nodes a graph there is room, where a graph is laid out by itself; None for the largest.
+    Entries of `in_rows` and `out_rows` beyond the last row's are no edges (`rethinking/graphs/padded.py`).
     """
 
     replicas: int
@@ -35,6 +37,7 @@ class Topology:
     out_ptr: np.ndarray
     out_rows: np.ndarray
     edge_fields: np.ndarray | None = None
+    most: int | None = None
 
     @property
     def rows(self) -> int:
@@ -53,19 +56,25 @@ class Topology:
 
     @cached_property
     def largest(self) -> int:
-        """The nodes of the largest graph."""
-        return int(self.size.max())
+        """The nodes of the largest graph, or for how many there is room."""
+        return int(self.size.max()) if self.most is None else self.most
 
     @cached_property
     def edge_index(self) -> np.ndarray:
-        """The edges in PyG's form, (source row, target row). Returns int64 [2, E]."""
-        targets = np.repeat(np.arange(self.rows), np.diff(self.in_ptr))
+        """The edges in PyG's form, (source row, target row); R·N as the target of what is none. Returns int64 [2, E]."""
+        targets = np.full(len(self.in_rows), self.rows)
+        targets[: self.in_ptr[-1]] = np.repeat(np.arange(self.rows), np.diff(self.in_ptr))
         return np.stack([self.in_rows, targets])
 
     @cached_property
     def graph(self) -> np.ndarray:
         """The graph of each row, counted over all replicas; R·B for padding. Returns int64 [R·N]."""
         return _graphs(self.start, self.size, self.rows)
+
+    @cached_property
+    def members(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The nodes of each graph; see `membership`."""
+        return membership(self.graph, len(self.start))
 
 
 def expand(start: np.ndarray, size: np.ndarray) -> np.ndarray:

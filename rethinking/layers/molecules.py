@@ -1,8 +1,8 @@
 """Molecules, whose atoms and bonds have categorical fields: embeddings, and a convolution that sees bonds (MOLHIV)."""
 
 import math
+from itertools import accumulate
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -40,7 +40,9 @@ class Embedding(ReplicaLayer):
         replicas, size, features = self.table.shape
         if replica is None:
             replica = torch.arange(replicas, device=x.device)[:, None]
-        first = torch.from_numpy(np.cumsum(self.fields) - self.fields).to(x.device)
+        # Filled on the device, which a copy would have to wait for.
+        ends = accumulate(self.fields, initial=0)
+        first = torch.cat([torch.full((1,), end, device=x.device) for _, end in zip(self.fields, ends, strict=False)])
         rows = x.long() + first + size * replica[..., None]
         return self.table.reshape(-1, features)[rows].sum(dim=-2)
 
@@ -67,7 +69,8 @@ class MoleculeConv(ReplicaLayer):
         h = self.linear(self.atoms(x))
         source, target = level.edge_index
         flat = h.flatten(0, 1)
-        bonds = self.bonds(level.edge_fields, target // x.shape[1])
+        bonds = self.bonds(level.edge_fields, (target // x.shape[1]).clamp(max=len(x) - 1))
         messages = torch.relu(flat.index_select(0, source) + bonds)
-        sums = torch.zeros_like(flat).index_add(0, target, messages)
+        # One row more takes what is no edge.
+        sums = flat.new_zeros(len(flat) + 1, flat.shape[1]).index_add(0, target, messages)[:-1]
         return sums.view_as(h) + torch.relu(h + self.root)
