@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 _LIBRARY = torch.library.Library("rethinking", "DEF")
 _compiled_is_chosen = True
+_PLAIN: dict[Any, Callable[..., Any]] = {}
 
 
 def define(
@@ -31,7 +32,14 @@ def define(
     _LIBRARY.impl(name, chosen, "CPU")
     _LIBRARY.impl(name, plain, "CompositeExplicitAutograd")
     torch.library.register_fake(f"rethinking::{name}", fake, lib=_LIBRARY)
-    return getattr(torch.ops.rethinking, name).default
+    operator = getattr(torch.ops.rethinking, name).default
+    _PLAIN[operator] = plain
+    return operator
+
+
+def plain_form(operator: Any) -> Callable[..., Any] | None:
+    """What one of these operators does on other devices than the CPU; None for an operator of torch's own."""
+    return _PLAIN.get(operator)
 
 
 def use_compiled(compiled: bool) -> None:
