@@ -23,6 +23,8 @@ CHOICE = np.uint64(1 << 40)
 class Matching(Select):
     """The base of matchings. sizes: unused; how many clusters there are follows from each graph."""
 
+    sees_features = False
+
     def __init__(self, **sizes: int) -> None:
         super().__init__()
 

@@ -55,10 +55,14 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor, level: NodeSets) -> Pooled:
         """x: [R, N, F]. level: the graphs whose nodes these are."""
-        selection = self.connect.accept(select_once(self.select, x, level), x.dtype)
-        coarse = self.connect(selection, self.select.precomputable)
+        selection, coarse = level.drawn.get(self) or self.clusters(x, level)
         losses = {}
         if self.losses:
             view = self.select.view(level)  # type: ignore[arg-type]
             losses = {name: loss(selection, view) for name, loss in self.losses.items()}
         return Pooled(self.reduce(x, selection), coarse, selection, losses)
+
+    def clusters(self, x: Tensor, level: NodeSets) -> tuple[Selection, NodeSets]:
+        """Which nodes form a cluster, and the level that the clusters are."""
+        selection = self.connect.accept(select_once(self.select, x, level), x.dtype)
+        return selection, self.connect(selection, self.select.precomputable)

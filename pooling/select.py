@@ -22,11 +22,14 @@ class Select(ReplicaLayer):
     to one.
     precomputable: whether clusters depend on each graph alone, and nothing is drawn. They are then computed when a
     batch has a graph that was not met yet, and kept; features come without columns.
+    sees_features: whether clusters depend on features or on what is learned. Those that do not, as matchings, can be
+    drawn before a step, and then features come without columns too.
     """
 
     is_local: bool | None = None
     has_loss: bool = False
     precomputable: bool = False
+    sees_features: bool = True
 
     def reset(self, draw: InitialDraw) -> None:
         """Nothing of its own, unless a subclass has something; its layers draw their weights."""

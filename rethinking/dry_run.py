@@ -44,7 +44,7 @@ class _OnDevice(TorchDispatchMode):
         if plain is not None:
             with self:
                 return plain(*args, **kwargs)
-        if _ASKS.intersection(func.tags) or torch.Tag.nondeterministic_seeded in func.tags:
+        if _asks(func, args) or torch.Tag.nondeterministic_seeded in func.tags:
             raise HostNeededError(f"{func} depends on numbers, or draws them")
         try:
             result = func(*args, **kwargs)
@@ -65,4 +65,8 @@ class _FromHost(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-_ASKS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+def _asks(operator: Any, args: Any) -> bool:
+    """Whether what comes out, or how much, depends on numbers."""
+    if operator is torch.ops.aten.index.Tensor:
+        return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
+    return not {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}.isdisjoint(operator.tags)

@@ -1,10 +1,14 @@
 """What every operator of torch's that the project defines is held to."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rethinking.operators import plain_form
 
 
 def holds(
@@ -44,3 +48,13 @@ def is_sound(name: str, arguments: Sequence[Any]) -> None:
     """torch's own check of a custom operator: its schema, and what comes out by shape alone."""
     operator = getattr(torch.ops.rethinking, name).default
     torch.library.opcheck(operator, tuple(arguments), test_utils=("test_schema", "test_faketensor"))
+
+
+class _PlainForms(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return (plain_form(func) or func)(*args, **(kwargs or {}))
+
+
+def plain_forms(chosen: bool = True) -> AbstractContextManager[Any]:
+    """Within it operators are their plain torch forms, as on other devices than the CPU."""
+    return _PlainForms() if chosen else nullcontext()

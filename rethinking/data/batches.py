@@ -53,16 +53,26 @@ class Batches:
 
     def batch(self, graphs: np.ndarray, keys: np.ndarray) -> Batch:
         """The batch of `graphs`, int64 [R, B], in one step."""
-        topology, nodes = lay_out(self.dataset, graphs)
-        rows = torch.from_numpy(nodes).to(self.device)
-        x = self.x.index_select(0, rows).view(topology.replicas, topology.width, -1)
-        y = self.y[torch.from_numpy(graphs).to(self.device)]
-        graph_keys = derive(np.repeat(keys, graphs.shape[1]), graphs.ravel())
-        origin = Origin(graphs.ravel(), self._kept)
-        one_hot = None
+        level, nodes = self.level(graphs, keys, self.device)
+        rows, places = (torch.from_numpy(array).to(self.device) for array in (nodes, graphs))
+        x, y = look_up(self.x, self.y, rows, places)
         if self.kinds is not None:
-            one_hot = OneHot(x, self.kinds.index_select(0, rows).view(topology.replicas, topology.width))
-        return Batch(x, y, SparseLevel(topology, self.device, graph_keys, origin=origin, one_hot=one_hot))
+            level.one_hot = OneHot(x, self.kinds.index_select(0, rows).view(x.shape[:2]))
+        return Batch(x, y, level)
+
+    def level(self, graphs: np.ndarray, keys: np.ndarray, device: torch.device) -> tuple[SparseLevel, np.ndarray]:
+        """The graphs of a batch alone, on any device; and the data set's node in each row, int64 [R·N]."""
+        topology, nodes = lay_out(self.dataset, graphs)
+        graph_keys = derive(np.repeat(keys, graphs.shape[1]), graphs.ravel())
+        return SparseLevel(topology, device, graph_keys, origin=Origin(graphs.ravel(), self._kept)), nodes
+
+
+def look_up(x: Tensor, y: Tensor, nodes: Tensor, graphs: Tensor) -> tuple[Tensor, Tensor]:
+    """Features [R, N, F] and targets [R, B] of a batch, from those of `Batches`, on the device.
+
+    nodes: int64 [R·N], the data set's node in each row. graphs: int64 [R, B].
+    """
+    return x.index_select(0, nodes).view(len(graphs), -1, x.shape[1]), y[graphs]
 
 
 def lay_out(dataset: GraphDataset, graphs: np.ndarray) -> tuple[Topology, np.ndarray]:

@@ -1,6 +1,8 @@
 """Dense levels: clusters of every graph, as many for each, without edges or with a matrix of weights (see `levels`)."""
 
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,9 @@ class SetLevel:
 
     origin = None
     """Clusters are made anew every time."""
+
+    drawn = MappingProxyType[Any, Any]({})
+    """Nothing is drawn of it before a step."""
 
     present = None
     """Every row is a node."""

@@ -49,7 +49,8 @@ class SparseLevel:
 
     keys: uint64 [R·B], a random stream for each graph; None where nothing is to be drawn. depth: how many pooling
     layers came before. origin: which graphs these are, as long as nothing random or learned has changed them.
-    one_hot: the nodes' features where they are of that form, so that their convolution is a look-up.
+    one_hot: set to the nodes' features where they are of that form, so that their convolution is a look-up.
+    drawn: clusters that were drawn before the step, and their level, by pooling layer (`rethinking/pooling/drawn.py`).
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class SparseLevel:
         keys: np.ndarray | None = None,
         depth: int = 0,
         origin: Origin | None = None,
-        one_hot: OneHot | None = None,
     ) -> None:
         self.topology = topology
         self.device = device
         self._keys = keys
         self.depth = depth
         self.origin = origin
-        self.one_hot = one_hot
+        self.one_hot: OneHot | None = None
+        self.drawn: dict[Any, tuple[Any, SparseLevel]] = {}
         self.replicas = topology.replicas
         self.graphs = len(topology.start) // topology.replicas
 
@@ -240,8 +241,9 @@ class SparseLevel:
 
     # ---- how they lie in memory
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+    def _tensor(self, array: np.ndarray | Tensor) -> Tensor:
+        # A `FixedTopology` has tensors already.
+        return array if isinstance(array, Tensor) else torch.from_numpy(array).to(self.device)
 
     @cached_property
     def _size(self) -> Tensor:

@@ -61,7 +61,7 @@ class Topology:
 
     @cached_property
     def edge_index(self) -> np.ndarray:
-        """The edges in PyG's form, (source row, target row); R·N as the target of what is none. Returns int64 [2, E]."""
+        """The edges in PyG's form, (source row, target row), int64 [2, E]; R·N as the target of what is none."""
         targets = np.full(len(self.in_rows), self.rows)
         targets[: self.in_ptr[-1]] = np.repeat(np.arange(self.rows), np.diff(self.in_ptr))
         return np.stack([self.in_rows, targets])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rethinking import capture
 from rethinking.data.batches import Batch, Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
@@ -18,11 +19,13 @@ from rethinking.layers.initial import initialise
 from rethinking.models.family import Output, Phase, phases_of
 from rethinking.randomness import stream, stream_keys
 from rethinking.tasks.task import Task
-from rethinking.training.optimiser import adam_step, clip
+from rethinking.training.captured import CapturedSteps
+from rethinking.training.optimiser import adam_step
 from rethinking.training.parameters import ParameterRows
 from rethinking.training.saved import seeds_of
 from rethinking.training.settings import TrainerConfig
 from rethinking.training.state import GroupState, Replica
+from rethinking.training.step import Moving, supervised_step
 
 
 def train_group(
@@ -97,6 +100,9 @@ class ReplicaGroup:
         self.batches = Batches(replace(dataset, y=task.targets(dataset)), device)
         self.task = task
         self.config = config
+        self._captured = None
+        if capture.pays(device):
+            self._captured = CapturedSteps(network, self.rows, self.batches, task, config.gradient_clip)
 
     @property
     def seeds(self) -> list[int]:
@@ -145,16 +151,17 @@ class ReplicaGroup:
     def _supervised_steps(self, epoch: int, phase: Phase) -> Iterator[tuple[Tensor, int]]:
         """A step a batch. Yields the supervised loss of each replica, [R], and the number of graphs it is a mean of."""
         self.network.train()
+        captured, clip = self._captured, self.config.gradient_clip
+        if captured is not None and captured.impossible is None:
+            try:
+                yield from captured.epoch(self.state, *self._training_order(epoch), phase)
+            finally:
+                self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
+            return
+        moving = Moving(self.state.parameters, self.grads, self.state.moments[phase.name], self.state.learning_rate)
         for batch in self._training_batches(epoch):
-            prediction, auxiliary = self._predict(batch)
-            loss = self.task.loss(prediction, batch.y)
-            self.grads.zero_()
-            # Replicas share no parameter, so the gradient of the sum is each one's own.
-            sum(auxiliary.values(), loss).sum().backward()
-            if self.config.gradient_clip is not None:
-                clip(self.grads, self.config.gradient_clip)
-            self._step(phase, self.state.learning_rate)
-            yield loss.detach(), batch.y.shape[1]
+            loss = supervised_step(self.network, self.task, batch.x, batch.y, batch.level, moving, clip)
+            yield loss, batch.y.shape[1]
 
     def _summed_step(self, epoch: int, phase: Phase) -> Iterator[tuple[Tensor, int]]:
         """One step on the phase's own losses, summed over all training graphs. Yields as `_supervised_steps`."""
@@ -165,13 +172,15 @@ class ReplicaGroup:
             prediction, losses = losses_of(batch.x, batch.level)
             torch.stack(list(losses.values())).sum().backward()
             yield self.task.loss(prediction.detach(), batch.y), batch.y.shape[1]
-        self._step(phase, torch.full_like(self.state.learning_rate, self.config.learning_rate))
-
-    def _step(self, phase: Phase, rates: Tensor) -> None:
+        rates = torch.full_like(self.state.learning_rate, self.config.learning_rate)
         # What the phase does not move has neither gradient nor moments, and stays.
         adam_step(self.state.parameters, self.grads, **self.state.moments[phase.name], rates=rates)
 
     def _training_batches(self, epoch: int) -> Iterator[Batch]:
+        return self.batches(*self._training_order(epoch))
+
+    def _training_order(self, epoch: int) -> tuple[np.ndarray, int, np.ndarray]:
+        """What `Batches` cuts: the graphs of each replica in their order, how many at a time, and its stream."""
         order = np.stack(
             [
                 stream(seed, "order", epoch).permutation(split.train)
@@ -179,7 +188,7 @@ class ReplicaGroup:
             ]
         )
         keys = stream_keys(self.seeds, "matching", "train", epoch)
-        return self.batches(order, self.config.batch_size, keys)
+        return order, self.config.batch_size, keys
 
     @torch.no_grad()
     def predict(self, part: str, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:

@@ -21,12 +21,12 @@ class ParameterRows:
         """The parameters as they are, [R, P]."""
         return torch.cat([parameter.detach().flatten(1) for parameter in self._columns], dim=1)
 
-    def bind(self, values: Tensor, buffers: dict[str, Tensor]) -> Tensor:
+    def bind(self, values: Tensor, buffers: dict[str, Tensor], grads: Tensor | None = None) -> Tensor:
         """Let the network's parameters be views of `values` [R, P], and its buffers these, [R, …] each.
 
-        Returns the gradients, [R, P] and zero; backward passes add to them.
+        Returns the gradients, [R, P], to which backward passes add: those given, or new ones of zero.
         """
-        grads = torch.zeros_like(values)
+        grads = torch.zeros_like(values) if grads is None else grads
         for parameter, columns in self._columns.items():
             shape = (len(values), *parameter.shape[1:])
             # As long as anything holds the graph of an older step (frames in an exception that was caught, say), torch

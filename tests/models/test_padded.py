@@ -15,6 +15,7 @@ from tests.graphs.test_padded import roomy, wide
 from tests.layers.test_molecules import molecules
 from tests.test_pairs import PAIRS, cell
 
+
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(("model", "pooling"), PAIRS)
 def test_predictions_losses_gradients_and_statistics_are_the_same(model: str, pooling: str) -> None:
