@@ -11,7 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from rethinking.graphs.segments import Segments, plain_beside_sum
+from rethinking.graphs.segments import Segments, plain_beside_sum, segment_of
 from rethinking.operators import define
 
 
@@ -83,7 +83,8 @@ def plain_convolve_backward(
     if not needs_x:
         return x.new_empty(len(x), 0, x.shape[2]), grad_weight, grad_bias
     on_own, on_sums = (grad @ weight.transpose(1, 2)).flatten(0, 1).chunk(2, dim=1)
-    grad_x = on_own.index_add(0, rows, on_sums.repeat_interleave(ptr.diff(), dim=0, output_size=len(rows))).view(x.shape)
+    none = on_sums.new_zeros(1, x.shape[2])
+    grad_x = on_own.index_add(0, rows, torch.cat([on_sums, none])[segment_of(ptr, rows)]).view(x.shape)
     return grad_x, grad_weight, grad_bias
 
 

@@ -142,7 +142,7 @@ class _MeanWithOwn(torch.autograd.Function):
 def plain_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     """`segment_sum` in plain torch, for any device."""
     values = x.flatten(0, -2).index_select(0, rows)
-    return x.new_zeros(len(ptr), x.shape[-1]).index_add(0, _numbers(ptr, rows), values)[:-1]
+    return x.new_zeros(len(ptr), x.shape[-1]).index_add(0, segment_of(ptr, rows), values)[:-1]
 
 
 def plain_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
@@ -150,14 +150,14 @@ def plain_max(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     values = x.flatten(0, -2).index_select(0, rows)
     # Not from zero: a maximum of zero would then share its gradient with the start value.
     out = x.new_full((len(ptr), x.shape[-1]), -torch.inf)
-    number = _numbers(ptr, rows)[:, None].expand_as(values)
+    number = segment_of(ptr, rows)[:, None].expand_as(values)
     out = out.scatter_reduce(0, number, values, "amax", include_self=False)[:-1]
     return out.masked_fill(ptr.diff()[:, None] == 0, 0)
 
 
 def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor, row_ptr: Tensor) -> Tensor:
     """The gradient of `segment_max` in plain torch."""
-    segment = _numbers(ptr, rows)
+    segment = segment_of(ptr, rows)
     flat, none = x.flatten(0, -2), x.new_zeros(1, x.shape[-1])
     holds = (flat.index_select(0, rows) == torch.cat([out, none]).index_select(0, segment)).to(x.dtype)
     holders = x.new_zeros(len(ptr), x.shape[-1]).index_add(0, segment, holds).clamp(min=1)
@@ -187,7 +187,7 @@ def plain_own_mean_backward(grad: Tensor, ptr: Tensor, row_ptr: Tensor, row_segm
     return share + plain_sum(share, row_ptr, row_segments).view_as(grad)
 
 
-def _numbers(ptr: Tensor, rows: Tensor) -> Tensor:
+def segment_of(ptr: Tensor, rows: Tensor) -> Tensor:
     """The segment of each entry of `rows`; their number for an entry that is of none."""
     return torch.searchsorted(ptr[1:], torch.arange(len(rows), device=ptr.device), right=True)
 

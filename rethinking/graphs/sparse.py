@@ -12,6 +12,7 @@ from torch import Tensor
 from rethinking.graphs.convolve import convolve, dense_convolve
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.kinds import convolve_kinds
+from rethinking.graphs.messages import message_sum
 from rethinking.graphs.products import from_places, graph_product, places
 from rethinking.graphs.segments import (
     Segments,
@@ -215,6 +216,13 @@ class SparseLevel:
             raise ValueError("the edges of this data set have no categorical features")
         return self._tensor(self.topology.edge_fields)
 
+    def message_sum(self, x: Tensor, table: Tensor, own: Tensor, labels: Tensor) -> Tensor:
+        """Σ_j ReLU(x_j + Σ_q table[label_q of j → i]) + ReLU(x_i + own), over those that point to a node.
+
+        x: [R, N, F]. table: [R, T, F]. own: [R, 1, F]. labels: int64 [E, Q], beside `edge_fields`. Returns [R, N, F].
+        """
+        return message_sum(x, table, own, self._incoming, labels)
+
     @cached_property
     def adjacency(self) -> Tensor:
         """A of each graph as a matrix. Returns [R, B, n, n], zero where a graph has no node."""
@@ -300,6 +308,11 @@ class SparseComplement(SparseLevel):
     def edge_index(self) -> Tensor:
         """Raises ValueError: there is no list of edges."""
         raise ValueError("the edges of complement graphs are not listed; use neighbour_sum or adjacency")
+
+    @property
+    def edge_fields(self) -> Tensor:
+        """Raises ValueError: there is no list of edges."""
+        raise ValueError("the edges of complement graphs have no features")
 
     @cached_property
     def complement(self) -> SparseLevel:

@@ -10,6 +10,7 @@ from rethinking.graphs.fields import Fields
 from rethinking.graphs.sparse import SparseLevel
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.linear import Linear
+from rethinking.layers.lookup import lookup_sum
 
 
 class Embedding(ReplicaLayer):
@@ -32,19 +33,17 @@ class Embedding(ReplicaLayer):
             draw.uniform(rows, f"table.{number}", math.sqrt(6 / (size + self.table.shape[2])))
             first += size
 
-    def forward(self, x: Tensor, replica: Tensor | None = None) -> Tensor:
-        """x: [R, N, fields], whole numbers. Returns [R, N, features].
-
-        replica: int64 [E], whose each row is, where x is [E, fields] instead; then returns [E, features].
-        """
-        replicas, size, features = self.table.shape
-        if replica is None:
-            replica = torch.arange(replicas, device=x.device)[:, None]
+    def rows(self, x: Tensor) -> Tensor:
+        """The rows of the table that values stand for. x: […, fields], whole numbers. Returns int64 […, fields]."""
         # Filled on the device, which a copy would have to wait for.
         ends = accumulate(self.fields, initial=0)
         first = torch.cat([torch.full((1,), end, device=x.device) for _, end in zip(self.fields, ends, strict=False)])
-        rows = x.long() + first + size * replica[..., None]
-        return self.table.reshape(-1, features)[rows].sum(dim=-2)
+        return x.long() + first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [R, N, fields], whole numbers. Returns [R, N, features]."""
+        nothing = self.table.new_zeros(len(self.table), 1, self.table.shape[2])
+        return lookup_sum(self.table, nothing, self.rows(x))
 
 
 class MoleculeConv(ReplicaLayer):
@@ -66,11 +65,7 @@ class MoleculeConv(ReplicaLayer):
 
     def forward(self, x: Tensor, level: SparseLevel, relu: bool = False) -> Tensor:
         """x: [R, N, fields], whole numbers. relu: changes nothing, no sum is below zero. Returns [R, N, features]."""
-        h = self.linear(self.atoms(x))
-        source, target = level.edge_index
-        flat = h.flatten(0, 1)
-        bonds = self.bonds(level.edge_fields, (target // x.shape[1]).clamp(max=len(x) - 1))
-        messages = torch.relu(flat.index_select(0, source) + bonds)
-        # One row more takes what is no edge.
-        sums = flat.new_zeros(len(flat) + 1, flat.shape[1]).index_add(0, target, messages)[:-1]
-        return sums.view_as(h) + torch.relu(h + self.root)
+        # The product with the table and not with the atoms, which are many more: (Σ table) W = Σ (table W).
+        weight, bias = self.linear.parameters()
+        h = lookup_sum(self.atoms.table @ weight, bias, self.atoms.rows(x))
+        return level.message_sum(h, self.bonds.table, self.root, self.bonds.rows(level.edge_fields))
