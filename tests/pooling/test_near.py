@@ -14,10 +14,17 @@ def test_the_forms_are_alike(heads: int) -> None:
     holds(nearness, plain_nearness, inputs)
     x, keys, weight = (value.double() for value in inputs)
     out, close, total = plain_nearness(x, keys, weight)
-    backward = (torch.randn_like(out), weight, close, total)
-    alike(near._compiled_backward, near.plain_nearness_backward, backward)
     is_sound("nearness", (x, keys, weight))
-    is_sound("nearness_backward", backward)
+    for needs_keys in (True, False):
+        backward = (torch.randn_like(out), x, keys, weight, close, total, needs_keys)
+        alike(near._compiled_backward, near.plain_nearness_backward, backward)
+        is_sound("nearness_backward", backward)
+
+
+def test_any_number_of_nodes_fills_blocks() -> None:
+    """One, and one more."""
+    for nodes in (near.BLOCK, near.BLOCK + 1):
+        holds(nearness, plain_nearness, [torch.randn(2, nodes, 3), torch.rand(2, 8, 3), torch.randn(2, 2)])
 
 
 def test_on_a_key_the_distance_is_zero() -> None:
