@@ -11,6 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.tall import add_tall_product, tall_product
 from rethinking.operators import define
 
 # Nodes at a time: their nearness to 320 keys takes a third of a megabyte, and products are at full speed.
@@ -82,7 +83,7 @@ def _compiled_backward(
     grad: Tensor, x: Tensor, keys: Tensor, weight: Tensor, near: Tensor, total: Tensor, needs_keys: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     grad_x, grad_weight = x.new_empty(x.shape), weight.new_empty(weight.shape)
-    grad_keys = keys.new_zeros(len(keys), keys.shape[1] if needs_keys else 0, keys.shape[2])
+    grad_keys = keys.new_empty(len(keys), keys.shape[1] if needs_keys else 0, keys.shape[2])
     tensors = (grad, x, keys, weight, near, total, grad_x, grad_keys, grad_weight)
     _nearness_backward(needs_keys, *(tensor.contiguous().numpy() for tensor in tensors))
     return grad_x, grad_keys, grad_weight
@@ -94,9 +95,10 @@ def _nearness(x, keys, lengths, weight, near, total, out):
     replicas, nodes, clusters = out.shape
     one, two, zero = x.dtype.type(1), x.dtype.type(2), x.dtype.type(0)
     for r in range(replicas):
+        turned = np.ascontiguousarray(keys[r].T)
         for first in range(0, nodes, BLOCK):
             last = min(first + BLOCK, nodes)
-            np.dot(x[r, first:last], keys[r].T, near[r, first:last])
+            tall_product(x[r, first:last], turned, near[r, first:last])
             for i in range(first, last):
                 square = zero
                 for f in range(x.shape[2]):
@@ -131,6 +133,7 @@ def _nearness_backward(needs_keys, grad, x, keys, weight, near, total, grad_x, g
     for r in range(replicas):
         of_weight[:] = 0
         of_keys[:] = 0
+        products[:] = zero
         for first in range(0, nodes, BLOCK):
             last = min(first + BLOCK, nodes)
             for i in range(first, last):
@@ -145,7 +148,7 @@ def _nearness_backward(needs_keys, grad, x, keys, weight, near, total, grad_x, g
                         value = near[r, i, h * clusters + j]
                         on_distance[i - first, h * clusters + j] = scale * (along - grad[r, i, j]) * value * value
             block = on_distance[: last - first]
-            np.dot(block, keys[r], grad_x[r, first:last])
+            tall_product(block, keys[r], grad_x[r, first:last])
             for i in range(first, last):
                 own = zero
                 for j in range(count):
@@ -153,10 +156,7 @@ def _nearness_backward(needs_keys, grad, x, keys, weight, near, total, grad_x, g
                 for f in range(features):
                     grad_x[r, i, f] = two * (x[r, i, f] * own - grad_x[r, i, f])
             if needs_keys:
-                np.dot(block.T, x[r, first:last], products)
-                for j in range(count):
-                    for f in range(features):
-                        grad_keys[r, j, f] -= two * products[j, f]
+                add_tall_product(block, x[r, first:last], products)
                 for i in range(len(block)):
                     for j in range(count):
                         of_keys[j] += block[i, j]
@@ -164,8 +164,9 @@ def _nearness_backward(needs_keys, grad, x, keys, weight, near, total, grad_x, g
             grad_weight[r, h] = of_weight[h]
         if needs_keys:
             for j in range(count):
+                own = x.dtype.type(of_keys[j])
                 for f in range(features):
-                    grad_keys[r, j, f] += two * keys[r, j, f] * of_keys[j]
+                    grad_keys[r, j, f] = two * (keys[r, j, f] * own - products[j, f])
 
 
 _operator = define(
