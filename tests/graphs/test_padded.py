@@ -63,7 +63,7 @@ def test_gradients_are_the_same_and_nothing_comes_from_padding(topology: Topolog
     for top, rows in ((topology, x), (large, wide(x, large, 3.0))):
         level = SparseLevel(top, CPU)
         inputs = [value.detach().requires_grad_() for value in (rows, weight)]
-        h = level.convolve_incoming(inputs[0], inputs[1], bias)
+        h = level.convolve_incoming(inputs[0], inputs[1], bias, relu=False)
         loss = level.graph_max(level.mean_with_self(h)).sum() + level.product(h, h).square().sum()
         grads.append(torch.autograd.grad(loss, inputs))
     (expected, on_weight), (result, ours) = grads
@@ -102,7 +102,7 @@ def test_entries_beyond_the_last_segment_are_of_none(name: str, form: int) -> No
     backward = {
         "sum": lambda s: FORMS["sum"][form](grad, s.row_ptr, s.row_segments),
         "max": lambda s: (segments._compiled_max_backward, segments.plain_max_backward)[form](
-            grad, x, out, s.ptr, s.rows
+            grad, x, out, s.ptr, s.rows, s.row_ptr
         ),
         "beside": lambda s: (segments._compiled_beside_sum_backward, segments.plain_beside_sum_backward)[form](
             torch.cat([grad, grad], dim=1), s.row_ptr, s.row_segments
