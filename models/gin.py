@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.linear import Linear
+from rethinking.layers.linear_norm import linear_norm_relu
 from rethinking.layers.norm import BatchNorm
 from rethinking.models.family import Output, at_least_one
 from rethinking.models.inputs import DataShape, encoder
@@ -50,7 +51,7 @@ class _GINLayer(ReplicaLayer):
 
     def forward(self, x: Tensor, level: SparseLevel) -> Tensor:
         """x: [R, N, in]. Returns [R, N, hidden]."""
-        x = (1 + self.epsilon) * x + level.incoming_sum(x)
+        x = level.incoming_sum_with_own(x, 1 + self.epsilon)
         for linear, norm in zip(self.linears, self.norms, strict=True):
-            x = torch.relu_(norm(linear(x), level))
+            x = linear_norm_relu(x, linear, norm, level)  # type: ignore[arg-type]
         return x

@@ -29,6 +29,6 @@ class GraphSAGE(nn.Module):
         maxima = []
         for conv in self.convs:
             # The mean over those that point to a node, as PyG's `SAGEConv` has it.
-            x = torch.relu_(conv(torch.cat([x, level.incoming_mean(x)], dim=-1)))
+            x = level.mean_convolve_incoming_relu(x, *conv.parameters())
             maxima.append(level.graph_max(x))
         return self.out(torch.relu_(self.head(torch.cat(maxima, dim=-1)))), {}

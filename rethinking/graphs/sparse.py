@@ -12,7 +12,9 @@ from torch import Tensor
 from rethinking.graphs.convolve import convolve, dense_convolve
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.kinds import convolve_kinds
+from rethinking.graphs.mean_convolve import mean_convolve_relu
 from rethinking.graphs.messages import message_sum
+from rethinking.graphs.own_sum import sum_with_own
 from rethinking.graphs.products import from_places, graph_product, places
 from rethinking.graphs.segments import (
     Segments,
@@ -193,9 +195,17 @@ class SparseLevel:
         """Aᵀ X, the sum over those that point to a node, as PyG's sparse convolutions. x: [R, N, F]."""
         return segment_sum(x, self._incoming).view_as(x)
 
+    def incoming_sum_with_own(self, x: Tensor, own: Tensor) -> Tensor:
+        """own · X + Aᵀ X. x: [R, N, F]. own: [R, 1, 1]. Returns [R, N, F]."""
+        return sum_with_own(x, own, self._incoming)
+
     def incoming_mean(self, x: Tensor) -> Tensor:
         """The mean over those that point to a node, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
         return segment_mean(x, self._incoming).view_as(x)
+
+    def mean_convolve_incoming_relu(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """ReLU([X | incoming means] W + b). x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
+        return mean_convolve_relu(x, weight, bias, self._incoming)
 
     def beside_incoming_sum(self, x: Tensor) -> Tensor:
         """[X | Aᵀ X]. x: [R, N, F]. Returns [R, N, 2·F]."""
@@ -341,6 +351,10 @@ class SparseComplement(SparseLevel):
         """(J − I − A)ᵀ X. x: [R, N, F]. Returns [R, N, F]."""
         return self._everyone_else(x) - super().incoming_sum(x)
 
+    def incoming_sum_with_own(self, x: Tensor, own: Tensor) -> Tensor:
+        """own · X + (J − I − A)ᵀ X. x: [R, N, F]. own: [R, 1, 1]. Returns [R, N, F]."""
+        return own * x + self.incoming_sum(x)
+
     def incoming_mean(self, x: Tensor) -> Tensor:
         """The mean over the nodes that do not point to a node. x: [R, N, F]. Returns [R, N, F]."""
         return self.incoming_sum(x) / self.incoming_sum(torch.ones_like(x[..., :1])).clamp(min=1)
@@ -352,6 +366,10 @@ class SparseComplement(SparseLevel):
     def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         """[X | A X] W + b, and ReLU; see `SparseLevel`."""
         return dense_convolve(self.beside_neighbour_sum(x), weight, bias, relu)
+
+    def mean_convolve_incoming_relu(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """ReLU([X | incoming means] W + b); see `SparseLevel`."""
+        return torch.relu_(torch.baddbmm(bias, torch.cat([x, self.incoming_mean(x)], dim=-1), weight))
 
     def beside_incoming_sum(self, x: Tensor) -> Tensor:
         """[X | (J − I − A)ᵀ X]. x: [R, N, F]. Returns [R, N, 2·F]."""
