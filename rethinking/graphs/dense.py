@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from rethinking.graphs.convolve import dense_convolve
+from rethinking.graphs.dense_means import dense_mean
 from rethinking.graphs.hops import all_hop_distances
+from rethinking.graphs.segments import Segments, segment_max
 
 
 class SetLevel:
@@ -27,10 +29,20 @@ class SetLevel:
     def __init__(self, replicas: int, graphs: int, nodes: int, device: torch.device) -> None:
         self.replicas, self.graphs, self.nodes, self.device = replicas, graphs, nodes, device
 
-    @property
+    @cached_property
     def sizes(self) -> Tensor:
         """The number of nodes of each graph. Returns [R, B]."""
         return torch.full((self.replicas, self.graphs), self.nodes, device=self.device)
+
+    @cached_property
+    def node_count(self) -> Tensor:
+        """The number of nodes of each replica. Returns int64 [R]."""
+        return self.sizes.sum(dim=1)
+
+    @property
+    def padded_count(self) -> Tensor:
+        """The same: all graphs are of one size."""
+        return self.node_count
 
     @property
     def position(self) -> Tensor:
@@ -68,11 +80,18 @@ class SetLevel:
 
     def graph_max(self, x: Tensor) -> Tensor:
         """The maximum over the nodes of each graph. x: [R, B·k, F]. Returns [R, B, F]."""
-        return self.per_graph(x).amax(dim=2)
+        return segment_max(x, self._nodes).view(self.replicas, self.graphs, -1)
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """aᵀ b for every graph. a: [R, B·k, F], b: [R, B·k, G]. Returns [R, B, F, G]."""
         return self.per_graph(a).transpose(-1, -2) @ self.per_graph(b)
+
+    @cached_property
+    def _nodes(self) -> Segments:
+        """The nodes of each graph."""
+        rows = torch.arange(self.replicas * self.graphs * self.nodes, device=self.device)
+        ptr = torch.arange(self.replicas * self.graphs + 1, device=self.device)
+        return Segments(ptr * self.nodes, rows, torch.arange(len(rows) + 1, device=self.device), rows // self.nodes)
 
 
 class DenseLevel(SetLevel):
@@ -114,12 +133,11 @@ class DenseLevel(SetLevel):
 
     def neighbour_mean(self, x: Tensor) -> Tensor:
         """A X / max(rowsum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
-        return self.neighbour_sum(x) / self.degree.clamp(min=1)
+        return dense_mean(self.adjacency, x, own=False)
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """A X / max(rowsum, 1), the diagonal of A set to one. x: [R, B·k, F]. Returns [R, B·k, F]."""
-        to_one = 1 - self.adjacency.diagonal(dim1=-2, dim2=-1).reshape(self.replicas, -1, 1)
-        return (self.neighbour_sum(x) + to_one * x) / (self.degree + to_one).clamp(min=1)
+        return dense_mean(self.adjacency, x, own=True)
 
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | A X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""

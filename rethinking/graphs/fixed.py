@@ -66,11 +66,6 @@ class FixedTopology:
         return self.replicas * self.width
 
     @cached_property
-    def nodes(self) -> Tensor:
-        """See `Topology`."""
-        return self.size.view(self.replicas, -1).sum(dim=1)
-
-    @cached_property
     def edge_index(self) -> Tensor:
         """See `Topology`."""
         entries = torch.arange(len(self.in_rows), device=self.in_rows.device)

@@ -72,11 +72,6 @@ def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
     return _BesideSegmentSum.apply(x, segments)
 
 
-def mean_with_own(x: Tensor, segments: Segments) -> Tensor:
-    """The mean over each row and its segment, for as many segments as rows. x: [n, F] or [R, N, F], and so returned."""
-    return _MeanWithOwn.apply(x, segments)
-
-
 class _SegmentSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
@@ -124,18 +119,6 @@ class _BesideSegmentSum(torch.autograd.Function):
         return _beside_sum_backward_operator(grad, ctx.segments.row_ptr, ctx.segments.row_segments), None
 
 
-class _MeanWithOwn(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
-        ctx.segments = segments
-        return _own_mean_operator(x, segments.ptr, segments.rows)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        s = ctx.segments
-        return _own_mean_backward_operator(grad, s.ptr, s.row_ptr, s.row_segments), None
-
-
 # No plain form asks the device how large something is: one segment more takes the entries that are of none.
 
 
@@ -176,17 +159,6 @@ def plain_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tenso
     return (own + plain_sum(sums, row_ptr, row_segments)).view(*grad.shape[:-1], -1)
 
 
-def plain_own_mean(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
-    """`mean_with_own` in plain torch, for any device."""
-    return (x + plain_sum(x, ptr, rows).view_as(x)) / (ptr.diff() + 1).view(*x.shape[:-1], 1)
-
-
-def plain_own_mean_backward(grad: Tensor, ptr: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
-    """The gradient of `mean_with_own` in plain torch."""
-    share = grad / (ptr.diff() + 1).view(*grad.shape[:-1], 1)
-    return share + plain_sum(share, row_ptr, row_segments).view_as(grad)
-
-
 def segment_of(ptr: Tensor, rows: Tensor) -> Tensor:
     """The segment of each entry of `rows`; their number for an entry that is of none."""
     return torch.searchsorted(ptr[1:], torch.arange(len(rows), device=ptr.device), right=True)
@@ -220,19 +192,6 @@ def _compiled_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
 def _compiled_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
     grad_x = grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2)
     _beside_sum_backward(flat_rows(grad), row_ptr.numpy(), row_segments.numpy(), flat_rows(grad_x))
-    return grad_x
-
-
-def _compiled_own_mean(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    _own_mean(flat_rows(x), ptr.numpy(), rows.numpy(), flat_rows(out))
-    return out
-
-
-def _compiled_own_mean_backward(grad: Tensor, ptr: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
-    grad_x = torch.empty_like(grad, memory_format=torch.contiguous_format)
-    arrays = (tensor.numpy() for tensor in (ptr, row_ptr, row_segments))
-    _own_mean_backward(flat_rows(grad), *arrays, flat_rows(grad_x))  # type: ignore[call-arg]
     return grad_x
 
 
@@ -330,38 +289,6 @@ def _beside_sum_backward(grad, row_ptr, row_segments, grad_x):
                 total[f] += other[f]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _own_mean(x, ptr, rows, out):
-    width = x.shape[1]
-    for row in range(x.shape[0]):
-        total, own = out[row], x[row]
-        for f in range(width):
-            total[f] = own[f]
-        for entry in range(ptr[row], ptr[row + 1]):
-            other = x[rows[entry]]
-            for f in range(width):
-                total[f] += other[f]
-        share = x.dtype.type(1) / x.dtype.type(ptr[row + 1] - ptr[row] + 1)
-        for f in range(width):
-            total[f] *= share
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _own_mean_backward(grad, ptr, row_ptr, row_segments, grad_x):
-    width = grad.shape[1]
-    for row in range(grad.shape[0]):
-        total, own = grad_x[row], grad[row]
-        share = grad.dtype.type(1) / grad.dtype.type(ptr[row + 1] - ptr[row] + 1)
-        for f in range(width):
-            total[f] = share * own[f]
-        for entry in range(row_ptr[row], row_ptr[row + 1]):
-            number = row_segments[entry]
-            other = grad[number]
-            share = grad.dtype.type(1) / grad.dtype.type(ptr[number + 1] - ptr[number] + 1)
-            for f in range(width):
-                total[f] += share * other[f]
-
-
 def _a_row_a_segment(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     return x.new_empty(ptr.shape[0] - 1, x.shape[-1])
 
@@ -389,16 +316,4 @@ _beside_sum_backward_operator = define(
     _compiled_beside_sum_backward,
     plain_beside_sum_backward,
     lambda grad, *others: grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2),
-)
-_own_mean_operator = define(
-    "mean_with_own(Tensor x, Tensor ptr, Tensor rows) -> Tensor",
-    _compiled_own_mean,
-    plain_own_mean,
-    lambda x, *others: torch.empty_like(x),
-)
-_own_mean_backward_operator = define(
-    "mean_with_own_backward(Tensor grad, Tensor ptr, Tensor row_ptr, Tensor row_segments) -> Tensor",
-    _compiled_own_mean_backward,
-    plain_own_mean_backward,
-    lambda grad, *others: torch.empty_like(grad),
 )

@@ -13,13 +13,13 @@ from rethinking.graphs.convolve import convolve, dense_convolve
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.kinds import convolve_kinds
 from rethinking.graphs.mean_convolve import mean_convolve_relu
+from rethinking.graphs.means import neighbour_mean
 from rethinking.graphs.messages import message_sum
 from rethinking.graphs.own_sum import sum_with_own
 from rethinking.graphs.products import from_places, graph_product, places
 from rethinking.graphs.segments import (
     Segments,
     beside_segment_sum,
-    mean_with_own,
     segment_max,
     segment_mean,
     segment_sum,
@@ -93,14 +93,19 @@ class SparseLevel:
         return (self._tensor(self.topology.graph) < len(self.topology.start)).view(self.replicas, -1, 1)
 
     @cached_property
-    def nodes(self) -> Tensor:
-        """How many rows of each replica are nodes, its first ones. Returns int64 [R]."""
-        return self._tensor(self.topology.nodes)
-
-    @cached_property
     def sizes(self) -> Tensor:
         """The number of nodes of each graph. Returns [R, B]."""
         return self._size.view(self.replicas, -1)
+
+    @cached_property
+    def node_count(self) -> Tensor:
+        """The number of nodes of each replica, its first rows. Returns int64 [R]."""
+        return self.sizes.sum(dim=1)
+
+    @cached_property
+    def padded_count(self) -> Tensor:
+        """How many they were if every graph were as large as the replica's largest. Returns int64 [R]."""
+        return self.graphs * self.sizes.amax(dim=1)
 
     @cached_property
     def position(self) -> Tensor:
@@ -157,7 +162,7 @@ class SparseLevel:
         """The sum of each row of A: the number of edges that leave a node. Returns [R, N, 1]."""
         return self._outgoing.count.view(self.replicas, -1, 1).float()
 
-    @property
+    @cached_property
     def squared_norm(self) -> Tensor:
         """‖A‖² over all graphs of a replica: its number of edges. Returns [R]."""
         return self.degree.sum(dim=(1, 2))
@@ -168,11 +173,11 @@ class SparseLevel:
 
     def neighbour_mean(self, x: Tensor) -> Tensor:
         """The mean over those a node points to, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
-        return self.neighbour_sum(x) / self.degree.clamp(min=1)
+        return neighbour_mean(x, self._outgoing, own=False)
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """The mean over each node and those it points to. x: [R, N, F]. Returns [R, N, F]."""
-        return mean_with_own(x, self._outgoing)
+        return neighbour_mean(x, self._outgoing, own=True)
 
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | A X]. x: [R, N, F]. Returns [R, N, 2·F]."""
@@ -188,8 +193,8 @@ class SparseLevel:
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor, segments: Segments, relu: bool) -> Tensor:
         if self.one_hot is not None and x is self.one_hot.x and not x.requires_grad:
-            return convolve_kinds(self.one_hot.kinds, weight, bias, segments, self.nodes, relu)
-        return convolve(x, weight, bias, segments, self.nodes, relu)
+            return convolve_kinds(self.one_hot.kinds, weight, bias, segments, self.node_count, relu)
+        return convolve(x, weight, bias, segments, self.node_count, relu)
 
     def incoming_sum(self, x: Tensor) -> Tensor:
         """Aᵀ X, the sum over those that point to a node, as PyG's sparse convolutions. x: [R, N, F]."""
@@ -334,6 +339,10 @@ class SparseComplement(SparseLevel):
         """The number of other nodes that a node does not point to. Returns [R, N, 1]."""
         others = self.to_nodes((self.sizes - 1).float()[..., None])
         return (others - super().degree) * self.present
+
+    def neighbour_mean(self, x: Tensor) -> Tensor:
+        """The mean over those a node does not point to, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
+        return self.neighbour_sum(x) / self.degree.clamp(min=1)
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """The mean over each node and those it does not point to. x: [R, N, F]. Returns [R, N, F]."""

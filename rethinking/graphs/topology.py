@@ -44,11 +44,6 @@ class Topology:
         """R · N, padding included."""
         return self.replicas * self.width
 
-    @cached_property
-    def nodes(self) -> np.ndarray:
-        """How many rows of each replica are nodes, its first ones; the others are padding. Returns int64 [R]."""
-        return self.size.reshape(self.replicas, -1).sum(axis=1)
-
     @property
     def directed(self) -> bool:
         """Whether some edge has no reverse."""

@@ -16,9 +16,9 @@ from tests.operators import alike, holds, is_sound
 def test_the_forms_are_alike(level: SparseLevel, relu: bool) -> None:
     segments, width = level._incoming, level.topology.width
     inputs = [torch.randn(3, width, 4), torch.randn(3, 8, 5), torch.randn(3, 1, 5)]
-    arrays = (segments.ptr, segments.rows, level.nodes)
+    arrays = (segments.ptr, segments.rows, level.node_count)
     holds(
-        lambda x, weight, bias: convolve(x, weight, bias, segments, level.nodes, relu),
+        lambda x, weight, bias: convolve(x, weight, bias, segments, level.node_count, relu),
         lambda x, weight, bias: plain_convolve(x, weight, bias, *arrays, relu),
         inputs,
     )
@@ -38,6 +38,6 @@ def test_what_is_no_number_passes_relu_and_stays_out_of_padding(
     segments = level._incoming
     x = torch.full((3, level.topology.width, 2), torch.nan)
     weight, bias = torch.randn(3, 4, 3), torch.randn(3, 1, 3)
-    out = form(x, weight, bias, segments.ptr, segments.rows, level.nodes, True)
+    out = form(x, weight, bias, segments.ptr, segments.rows, level.node_count, True)
     assert torch.equal(out.isnan(), level.present.expand_as(out))
     assert (out[~level.present.expand_as(out)] == 0).all()

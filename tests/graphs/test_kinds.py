@@ -19,9 +19,9 @@ def test_the_forms_are_alike(level: SparseLevel, relu: bool) -> None:
     kinds = torch.randint(4, (3, width), generator=torch.Generator().manual_seed(0))
     x = torch.nn.functional.one_hot(kinds, 4).double()
     inputs = [torch.randn(3, 8, 5), torch.randn(3, 1, 5)]
-    arrays = (segments.ptr, segments.rows, level.nodes)
+    arrays = (segments.ptr, segments.rows, level.node_count)
     holds(
-        lambda weight, bias: convolve_kinds(kinds, weight, bias, segments, level.nodes, relu),
+        lambda weight, bias: convolve_kinds(kinds, weight, bias, segments, level.node_count, relu),
         lambda weight, bias: plain_convolve(x, weight, bias, *arrays, relu),
         inputs,
     )

@@ -11,13 +11,10 @@ from torch_geometric.utils import scatter
 from rethinking.graphs.segments import (
     Segments,
     beside_segment_sum,
-    mean_with_own,
     plain_beside_sum,
     plain_beside_sum_backward,
     plain_max,
     plain_max_backward,
-    plain_own_mean,
-    plain_own_mean_backward,
     plain_sum,
     segment_max,
     segment_mean,
@@ -63,7 +60,6 @@ def test_equals_pygs_scatter(ours: Callable[[Tensor, Segments], Tensor], reduce:
         (segment_sum, plain_sum),
         (segment_max, plain_max),
         (beside_segment_sum, plain_beside_sum),
-        (mean_with_own, plain_own_mean),
     ],
 )
 def test_the_compiled_forms_equal_the_plain_ones(
@@ -89,15 +85,13 @@ def test_the_plain_gradients_equal_torchs() -> None:
     both = torch.randn(COUNT, 6, dtype=torch.double)
     (expected,) = torch.autograd.grad(plain_beside_sum(x, *arrays), x, both)
     assert torch.allclose(plain_beside_sum_backward(both, *transposed), expected)
-    (expected,) = torch.autograd.grad(plain_own_mean(x, *arrays), x, grad)
-    assert torch.allclose(plain_own_mean_backward(grad, segments.ptr, *transposed), expected)
 
 
 def test_every_operator_is_one_of_torchs() -> None:
     """Its schema and what comes out by shape alone: torch's own check of custom operators."""
     segments, _ = random_segments(rows=COUNT)
     x, checks = torch.randn(COUNT, 3), ("test_schema", "test_faketensor")
-    for name in ("segment_sum", "segment_max", "beside_segment_sum", "mean_with_own"):
+    for name in ("segment_sum", "segment_max", "beside_segment_sum"):
         operator = getattr(torch.ops.rethinking, name).default
         torch.library.opcheck(operator, (x, segments.ptr, segments.rows), test_utils=checks)
     transposed = (segments.row_ptr, segments.row_segments)
@@ -114,7 +108,7 @@ def test_every_operator_is_one_of_torchs() -> None:
 def test_gradients_are_those_of_the_operations() -> None:
     segments, _ = random_segments(rows=COUNT)
     x = torch.randn(COUNT, 3, dtype=torch.double, requires_grad=True)
-    for ours in (segment_sum, segment_mean, segment_max, beside_segment_sum, mean_with_own):
+    for ours in (segment_sum, segment_mean, segment_max, beside_segment_sum):
         assert torch.autograd.gradcheck(lambda x, ours=ours: ours(x, segments), x)
 
 
