@@ -75,7 +75,7 @@ class DiffPool(nn.Module):
         for conv in self.initial:
             x = conv(x, level)
         if self.norm is not None and self.more is not None:
-            x = self.more(self.norm(torch.relu_(x), level), level)
+            x = self.more(self.norm(x, level, relu_before=True), level)
         layers = []
         for pool, block in zip(self.pools, self.blocks, strict=True):
             pooled = pool(x, level)
@@ -103,5 +103,5 @@ class _SageBlock(nn.Module):
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         for conv, norm in zip(self.convs[:-1], self.norms, strict=True):
-            x = norm(torch.relu_(conv(x, level)), level) + x
+            x = norm(conv(x, level), level, relu_before=True, residual=x)
         return self.convs[-1](x, level)

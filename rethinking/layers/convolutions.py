@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.graphs.levels import Level
+from rethinking.layers.affine import affine
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.linear import Linear
 from rethinking.layers.norm import BatchNorm
-from rethinking.layers.rows import unit_length
 
 
 class GraphConv(ReplicaLayer):
@@ -56,17 +56,15 @@ class SageConv(ReplicaLayer):
         self, replicas: int, in_features: int, out_features: int, with_self: bool = True, unit_length: bool = True
     ) -> None:
         super().__init__()
-        self.linear = Linear(replicas, in_features, out_features)
+        self.linear = Linear(replicas, in_features, out_features, unit_length=unit_length)
         self.with_self = with_self
-        self.unit_length = unit_length
 
     def reset(self, draw: InitialDraw) -> None:
         """Nothing of its own: the linear layer draws its weights."""
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        x = self.linear(level.mean_with_self(x) if self.with_self else level.neighbour_mean(x))
-        return unit_length(x) if self.unit_length else x
+        return self.linear(level.mean_with_self(x) if self.with_self else level.neighbour_mean(x))
 
 
 class SeparateSageConv(GraphConv):
@@ -78,7 +76,7 @@ class SeparateSageConv(GraphConv):
     def forward(self, x: Tensor, level: Level, relu: bool = False) -> Tensor:
         """x: [R, N, in]. relu: apply it to the result. Returns [R, N, out]."""
         beside = torch.cat([x, level.neighbour_mean(x)], dim=-1)
-        out = unit_length(torch.baddbmm(self.bias, beside, self.weight))
+        out = affine(beside, self.weight, self.bias, unit=True)
         return torch.relu_(out) if relu else out
 
 
@@ -101,6 +99,6 @@ class SageStack(nn.Module):
         """x: [R, N, in]. Returns [R, N, out_features]."""
         outputs = []
         for conv, norm in zip(self.convs[:-1], self.norms, strict=True):
-            x = norm(torch.relu_(conv(x, level)), level)
+            x = norm(conv(x, level), level, relu_before=True)
             outputs.append(x)
         return torch.cat([*outputs, self.convs[-1](x, level)], dim=-1)

@@ -3,16 +3,21 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rethinking.layers.affine import affine
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 
 
 class Linear(ReplicaLayer):
-    """x W + b, initialised as `torch.nn.Linear`."""
+    """x W + b, initialised as `torch.nn.Linear`. unit_length: every row of the result is scaled to length one."""
 
-    def __init__(self, replicas: int, in_features: int, out_features: int, bias: bool = True) -> None:
+    def __init__(
+        self, replicas: int, in_features: int, out_features: int, bias: bool = True, unit_length: bool = False
+    ) -> None:
         super().__init__()
+        self.unit_length = unit_length
         self.weight = nn.Parameter(torch.empty(replicas, in_features, out_features))
         self.bias = nn.Parameter(torch.empty(replicas, 1, out_features)) if bias else None
 
@@ -25,4 +30,7 @@ class Linear(ReplicaLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        return torch.bmm(x, self.weight) if self.bias is None else torch.baddbmm(self.bias, x, self.weight)
+        if self.bias is None:
+            x = torch.bmm(x, self.weight)
+            return F.normalize(x, dim=-1) if self.unit_length else x
+        return affine(x, self.weight, self.bias, self.unit_length)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
@@ -25,11 +24,6 @@ def softmax(x: Tensor) -> Tensor:
     return _Softmax.apply(x)
 
 
-def unit_length(x: Tensor) -> Tensor:
-    """x / ‖x‖ for every row; a row of zeros stays. x: […, F]."""
-    return _UnitLength.apply(x)
-
-
 class _Softmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -42,19 +36,6 @@ class _Softmax(torch.autograd.Function):
         return _softmax_backward_operator(grad, *ctx.saved_tensors)
 
 
-class _UnitLength(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        out, length = _unit_operator(x)
-        # Not the output: what follows may change it in place.
-        ctx.save_for_backward(x, length)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return _unit_backward_operator(grad, *ctx.saved_tensors)
-
-
 def plain_softmax(x: Tensor) -> Tensor:
     """`softmax` in plain torch."""
     return x.softmax(dim=-1)
@@ -63,17 +44,6 @@ def plain_softmax(x: Tensor) -> Tensor:
 def plain_softmax_backward(grad: Tensor, out: Tensor) -> Tensor:
     """The gradient of `softmax` in plain torch."""
     return out * (grad - (out * grad).sum(dim=-1, keepdim=True))
-
-
-def plain_unit(x: Tensor) -> tuple[Tensor, Tensor]:
-    """`unit_length` in plain torch, and the length that each row was divided by, […, 1]."""
-    return F.normalize(x, dim=-1), torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp(min=SHORTEST)
-
-
-def plain_unit_backward(grad: Tensor, x: Tensor, length: Tensor) -> Tensor:
-    """The gradient of `unit_length` in plain torch."""
-    along = (x * grad).sum(dim=-1, keepdim=True) / length.square() * (length > SHORTEST)
-    return (grad - x * along) / length
 
 
 def _compiled_softmax(x: Tensor) -> Tensor:
@@ -86,19 +56,6 @@ def _compiled_softmax(x: Tensor) -> Tensor:
 def _compiled_softmax_backward(grad: Tensor, out: Tensor) -> Tensor:
     grad_x = torch.empty_like(out)
     _softmax_backward(flat_rows(grad), flat_rows(out), flat_rows(grad_x))
-    return grad_x
-
-
-def _compiled_unit(x: Tensor) -> tuple[Tensor, Tensor]:
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    length = x.new_empty(*x.shape[:-1], 1)
-    _unit(flat_rows(x), flat_rows(out), length.view(-1).numpy())
-    return out, length
-
-
-def _compiled_unit_backward(grad: Tensor, x: Tensor, length: Tensor) -> Tensor:
-    grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
-    _unit_backward(flat_rows(grad), flat_rows(x), length.view(-1).numpy(), flat_rows(grad_x))
     return grad_x
 
 
@@ -162,50 +119,10 @@ def _softmax_backward(grad, out, grad_x):
             grad_x[row, f] = out[row, f] * (grad[row, f] - along)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def _unit(x, out, length):
-    width = x.shape[1]
-    for row in range(x.shape[0]):
-        square = x[row, 0] * x[row, 0]
-        for f in range(1, width):
-            square += x[row, f] * x[row, f]
-        own = np.sqrt(square)
-        own = x.dtype.type(SHORTEST) if own < SHORTEST else own
-        length[row] = own
-        scale = x.dtype.type(1) / own
-        for f in range(width):
-            out[row, f] = x[row, f] * scale
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def _unit_backward(grad, x, length, grad_x):
-    width = x.shape[1]
-    for row in range(x.shape[0]):
-        along = grad[row, 0] * x[row, 0]
-        for f in range(1, width):
-            along += grad[row, f] * x[row, f]
-        scale = x.dtype.type(1) / length[row]
-        along = x.dtype.type(0) if length[row] <= SHORTEST else along * scale * scale
-        for f in range(width):
-            grad_x[row, f] = (grad[row, f] - x[row, f] * along) * scale
-
-
 _softmax_operator = define("row_softmax(Tensor x) -> Tensor", _compiled_softmax, plain_softmax, torch.empty_like)
 _softmax_backward_operator = define(
     "row_softmax_backward(Tensor grad, Tensor out) -> Tensor",
     _compiled_softmax_backward,
     plain_softmax_backward,
     lambda grad, out: torch.empty_like(out),
-)
-_unit_operator = define(
-    "row_unit_length(Tensor x) -> (Tensor, Tensor)",
-    _compiled_unit,
-    plain_unit,
-    lambda x: (torch.empty_like(x), x.new_empty(*x.shape[:-1], 1)),
-)
-_unit_backward_operator = define(
-    "row_unit_length_backward(Tensor grad, Tensor x, Tensor length) -> Tensor",
-    _compiled_unit_backward,
-    plain_unit_backward,
-    lambda grad, x, length: torch.empty_like(x),
 )
