@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rethinking.graphs.levels import Level
 from rethinking.pooling.connect import TINY
+from rethinking.pooling.entropy import entropy
 from rethinking.pooling.selection import SoftSelection
 
 
@@ -40,7 +41,7 @@ def link_loss(selection: SoftSelection, level: Level) -> Tensor:
     """
     overlap = selection.contract(level).diagonal(dim1=-2, dim2=-1).sum(dim=(1, 2))
     squared = level.squared_norm - 2 * overlap + selection.gramian.square().sum(dim=(1, 2, 3))
-    return squared.clamp(min=TINY).sqrt() / (level.graphs * level.sizes.amax(dim=1).square())
+    return squared.clamp(min=TINY).sqrt() / (level.padded_count * level.sizes.amax(dim=1))
 
 
 def entropy_loss(selection: SoftSelection, level: Level) -> Tensor:
@@ -48,9 +49,7 @@ def entropy_loss(selection: SoftSelection, level: Level) -> Tensor:
 
     The mean counts graphs padded to the replica's largest.
     """
-    s = selection.assignment
-    entropy = level.graph_sum(-(s * (s + 1e-15).log()).sum(dim=-1, keepdim=True))
-    return entropy.sum(dim=(1, 2)) / (level.graphs * level.sizes.amax(dim=1))
+    return entropy(selection.assignment, level.node_count) / level.padded_count
 
 
 def kl_loss(selection: SoftSelection) -> Tensor:
