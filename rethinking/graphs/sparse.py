@@ -17,6 +17,7 @@ from rethinking.graphs.means import neighbour_mean
 from rethinking.graphs.messages import message_sum
 from rethinking.graphs.own_sum import sum_with_own
 from rethinking.graphs.products import from_places, graph_product, places
+from rethinking.graphs.rest import rest_sum
 from rethinking.graphs.segments import (
     Segments,
     beside_segment_sum,
@@ -346,11 +347,11 @@ class SparseComplement(SparseLevel):
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """The mean over each node and those it does not point to. x: [R, N, F]. Returns [R, N, F]."""
-        return (self.neighbour_sum(x) + x) / (self.degree + 1)
+        return rest_sum(x, self._outgoing, self._start, self._size, own=True) / (self.degree + 1)
 
     def neighbour_sum(self, x: Tensor) -> Tensor:
         """(J − I − A) X. x: [R, N, F]. Returns [R, N, F]."""
-        return self._everyone_else(x) - super().neighbour_sum(x)
+        return rest_sum(x, self._outgoing, self._start, self._size, own=False)
 
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | (J − I − A) X]. x: [R, N, F]. Returns [R, N, 2·F]."""
@@ -358,7 +359,7 @@ class SparseComplement(SparseLevel):
 
     def incoming_sum(self, x: Tensor) -> Tensor:
         """(J − I − A)ᵀ X. x: [R, N, F]. Returns [R, N, F]."""
-        return self._everyone_else(x) - super().incoming_sum(x)
+        return rest_sum(x, self._incoming, self._start, self._size, own=False)
 
     def incoming_sum_with_own(self, x: Tensor, own: Tensor) -> Tensor:
         """own · X + (J − I − A)ᵀ X. x: [R, N, F]. own: [R, 1, 1]. Returns [R, N, F]."""
@@ -391,6 +392,3 @@ class SparseComplement(SparseLevel):
         pairs = is_node[..., None] & is_node[..., None, :]
         others = pairs & ~torch.eye(pairs.shape[-1], dtype=torch.bool, device=self.device)
         return others * (1 - super().adjacency)
-
-    def _everyone_else(self, x: Tensor) -> Tensor:
-        return (self.to_nodes(self.graph_sum(x)) - x) * self.present
