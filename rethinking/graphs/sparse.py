@@ -72,6 +72,7 @@ class SparseLevel:
         self.origin = origin
         self.one_hot: OneHot | None = None
         self.drawn: dict[Any, tuple[Any, SparseLevel]] = {}
+        self._last_mean: tuple[Tensor, tuple[int, bool, bool], Tensor] | None = None
         self.replicas = topology.replicas
         self.graphs = len(topology.start) // topology.replicas
 
@@ -174,11 +175,18 @@ class SparseLevel:
 
     def neighbour_mean(self, x: Tensor) -> Tensor:
         """The mean over those a node points to, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
-        return neighbour_mean(x, self._outgoing, own=False)
+        return self._mean(x, own=False)
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """The mean over each node and those it points to. x: [R, N, F]. Returns [R, N, F]."""
-        return neighbour_mean(x, self._outgoing, own=True)
+        return self._mean(x, own=True)
+
+    def _mean(self, x: Tensor, own: bool) -> Tensor:
+        """Kept for the last x: in DiffPool the Select and the embedding see the same features, one after the other."""
+        how = (x._version, own, torch.is_grad_enabled())
+        if self._last_mean is None or self._last_mean[0] is not x or self._last_mean[1] != how:
+            self._last_mean = x, how, neighbour_mean(x, self._outgoing, own)
+        return self._last_mean[2]
 
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | A X]. x: [R, N, F]. Returns [R, N, 2·F]."""

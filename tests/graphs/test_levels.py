@@ -123,3 +123,16 @@ def test_complement_graphs_do_not_list_their_edges(topology: Topology) -> None:
 def test_nothing_is_drawn_without_a_stream(topology: Topology) -> None:
     with pytest.raises(ValueError, match="without random streams"):
         _ = SparseLevel(topology, CPU).keys
+
+
+def test_a_mean_that_is_kept_is_of_what_x_is_now(level: SparseLevel) -> None:
+    """Made once for the same features; anew when they have changed in place, or are to have a gradient."""
+    x = torch.randn(3, level.topology.width, 4)
+    first = level.mean_with_self(x)
+    assert level.mean_with_self(x) is first
+    assert not torch.equal(level.neighbour_mean(x), first)
+    x.mul_(2)
+    assert torch.allclose(level.mean_with_self(x), 2 * first)
+    with torch.no_grad():
+        level.mean_with_self(x.requires_grad_())
+    assert level.mean_with_self(x).requires_grad
