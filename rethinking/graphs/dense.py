@@ -11,6 +11,7 @@ from torch import Tensor
 from rethinking.graphs.convolve import dense_convolve
 from rethinking.graphs.dense_means import dense_mean
 from rethinking.graphs.hops import all_hop_distances
+from rethinking.graphs.last import Last
 from rethinking.graphs.segments import Segments, segment_max
 
 
@@ -101,6 +102,7 @@ class DenseLevel(SetLevel):
         replicas, graphs, nodes, _ = adjacency.shape
         super().__init__(replicas, graphs, nodes, adjacency.device)
         self.adjacency = adjacency
+        self._last_mean = Last()
 
     @cached_property
     def hops(self) -> Tensor:
@@ -133,11 +135,14 @@ class DenseLevel(SetLevel):
 
     def neighbour_mean(self, x: Tensor) -> Tensor:
         """A X / max(rowsum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
-        return dense_mean(self.adjacency, x, own=False)
+        return self._mean(x, own=False)
 
     def mean_with_self(self, x: Tensor) -> Tensor:
         """A X / max(rowsum, 1), the diagonal of A set to one. x: [R, B·k, F]. Returns [R, B·k, F]."""
-        return dense_mean(self.adjacency, x, own=True)
+        return self._mean(x, own=True)
+
+    def _mean(self, x: Tensor, own: bool) -> Tensor:
+        return self._last_mean.get(x, own, lambda: dense_mean(self.adjacency, x, own))
 
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | A X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""

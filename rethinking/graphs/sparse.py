@@ -12,6 +12,7 @@ from torch import Tensor
 from rethinking.graphs.convolve import convolve, dense_convolve
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.kinds import convolve_kinds
+from rethinking.graphs.last import Last
 from rethinking.graphs.mean_convolve import mean_convolve_relu
 from rethinking.graphs.means import neighbour_mean
 from rethinking.graphs.messages import message_sum
@@ -72,7 +73,7 @@ class SparseLevel:
         self.origin = origin
         self.one_hot: OneHot | None = None
         self.drawn: dict[Any, tuple[Any, SparseLevel]] = {}
-        self._last_mean: tuple[Tensor, tuple[int, bool, bool], Tensor] | None = None
+        self._last_mean = Last()
         self.replicas = topology.replicas
         self.graphs = len(topology.start) // topology.replicas
 
@@ -182,11 +183,8 @@ class SparseLevel:
         return self._mean(x, own=True)
 
     def _mean(self, x: Tensor, own: bool) -> Tensor:
-        """Kept for the last x: in DiffPool the Select and the embedding see the same features, one after the other."""
-        how = (x._version, own, torch.is_grad_enabled())
-        if self._last_mean is None or self._last_mean[0] is not x or self._last_mean[1] != how:
-            self._last_mean = x, how, neighbour_mean(x, self._outgoing, own)
-        return self._last_mean[2]
+        # In DiffPool the Select and the embedding see the same features, one after the other.
+        return self._last_mean.get(x, own, lambda: neighbour_mean(x, self._outgoing, own))
 
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | A X]. x: [R, N, F]. Returns [R, N, 2·F]."""

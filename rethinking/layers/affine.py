@@ -1,7 +1,7 @@
-"""x W + b, and the scaling of its rows to unit length, as one operation, replica after replica.
+"""x W + b, and the scaling of its rows to unit length, as one operation.
 
-An operator of torch's (`rethinking/operators.py`): compiled loops and products on the CPU, where all that one replica
-needs stays in the cache; on any other device the plain torch form beside it, which the tests hold it against.
+An operator of torch's (`rethinking/operators.py`): compiled loops and products on the CPU, some rows of a replica after
+others; on any other device the plain torch form beside it, which the tests hold it against.
 """
 
 from typing import Any
@@ -16,6 +16,9 @@ from rethinking.operators import define
 
 # The smallest length that a row is divided by, as in torch's `normalize`.
 SHORTEST = 1e-12
+
+# About so many rows are taken at a time, so that what is made of them stays in the cache.
+BLOCK = 512
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor, unit: bool = False) -> Tensor:
@@ -91,61 +94,95 @@ def _compiled_backward(
 def _affine(x, weight, bias, unit, out, length):
     replicas, width, _ = x.shape
     features = weight.shape[2]
-    number = x.dtype.type
-    inverse = np.empty(width, x.dtype)
+    block = _block(width)
     for r in range(replicas):
-        y, b = out[r], bias[r, 0]
-        np.dot(x[r], weight[r], y)
-        if not unit:
-            for i in range(width):
-                for f in range(features):
-                    y[i, f] += b[f]
-            continue
-        for i in range(width):
-            square = number(0)
-            for f in range(features):
-                value = y[i, f] + b[f]
-                y[i, f] = value
-                square += value * value
-            length[r, i] = square
-        for i in range(width):
-            own = np.sqrt(length[r, i])
-            own = number(SHORTEST) if own < number(SHORTEST) else own
-            length[r, i] = own
-            inverse[i] = number(1) / own
-        for i in range(width):
-            scale = inverse[i]
-            for f in range(features):
-                y[i, f] *= scale
+        b = bias[r, 0]
+        for first in range(0, width, block):
+            y = out[r, first : first + block]
+            np.dot(x[r, first : first + block], weight[r], y)
+            if unit:
+                _scale(y, b, length[r, first : first + block])
+            else:
+                for i in range(len(y)):
+                    for f in range(features):
+                        y[i, f] += b[f]
+
+
+@njit(cache=True, nogil=True)
+def _block(width):
+    """How many rows at a time, so that they are cut into equal blocks."""
+    count = max((width + BLOCK // 2) // BLOCK, 1)
+    return max((width + count - 1) // count, 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _scale(y, b, length):
+    """Add the bias to some rows, and scale them to length one."""
+    rows, features = y.shape
+    number = y.dtype.type
+    inverse = np.empty(rows, y.dtype)
+    for i in range(rows):
+        square = number(0)
+        for f in range(features):
+            value = y[i, f] + b[f]
+            y[i, f] = value
+            square += value * value
+        length[i] = square
+    for i in range(rows):
+        own = np.sqrt(length[i])
+        own = number(SHORTEST) if own < number(SHORTEST) else own
+        length[i] = own
+        inverse[i] = number(1) / own
+    for i in range(rows):
+        scale = inverse[i]
+        for f in range(features):
+            y[i, f] *= scale
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _scale_backward(grad, y, length, grad_rows):
+    rows, features = y.shape
+    number = y.dtype.type
+    along = np.empty(rows, y.dtype)
+    for i in range(rows):
+        product = number(0)
+        for f in range(features):
+            product += y[i, f] * grad[i, f]
+        # A row that is shorter is divided by a constant.
+        along[i] = product if length[i] > number(SHORTEST) else number(0)
+    for i in range(rows):
+        scale, inward = number(1) / length[i], along[i]
+        for f in range(features):
+            grad_rows[i, f] = (grad[i, f] - y[i, f] * inward) * scale
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _affine_backward(grad, x, weight, out, length, unit, needs_x, grad_x, grad_weight, grad_bias):
-    replicas, width, _ = x.shape
-    features = weight.shape[2]
-    number = x.dtype.type
-    scaled, along = np.empty((width, features), x.dtype), np.empty(width, x.dtype)
-    ones = np.ones((1, width), x.dtype)
+    replicas, width, features = x.shape
+    block = _block(width)
+    scaled = np.empty((block, weight.shape[2]), x.dtype)
+    ones = np.ones(block, x.dtype)
+    of_weight, of_bias = np.empty(weight.shape[1:], x.dtype), np.empty(weight.shape[2], x.dtype)
     for r in range(replicas):
-        g, y = grad[r], out[r]
-        if unit:
-            for i in range(width):
-                product = number(0)
-                for f in range(features):
-                    product += y[i, f] * g[i, f]
-                along[i] = product
-            for i in range(width):
-                scale = number(1) / length[r, i]
-                # A row that is shorter is divided by a constant.
-                inward = along[i] if length[r, i] > number(SHORTEST) else number(0)
-                for f in range(features):
-                    scaled[i, f] = (g[i, f] - y[i, f] * inward) * scale
-            g = scaled
-        np.dot(ones, g, grad_bias[r])
-        np.dot(x[r].T, g, grad_weight[r])
-        if needs_x:
-            # As it lies in memory, the transposed weight makes the product a third slower.
-            np.dot(g, np.ascontiguousarray(weight[r].T), grad_x[r])
+        # As it lies in memory, the transposed weight makes the product a third slower.
+        turned = np.ascontiguousarray(weight[r].T)
+        grad_weight[r] = 0
+        grad_bias[r] = 0
+        for first in range(0, width, block):
+            g, rows = grad[r, first : first + block], x[r, first : first + block]
+            if unit:
+                rest = scaled[: len(g)]
+                _scale_backward(g, out[r, first : first + block], length[r, first : first + block], rest)
+                g = rest
+            np.dot(rows.T, g, of_weight)
+            np.dot(g.T, ones[: len(g)], of_bias)
+            for f in range(weight.shape[2]):
+                grad_bias[r, 0, f] += of_bias[f]
+            for i in range(features):
+                for f in range(weight.shape[2]):
+                    grad_weight[r, i, f] += of_weight[i, f]
+            if needs_x:
+                np.dot(g, turned, grad_x[r, first : first + block])
 
 
 _operator = define(

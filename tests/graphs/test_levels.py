@@ -125,14 +125,16 @@ def test_nothing_is_drawn_without_a_stream(topology: Topology) -> None:
         _ = SparseLevel(topology, CPU).keys
 
 
-def test_a_mean_that_is_kept_is_of_what_x_is_now(level: SparseLevel) -> None:
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_mean_that_is_kept_is_of_what_x_is_now(level: SparseLevel, dense: bool) -> None:
     """Made once for the same features; anew when they have changed in place, or are to have a gradient."""
-    x = torch.randn(3, level.topology.width, 4)
-    first = level.mean_with_self(x)
-    assert level.mean_with_self(x) is first
-    assert not torch.equal(level.neighbour_mean(x), first)
+    graphs = DenseLevel(torch.rand(3, 2, 5, 5)) if dense else level
+    x = torch.randn(3, 10 if dense else level.topology.width, 4)
+    first = graphs.mean_with_self(x)
+    assert graphs.mean_with_self(x) is first
+    assert not torch.equal(graphs.neighbour_mean(x), first)
     x.mul_(2)
-    assert torch.allclose(level.mean_with_self(x), 2 * first)
+    assert torch.allclose(graphs.mean_with_self(x), 2 * first)
     with torch.no_grad():
-        level.mean_with_self(x.requires_grad_())
-    assert level.mean_with_self(x).requires_grad
+        graphs.mean_with_self(x.requires_grad_())
+    assert graphs.mean_with_self(x).requires_grad

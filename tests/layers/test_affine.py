@@ -10,9 +10,10 @@ from tests.operators import alike, holds, is_sound
 
 
 @pytest.mark.parametrize("unit", [False, True])
-@pytest.mark.parametrize("width", [1, 2, 7, 32])
-def test_the_forms_are_alike(unit: bool, width: int) -> None:
-    inputs = [torch.randn(2, 9, 5), torch.randn(2, 5, width), torch.randn(2, 1, width)]
+@pytest.mark.parametrize(("width", "nodes"), [(1, 9), (2, 1), (7, 9), (3, 2 * affines.BLOCK + 9)])
+def test_the_forms_are_alike(unit: bool, width: int, nodes: int) -> None:
+    """Also where there are several blocks of rows."""
+    inputs = [torch.randn(2, nodes, 5), torch.randn(2, 5, width), torch.randn(2, 1, width)]
     holds(lambda *values: affine(*values, unit), lambda *values: plain_affine(*values, unit), inputs)
     x, weight, bias = (value.double() for value in inputs)
     out, length = plain_affine(x, weight, bias, unit)
