@@ -11,6 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.matrices import as_it_lies
 from rethinking.graphs.segments import flat_rows
 from rethinking.operators import define
 
@@ -77,8 +78,8 @@ def _compiled_product(a: Tensor, b: Tensor, start: Tensor, size: Tensor, most: i
 
 
 def _compiled_rows(x: Tensor, matrices: Tensor, start: Tensor, size: Tensor, most: int) -> Tensor:
-    out = x.new_zeros(*x.shape[:2], matrices.shape[2])
-    _rows(flat_rows(x), matrices.contiguous().numpy(), start.numpy(), size.numpy(), flat_rows(out))
+    out = x.new_empty(*x.shape[:2], matrices.shape[2])
+    _rows(flat_rows(x), *as_it_lies(matrices), start.numpy(), size.numpy(), flat_rows(out))
     return out
 
 
@@ -90,10 +91,23 @@ def _product(a, b, start, size, out):
 
 
 @njit(cache=True, nogil=True)
-def _rows(x, matrices, start, size, out):
+def _rows(x, matrices, turn, start, size, out):
+    zero_padding(out, start, size)
     for graph in range(len(start)):
         first, last = start[graph], start[graph] + size[graph]
-        np.dot(x[first:last], matrices[graph], out[first:last])
+        # The library is twice as fast on a copy that is turned as on a transpose.
+        matrix = np.ascontiguousarray(matrices[graph].T) if turn else matrices[graph]
+        np.dot(x[first:last], matrix, out[first:last])
+
+
+@njit(cache=True, nogil=True)
+def zero_padding(rows, start, size):
+    """Zeros in the rows that are of no graph; the graphs lie one behind another."""
+    end = 0
+    for graph in range(len(start)):
+        rows[end : start[graph]] = 0
+        end = start[graph] + size[graph]
+    rows[end:] = 0
 
 
 _operator = define(

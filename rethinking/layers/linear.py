@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rethinking.graphs.matrices import matmul
 from rethinking.layers.affine import affine
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 
@@ -31,6 +32,6 @@ class Linear(ReplicaLayer):
     def forward(self, x: Tensor) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
         if self.bias is None:
-            x = torch.bmm(x, self.weight)
+            x = matmul(x, self.weight)
             return F.normalize(x, dim=-1) if self.unit_length else x
         return affine(x, self.weight, self.bias, self.unit_length)
