@@ -13,6 +13,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.contract import Contraction
 from rethinking.graphs.levels import Level, NodeSets, SparseLevel
 from rethinking.graphs.segments import Segments, segment_sum
 from rethinking.graphs.topology import expand, membership, pack
@@ -65,7 +66,7 @@ class SoftSelection(Selection):
     def __init__(self, assignment: Tensor, level: NodeSets) -> None:
         self.assignment = assignment
         self.level = level
-        self._contracted: dict[NodeSets, Tensor] = {}
+        self._contracted: dict[NodeSets, Contraction] = {}
 
     def dense(self) -> Tensor:
         """See `Selection`."""
@@ -104,9 +105,21 @@ class SoftSelection(Selection):
         return self.level.product(self.assignment, x).flatten(1, 2)
 
     def contract(self, level: Level) -> Tensor:
-        """Sᵀ A S for every graph, A that of `level`; made once. Returns [R, B, k, k]."""
+        """Sᵀ A S for every graph, A that of `level`. Returns [R, B, k, k]."""
+        coarse = self._contraction(level).coarse
+        return coarse.view(level.replicas, level.graphs, *coarse.shape[1:])
+
+    def cut(self, level: Level) -> Tensor:
+        """tr(Sᵀ A S), what is inside the clusters of each graph, A that of `level`. Returns [R, B]."""
+        return self._contraction(level).cut.view(level.replicas, level.graphs)
+
+    def volume(self, level: Level) -> Tensor:
+        """tr(Sᵀ D S), D the degrees in `level`. Returns [R, B]."""
+        return self._contraction(level).volume.view(level.replicas, level.graphs)
+
+    def _contraction(self, level: Level) -> Contraction:
         if level not in self._contracted:
-            self._contracted[level] = level.product(self.assignment, level.neighbour_sum(self.assignment))
+            self._contracted[level] = level.contract(self.assignment)
         return self._contracted[level]
 
     @cached_property

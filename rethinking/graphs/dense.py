@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rethinking.graphs.convolve import dense_convolve
+from rethinking.graphs.contract import Contraction
+from rethinking.graphs.dense_contract import dense_contract
+from rethinking.graphs.dense_convolve import dense_convolve
 from rethinking.graphs.dense_means import dense_mean
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.last import Last
+from rethinking.graphs.matrices import matmul
 from rethinking.graphs.segments import Segments, segment_max
 
 
@@ -85,7 +88,7 @@ class SetLevel:
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """aᵀ b for every graph. a: [R, B·k, F], b: [R, B·k, G]. Returns [R, B, F, G]."""
-        return self.per_graph(a).transpose(-1, -2) @ self.per_graph(b)
+        return matmul(self.per_graph(a).mT, self.per_graph(b))
 
     @cached_property
     def _nodes(self) -> Segments:
@@ -98,11 +101,13 @@ class SetLevel:
 class DenseLevel(SetLevel):
     """B graphs of k nodes each, by their weighted adjacency [R, B, k, k]."""
 
-    def __init__(self, adjacency: Tensor) -> None:
+    def __init__(self, adjacency: Tensor, directed: bool = True) -> None:
+        """directed: whether some of the matrices are not symmetric, but for rounding."""
         replicas, graphs, nodes, _ = adjacency.shape
         super().__init__(replicas, graphs, nodes, adjacency.device)
         self.adjacency = adjacency
         self._last_mean = Last()
+        self.directed = directed
 
     @cached_property
     def hops(self) -> Tensor:
@@ -122,7 +127,7 @@ class DenseLevel(SetLevel):
         of their edge falls short of one, which for weights of zero and one is the complement.
         """
         others = 1 - torch.eye(self.nodes, device=self.device)
-        return DenseLevel((1 - self.adjacency).clamp(min=0) * others)
+        return DenseLevel((1 - self.adjacency).clamp(min=0) * others, self.directed)
 
     @property
     def squared_norm(self) -> Tensor:
@@ -131,7 +136,7 @@ class DenseLevel(SetLevel):
 
     def neighbour_sum(self, x: Tensor) -> Tensor:
         """A X. x: [R, B·k, F]. Returns [R, B·k, F]."""
-        return (self.adjacency @ self.per_graph(x)).flatten(1, 2)
+        return matmul(self.adjacency, self.per_graph(x)).flatten(1, 2)
 
     def neighbour_mean(self, x: Tensor) -> Tensor:
         """A X / max(rowsum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
@@ -148,9 +153,13 @@ class DenseLevel(SetLevel):
         """[X | A X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""
         return torch.cat([x, self.neighbour_sum(x)], dim=-1)
 
+    def contract(self, s: Tensor) -> Contraction:
+        """Sᵀ A S, its trace and that of Sᵀ D S. s: [R, B·k, k']."""
+        return dense_contract(self.per_graph(s).flatten(0, 1), self.adjacency.flatten(0, 1), self.directed)
+
     def incoming_sum(self, x: Tensor) -> Tensor:
         """Aᵀ X. x: [R, B·k, F]. Returns [R, B·k, F]."""
-        return (self.adjacency.transpose(-1, -2) @ self.per_graph(x)).flatten(1, 2)
+        return matmul(self.adjacency.mT, self.per_graph(x)).flatten(1, 2)
 
     def incoming_mean(self, x: Tensor) -> Tensor:
         """Aᵀ X / max(column sum, 1). x: [R, B·k, F]. Returns [R, B·k, F]."""
@@ -158,11 +167,13 @@ class DenseLevel(SetLevel):
 
     def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         """[X | Aᵀ X] W + b, and ReLU; see `SparseLevel`."""
-        return dense_convolve(self.beside_incoming_sum(x), weight, bias, relu)
+        out = dense_convolve(x, self.adjacency.mT, weight, bias)
+        return torch.relu_(out) if relu else out
 
     def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         """[X | A X] W + b, and ReLU; see `SparseLevel`."""
-        return dense_convolve(self.beside_neighbour_sum(x), weight, bias, relu)
+        out = dense_convolve(x, self.adjacency, weight, bias)
+        return torch.relu_(out) if relu else out
 
     def beside_incoming_sum(self, x: Tensor) -> Tensor:
         """[X | Aᵀ X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rethinking.graphs.contract import Contraction, contract
 from rethinking.graphs.convolve import convolve, dense_convolve
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.kinds import convolve_kinds
@@ -126,6 +127,11 @@ class SparseLevel:
         first = int(self.topology.start[graph])
         return slice(first, first + int(self.topology.size[graph]))
 
+    @property
+    def spans(self) -> tuple[Tensor, Tensor, int]:
+        """The first row of each graph, counted over all replicas, and how many it has, int64 [R·B]; the most of them."""
+        return self._start, self._size, self.topology.largest
+
     def per_graph(self, x: Tensor) -> Tensor:
         """x: [R, N, F]. Returns [R, B, n, F], n the largest graph of the batch, zero where a graph has no node."""
         rows = x.flatten(0, 1).index_select(0, self._row.flatten())
@@ -155,10 +161,15 @@ class SparseLevel:
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """aᵀ b for every graph. a: [R, N, F], b: [R, N, G]. Returns [R, B, F, G]."""
-        products = graph_product(a, b, self._start, self._size, self.topology.largest)
+        products = graph_product(a, b, *self.spans)
         return products.view(self.replicas, self.graphs, *products.shape[1:])
 
     # ---- edges
+
+    @property
+    def directed(self) -> bool:
+        """Whether some edge has no reverse."""
+        return self.topology.directed
 
     @cached_property
     def degree(self) -> Tensor:
@@ -202,6 +213,10 @@ class SparseLevel:
         if self.one_hot is not None and x is self.one_hot.x and not x.requires_grad:
             return convolve_kinds(self.one_hot.kinds, weight, bias, segments, self.node_count, relu)
         return convolve(x, weight, bias, segments, self.node_count, relu)
+
+    def contract(self, s: Tensor) -> Contraction:
+        """Sᵀ A S, its trace and that of Sᵀ D S. s: [R, N, k]."""
+        return contract(s, self._outgoing, *self.spans, self.directed)
 
     def incoming_sum(self, x: Tensor) -> Tensor:
         """Aᵀ X, the sum over those that point to a node, as PyG's sparse convolutions. x: [R, N, F]."""
@@ -358,6 +373,10 @@ class SparseComplement(SparseLevel):
     def neighbour_sum(self, x: Tensor) -> Tensor:
         """(J − I − A) X. x: [R, N, F]. Returns [R, N, F]."""
         return rest_sum(x, self._outgoing, self._start, self._size, own=False)
+
+    def contract(self, s: Tensor) -> Contraction:
+        """Sᵀ (J − I − A) S, its trace and that of the degrees. s: [R, N, k]."""
+        return contract(s, self._outgoing, *self.spans, self.directed, complement=True)
 
     def beside_neighbour_sum(self, x: Tensor) -> Tensor:
         """[X | (J − I − A) X]. x: [R, N, F]. Returns [R, N, 2·F]."""
