@@ -8,15 +8,12 @@ from typing import cast
 import numpy as np
 import torch
 from numba import njit
-from torch import Tensor, nn
+from torch import nn
 
-from rethinking.graphs.levels import DenseLevel, NodeSets, SetLevel, SparseLevel
+from rethinking.graphs.levels import DenseLevel, Level, NodeSets, SetLevel, SparseLevel
 from rethinking.graphs.topology import Topology
+from rethinking.pooling.normalise import normalise
 from rethinking.pooling.selection import HardSelection, Selection, SoftSelection
-
-# Stands in for the degree of a node without edges: far below those that occur, and yet its inverse can be
-# multiplied over several levels in single precision.
-TINY = 1e-12
 
 
 class Connect(nn.Module):
@@ -67,7 +64,8 @@ class ProductConnect(Connect):
 
     def forward(self, selection: SoftSelection, same_always: bool) -> DenseLevel:  # type: ignore[override]
         """See `Connect`."""
-        return DenseLevel(selection.contract(selection.level))  # type: ignore[arg-type]
+        level = cast(Level, selection.level)
+        return DenseLevel(selection.contract(level), level.directed)
 
 
 class NormalisedConnect(Connect):
@@ -75,7 +73,8 @@ class NormalisedConnect(Connect):
 
     def forward(self, selection: SoftSelection, same_always: bool) -> DenseLevel:  # type: ignore[override]
         """See `Connect`."""
-        return DenseLevel(normalise(selection.contract(selection.level)))  # type: ignore[arg-type]
+        level = cast(Level, selection.level)
+        return DenseLevel(normalise(selection.contract(level)), level.directed)
 
 
 class NoConnect(Connect):
@@ -85,20 +84,6 @@ class NoConnect(Connect):
         """See `Connect`."""
         level = selection.level
         return SetLevel(level.replicas, level.graphs, selection.assignment.shape[-1], level.device)
-
-
-def normalise(adjacency: Tensor) -> Tensor:
-    """A' without its diagonal, divided by the square roots of its degrees (MinCutPool's Connect).
-
-    adjacency: [R, B, k, k]. The degrees are row sums, as in PyG's `dense_mincut_pool`.
-    """
-    k = adjacency.shape[-1]
-    adjacency = adjacency * (1 - torch.eye(k, device=adjacency.device))
-    degree = adjacency.sum(dim=-1)
-    # Not from zero, where the root has no gradient. A cluster that receives nothing has no weight to share: its row
-    # is zero, and in a directed graph its column need not be.
-    scale = degree.clamp(min=TINY).rsqrt() * (degree > TINY)
-    return adjacency * scale[..., None, :] * scale[..., :, None]
 
 
 @njit(cache=True, nogil=True)

@@ -4,12 +4,12 @@ The graphs are those of the level, or for `complement` their complement graphs; 
 are the family's.
 """
 
-import torch
 from torch import Tensor
 
 from rethinking.graphs.levels import Level
-from rethinking.pooling.connect import TINY
 from rethinking.pooling.entropy import entropy
+from rethinking.pooling.normalise import TINY
+from rethinking.pooling.orthogonality import orthogonality
 from rethinking.pooling.selection import SoftSelection
 
 
@@ -18,19 +18,14 @@ def mincut_loss(selection: SoftSelection, level: Level) -> Tensor:
 
     A graph without edges has nothing to cut and counts as zero.
     """
-    cut = selection.contract(level).diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-    squares = selection.assignment.square().sum(dim=-1, keepdim=True)
-    volume = level.graph_sum(level.degree * squares).sum(dim=-1)
-    return -(cut / volume.clamp(min=TINY)).mean(dim=1)
+    cut, volume = selection.cut(level), selection.volume(level)
+    # Not by the clamp alone: in a complement graph a cut of nothing is a difference, and what rounding leaves of it.
+    return -(cut / volume.clamp(min=TINY) * (volume > TINY)).mean(dim=1)
 
 
 def orthogonality_loss(selection: SoftSelection, level: Level) -> Tensor:
     """‖SᵀS/‖SᵀS‖ − I/√k‖, the mean over graphs (Bianchi et al. 2020, second term)."""
-    gramian = selection.gramian
-    k = gramian.shape[-1]
-    gramian = gramian / torch.linalg.matrix_norm(gramian, keepdim=True)
-    identity = torch.eye(k, device=gramian.device, dtype=gramian.dtype) / k**0.5
-    return torch.linalg.matrix_norm(gramian - identity).mean(dim=1)
+    return orthogonality(selection.assignment, *level.spans).view(level.replicas, level.graphs).mean(dim=1)
 
 
 def link_loss(selection: SoftSelection, level: Level) -> Tensor:

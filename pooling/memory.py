@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from rethinking.graphs.levels import NodeSets
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.layers.rows import softmax
-from rethinking.pooling.connect import TINY
 from rethinking.pooling.near import nearness, squared_distance
+from rethinking.pooling.normalise import TINY
 from rethinking.pooling.select import Select
 from rethinking.pooling.selection import SoftSelection
 

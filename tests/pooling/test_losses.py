@@ -1,9 +1,13 @@
 """Soft pooling and its losses equal PyG's dense operators on random ragged batches; A need not be dense for it."""
 
+import numpy as np
+import pytest
 import torch
 from torch_geometric.nn import dense_diff_pool, dense_mincut_pool
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
+from rethinking.data.batches import lay_out
+from rethinking.data.dataset import build_dataset
 from rethinking.graphs.levels import DenseLevel, SparseLevel
 from rethinking.graphs.topology import Topology
 from rethinking.pooling.connect import NormalisedConnect, ProductConnect
@@ -91,3 +95,17 @@ def test_the_losses_of_a_dense_level_equal_pygs() -> None:
     *_, link, entropy = dense_diff_pool(torch.zeros(3, 6, 1).double(), adjacency[0], scores.view(3, 6, 4))
     assert torch.allclose(link_loss(selection, level)[0], link)
     assert torch.allclose(entropy_loss(selection, level)[0], entropy)
+
+
+@pytest.mark.parametrize("nodes", [3, 7, 11])
+def test_a_complement_without_edges_costs_nothing(nodes: int) -> None:
+    """Its cut is a difference of sums, of which rounding leaves something."""
+    edges = np.stack(np.nonzero(1 - np.eye(nodes, dtype=int)))
+    x = np.ones((2 * nodes, 1), np.float32)
+    two = np.concatenate([edges, nodes + edges], axis=1)
+    complete = build_dataset("complete", np.repeat([0, 1], nodes), two, x, np.array([0, 1]))
+    level = SparseLevel(lay_out(complete, np.array([[0, 1]]))[0], CPU).complement
+    scores = torch.randn(1, 2 * nodes, 4, requires_grad=True)
+    loss = mincut_loss(SoftSelection(scores.softmax(dim=-1), level), level)
+    assert float(loss.detach()) == 0
+    assert float(torch.autograd.grad(loss.sum(), scores)[0].abs().max()) == 0
