@@ -126,8 +126,8 @@ class DenseLevel(SetLevel):
         Weighted graphs of clusters have none in the strict sense; two clusters are joined by as much as the weight
         of their edge falls short of one, which for weights of zero and one is the complement.
         """
-        others = 1 - torch.eye(self.nodes, device=self.device)
-        return DenseLevel((1 - self.adjacency).clamp(min=0) * others, self.directed)
+        others = 1 - torch.eye(self.nodes, dtype=self.adjacency.dtype, device=self.device)
+        return DenseLevel(torch.addcmul(others, self.adjacency, others, value=-1).relu_(), self.directed)
 
     @property
     def squared_norm(self) -> Tensor:

@@ -2,8 +2,9 @@
 
 import torch
 
+from rethinking.graphs import matrices
 from rethinking.graphs.matrices import affine, matmul
-from tests.operators import holds, is_sound
+from tests.operators import alike, holds, is_sound
 
 
 def test_products() -> None:
@@ -26,6 +27,11 @@ def test_the_linear_map_of_every_replica() -> None:
     inputs = [torch.randn(2, 5, 3), torch.randn(2, 3, 4), torch.randn(2, 1, 4)]
     holds(affine, lambda x, weight, bias: x @ weight + bias, inputs)
     is_sound("affine", inputs)
+    x, weight, bias = (value.double() for value in inputs)
+    for needs_x in (True, False):
+        backward = (torch.randn_like(affine(x, weight, bias)), x, weight, needs_x)
+        alike(matrices._compiled_affine_backward, matrices.plain_affine_backward, backward)
+        is_sound("affine_backward", backward)
 
 
 def test_without_columns() -> None:
