@@ -92,14 +92,18 @@ def plain_contract_backward(
     return plain_rows(sums, grad.mT, start, size, most) + pointing + degree * volumes
 
 
-def _neighbours(x: Tensor, ptr: Tensor, rows: Tensor, start: Tensor, size: Tensor, most: int, complement: bool) -> Tensor:
+def _neighbours(
+    x: Tensor, ptr: Tensor, rows: Tensor, start: Tensor, size: Tensor, most: int, complement: bool
+) -> Tensor:
     """A X, or (J − I − A) X; zero in padding rows."""
     sums = plain_sum(x, ptr, rows).view_as(x)
     if not complement:
         return sums
     ones = torch.ones_like(x[..., :1])
     everyone = plain_rows(ones, plain_product(ones, x, start, size, most), start, size, most)
-    own = plain_rows(x, torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(len(start), -1, -1), start, size, most)
+    own = plain_rows(
+        x, torch.eye(x.shape[-1], dtype=x.dtype, device=x.device).expand(len(start), -1, -1), start, size, most
+    )
     return everyone - own - sums
 
 
@@ -240,7 +244,8 @@ _operator = define(
 )
 _backward_operator = define(
     "contract_backward(Tensor grad, Tensor grad_cut, Tensor grad_volume, Tensor s, Tensor sums, Tensor ptr,"
-    " Tensor row_ptr, Tensor row_segments, Tensor start, Tensor size, int most, bool directed, bool complement) -> Tensor",
+    " Tensor row_ptr, Tensor row_segments, Tensor start, Tensor size, int most, bool directed, bool complement)"
+    " -> Tensor",
     _compiled_backward,
     plain_contract_backward,
     lambda grad, grad_cut, grad_volume, s, *others: torch.empty_like(s),

@@ -149,10 +149,6 @@ class DenseLevel(SetLevel):
     def _mean(self, x: Tensor, own: bool) -> Tensor:
         return self._last_mean.get(x, own, lambda: dense_mean(self.adjacency, x, own))
 
-    def beside_neighbour_sum(self, x: Tensor) -> Tensor:
-        """[X | A X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""
-        return torch.cat([x, self.neighbour_sum(x)], dim=-1)
-
     def contract(self, s: Tensor) -> Contraction:
         """Sᵀ A S, its trace and that of Sᵀ D S. s: [R, B·k, k']."""
         return dense_contract(self.per_graph(s).flatten(0, 1), self.adjacency.flatten(0, 1), self.directed)
@@ -174,7 +170,3 @@ class DenseLevel(SetLevel):
         """[X | A X] W + b, and ReLU; see `SparseLevel`."""
         out = dense_convolve(x, self.adjacency, weight, bias)
         return torch.relu_(out) if relu else out
-
-    def beside_incoming_sum(self, x: Tensor) -> Tensor:
-        """[X | Aᵀ X]. x: [R, B·k, F]. Returns [R, B·k, 2·F]."""
-        return torch.cat([x, self.incoming_sum(x)], dim=-1)

@@ -46,7 +46,9 @@ def plain_kinds(
     kinds: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor, nodes: Tensor, relu: bool
 ) -> Tensor:
     """`convolve_kinds` in plain torch, for any device: `convolve` of the features."""
-    return plain_convolve(_one_hot(kinds, weight.shape[1] // 2, weight), weight, bias, ptr, rows, nodes, relu)
+    return plain_convolve(
+        _one_hot(kinds, weight.shape[1] // 2, weight), weight, bias, ptr, rows, nodes, relu, mean=False
+    )
 
 
 def plain_kinds_backward(
@@ -55,7 +57,7 @@ def plain_kinds_backward(
     """The gradients of weight and bias in plain torch. out: what ReLU gave, None without it."""
     x = _one_hot(kinds, features, grad)
     no_weight = grad.new_empty(len(grad), 2 * features, grad.shape[2])
-    return plain_convolve_backward(grad, x, no_weight, out, ptr, rows, nodes, needs_x=False)[1:]
+    return plain_convolve_backward(grad, x, no_weight, out, ptr, rows, nodes, mean=False, needs_x=False)[1:]
 
 
 def _one_hot(kinds: Tensor, features: int, like: Tensor) -> Tensor:

@@ -64,14 +64,6 @@ def segment_max(x: Tensor, segments: Segments) -> Tensor:
     return _SegmentMax.apply(x, segments)
 
 
-def beside_segment_sum(x: Tensor, segments: Segments) -> Tensor:
-    """[X | sums]: each row beside the sum over its segment, for as many segments as rows.
-
-    x: [n, F] or [R, N, F]. Returns x's shape with 2·F columns. As `segment_sum` beside x, but without a copy.
-    """
-    return _BesideSegmentSum.apply(x, segments)
-
-
 class _SegmentSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
@@ -108,17 +100,6 @@ class _SegmentMax(torch.autograd.Function):
         return _max_backward_operator(grad, *ctx.saved_tensors, s.ptr, s.rows, s.row_ptr), None
 
 
-class _BesideSegmentSum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, segments: Segments) -> Tensor:
-        ctx.segments = segments
-        return _beside_sum_operator(x, segments.ptr, segments.rows)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _beside_sum_backward_operator(grad, ctx.segments.row_ptr, ctx.segments.row_segments), None
-
-
 # No plain form asks the device how large something is: one segment more takes the entries that are of none.
 
 
@@ -148,17 +129,6 @@ def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: 
     return torch.zeros_like(flat).index_add(0, rows, shares).view(x.shape)
 
 
-def plain_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
-    """`beside_segment_sum` in plain torch, for any device."""
-    return torch.cat([x, plain_sum(x, ptr, rows).view_as(x)], dim=-1)
-
-
-def plain_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
-    """The gradient of `beside_segment_sum` in plain torch."""
-    own, sums = grad.flatten(0, -2).chunk(2, dim=1)
-    return (own + plain_sum(sums, row_ptr, row_segments)).view(*grad.shape[:-1], -1)
-
-
 def segment_of(ptr: Tensor, rows: Tensor) -> Tensor:
     """The segment of each entry of `rows`; their number for an entry that is of none."""
     return torch.searchsorted(ptr[1:], torch.arange(len(rows), device=ptr.device), right=True)
@@ -180,18 +150,6 @@ def _compiled_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, ro
     grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
     arrays = [flat_rows(tensor) for tensor in (grad, x, out)] + [tensor.numpy() for tensor in (ptr, rows, row_ptr)]
     _max_backward(*arrays, flat_rows(grad_x))  # type: ignore[call-arg]
-    return grad_x
-
-
-def _compiled_beside_sum(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
-    out = x.new_empty(*x.shape[:-1], 2 * x.shape[-1])
-    _beside_sum(flat_rows(x), ptr.numpy(), rows.numpy(), flat_rows(out))
-    return out
-
-
-def _compiled_beside_sum_backward(grad: Tensor, row_ptr: Tensor, row_segments: Tensor) -> Tensor:
-    grad_x = grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2)
-    _beside_sum_backward(flat_rows(grad), row_ptr.numpy(), row_segments.numpy(), flat_rows(grad_x))
     return grad_x
 
 
@@ -261,34 +219,6 @@ def _max_backward(grad, x, out, ptr, rows, row_ptr, grad_x):
                     on_row[f] += (row[f] == top[f]) * share[f]
 
 
-@njit(cache=True, nogil=True)
-def _beside_sum(x, ptr, rows, out):
-    width = x.shape[1]
-    for segment in range(len(ptr) - 1):
-        own, copy, total = x[segment], out[segment, :width], out[segment, width:]
-        for f in range(width):
-            copy[f] = own[f]
-        for f in range(width):
-            total[f] = 0
-        for entry in range(ptr[segment], ptr[segment + 1]):
-            row = x[rows[entry]]
-            for f in range(width):
-                total[f] += row[f]
-
-
-@njit(cache=True, nogil=True)
-def _beside_sum_backward(grad, row_ptr, row_segments, grad_x):
-    width = grad_x.shape[1]
-    for row in range(grad_x.shape[0]):
-        total, own = grad_x[row], grad[row, :width]
-        for f in range(width):
-            total[f] = own[f]
-        for entry in range(row_ptr[row], row_ptr[row + 1]):
-            other = grad[row_segments[entry], width:]
-            for f in range(width):
-                total[f] += other[f]
-
-
 def _a_row_a_segment(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     return x.new_empty(ptr.shape[0] - 1, x.shape[-1])
 
@@ -304,16 +234,4 @@ _max_backward_operator = define(
     _compiled_max_backward,
     plain_max_backward,
     lambda grad, x, *others: torch.empty_like(x),
-)
-_beside_sum_operator = define(
-    "beside_segment_sum(Tensor x, Tensor ptr, Tensor rows) -> Tensor",
-    _compiled_beside_sum,
-    plain_beside_sum,
-    lambda x, *others: x.new_empty(*x.shape[:-1], 2 * x.shape[-1]),
-)
-_beside_sum_backward_operator = define(
-    "beside_segment_sum_backward(Tensor grad, Tensor row_ptr, Tensor row_segments) -> Tensor",
-    _compiled_beside_sum_backward,
-    plain_beside_sum_backward,
-    lambda grad, *others: grad.new_empty(*grad.shape[:-1], grad.shape[-1] // 2),
 )

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rethinking.graphs.affine import affine
 from rethinking.graphs.contract import Contraction, contract
-from rethinking.graphs.convolve import convolve, dense_convolve
+from rethinking.graphs.convolve import convolve
 from rethinking.graphs.hops import all_hop_distances
 from rethinking.graphs.kinds import convolve_kinds
 from rethinking.graphs.last import Last
-from rethinking.graphs.mean_convolve import mean_convolve_relu
 from rethinking.graphs.means import neighbour_mean
 from rethinking.graphs.messages import message_sum
 from rethinking.graphs.own_sum import sum_with_own
@@ -22,7 +22,6 @@ from rethinking.graphs.products import from_places, graph_product, places
 from rethinking.graphs.rest import rest_sum
 from rethinking.graphs.segments import (
     Segments,
-    beside_segment_sum,
     segment_max,
     segment_mean,
     segment_sum,
@@ -129,7 +128,7 @@ class SparseLevel:
 
     @property
     def spans(self) -> tuple[Tensor, Tensor, int]:
-        """The first row of each graph, counted over all replicas, and how many it has, int64 [R·B]; the most of them."""
+        """Each graph's first row, counted over all replicas, its number of rows, int64 [R·B]; the largest number."""
         return self._start, self._size, self.topology.largest
 
     def per_graph(self, x: Tensor) -> Tensor:
@@ -197,10 +196,6 @@ class SparseLevel:
         # In DiffPool the Select and the embedding see the same features, one after the other.
         return self._last_mean.get(x, own, lambda: neighbour_mean(x, self._outgoing, own))
 
-    def beside_neighbour_sum(self, x: Tensor) -> Tensor:
-        """[X | A X]. x: [R, N, F]. Returns [R, N, 2·F]."""
-        return beside_segment_sum(x, self._outgoing)
-
     def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         """[X | Aᵀ X] W + b, and ReLU. x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
         return self._convolve(x, weight, bias, self._incoming, relu)
@@ -230,13 +225,9 @@ class SparseLevel:
         """The mean over those that point to a node, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
         return segment_mean(x, self._incoming).view_as(x)
 
-    def mean_convolve_incoming_relu(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """ReLU([X | incoming means] W + b). x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
-        return mean_convolve_relu(x, weight, bias, self._incoming)
-
-    def beside_incoming_sum(self, x: Tensor) -> Tensor:
-        """[X | Aᵀ X]. x: [R, N, F]. Returns [R, N, 2·F]."""
-        return beside_segment_sum(x, self._incoming)
+    def mean_convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | means over those that point to a node] W + b, and ReLU; as `convolve_incoming`."""
+        return convolve(x, weight, bias, self._incoming, self.node_count, relu, mean=True)
 
     @cached_property
     def edge_index(self) -> Tensor:
@@ -378,10 +369,6 @@ class SparseComplement(SparseLevel):
         """Sᵀ (J − I − A) S, its trace and that of the degrees. s: [R, N, k]."""
         return contract(s, self._outgoing, *self.spans, self.directed, complement=True)
 
-    def beside_neighbour_sum(self, x: Tensor) -> Tensor:
-        """[X | (J − I − A) X]. x: [R, N, F]. Returns [R, N, 2·F]."""
-        return torch.cat([x, self.neighbour_sum(x)], dim=-1)
-
     def incoming_sum(self, x: Tensor) -> Tensor:
         """(J − I − A)ᵀ X. x: [R, N, F]. Returns [R, N, F]."""
         return rest_sum(x, self._incoming, self._start, self._size, own=False)
@@ -396,19 +383,18 @@ class SparseComplement(SparseLevel):
 
     def convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         """[X | Aᵀ X] W + b, and ReLU; see `SparseLevel`."""
-        return dense_convolve(self.beside_incoming_sum(x), weight, bias, relu)
+        out = affine(torch.cat([x, self.incoming_sum(x)], dim=-1), weight, bias)
+        return torch.relu_(out) if relu else out
 
     def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         """[X | A X] W + b, and ReLU; see `SparseLevel`."""
-        return dense_convolve(self.beside_neighbour_sum(x), weight, bias, relu)
+        out = affine(torch.cat([x, self.neighbour_sum(x)], dim=-1), weight, bias)
+        return torch.relu_(out) if relu else out
 
-    def mean_convolve_incoming_relu(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """ReLU([X | incoming means] W + b); see `SparseLevel`."""
-        return torch.relu_(torch.baddbmm(bias, torch.cat([x, self.incoming_mean(x)], dim=-1), weight))
-
-    def beside_incoming_sum(self, x: Tensor) -> Tensor:
-        """[X | (J − I − A)ᵀ X]. x: [R, N, F]. Returns [R, N, 2·F]."""
-        return torch.cat([x, self.incoming_sum(x)], dim=-1)
+    def mean_convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | means over the nodes that do not point to a node] W + b, and ReLU; see `SparseLevel`."""
+        out = affine(torch.cat([x, self.incoming_mean(x)], dim=-1), weight, bias)
+        return torch.relu_(out) if relu else out
 
     @cached_property
     def adjacency(self) -> Tensor:

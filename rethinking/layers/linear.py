@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rethinking.graphs.affine import affine
 from rethinking.graphs.matrices import matmul
-from rethinking.layers.affine import affine
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 
 

@@ -26,7 +26,7 @@ def test_both_directions() -> None:
     weight, bias = torch.randn(2, 6, 5), torch.randn(2, 1, 5)
     level = DenseLevel(adjacency)
     for convolve, beside in (
-        (level.convolve_outgoing, level.beside_neighbour_sum(x)),
-        (level.convolve_incoming, level.beside_incoming_sum(x)),
+        (level.convolve_outgoing, torch.cat([x, level.neighbour_sum(x)], dim=-1)),
+        (level.convolve_incoming, torch.cat([x, level.incoming_sum(x)], dim=-1)),
     ):
         assert torch.allclose(convolve(x, weight, bias), beside @ weight + bias, atol=1e-5)

@@ -22,12 +22,12 @@ def test_the_forms_are_alike(level: SparseLevel, relu: bool) -> None:
     arrays = (segments.ptr, segments.rows, level.node_count)
     holds(
         lambda weight, bias: convolve_kinds(kinds, weight, bias, segments, level.node_count, relu),
-        lambda weight, bias: plain_convolve(x, weight, bias, *arrays, relu),
+        lambda weight, bias: plain_convolve(x, weight, bias, *arrays, relu, False),
         inputs,
     )
     weight, bias = (value.double() for value in inputs)
     out = plain_kinds(kinds, weight, bias, *arrays, relu)
-    assert torch.allclose(out, plain_convolve(x, weight, bias, *arrays, relu), atol=1e-12)
+    assert torch.allclose(out, plain_convolve(x, weight, bias, *arrays, relu, False), atol=1e-12)
     backward = (torch.randn_like(out), kinds, out if relu else None, *arrays, 4)
     alike(looking_up._compiled_backward, looking_up.plain_kinds_backward, backward)
     is_sound("convolve_kinds_backward", backward)

@@ -2,9 +2,8 @@
 
 import torch
 
-from rethinking.graphs import matrices
-from rethinking.graphs.matrices import affine, matmul
-from tests.operators import alike, holds, is_sound
+from rethinking.graphs.matrices import matmul
+from tests.operators import holds, is_sound
 
 
 def test_products() -> None:
@@ -21,17 +20,6 @@ def test_products_with_transposes() -> None:
 
 def test_a_matrix_by_itself() -> None:
     holds(lambda a: matmul(a.mT, a), lambda a: a.mT @ a, [torch.randn(3, 4, 5)])
-
-
-def test_the_linear_map_of_every_replica() -> None:
-    inputs = [torch.randn(2, 5, 3), torch.randn(2, 3, 4), torch.randn(2, 1, 4)]
-    holds(affine, lambda x, weight, bias: x @ weight + bias, inputs)
-    is_sound("affine", inputs)
-    x, weight, bias = (value.double() for value in inputs)
-    for needs_x in (True, False):
-        backward = (torch.randn_like(affine(x, weight, bias)), x, weight, needs_x)
-        alike(matrices._compiled_affine_backward, matrices.plain_affine_backward, backward)
-        is_sound("affine_backward", backward)
 
 
 def test_without_columns() -> None:

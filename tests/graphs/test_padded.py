@@ -76,7 +76,6 @@ def test_gradients_are_the_same_and_nothing_comes_from_padding(topology: Topolog
 FORMS = {
     "sum": (segments._compiled_sum, segments.plain_sum),
     "max": (segments._compiled_max, segments.plain_max),
-    "beside": (segments._compiled_beside_sum, segments.plain_beside_sum),
     "mean": (segments._compiled_own_mean, segments.plain_own_mean),
 }
 
@@ -103,9 +102,6 @@ def test_entries_beyond_the_last_segment_are_of_none(name: str, form: int) -> No
         "sum": lambda s: FORMS["sum"][form](grad, s.row_ptr, s.row_segments),
         "max": lambda s: (segments._compiled_max_backward, segments.plain_max_backward)[form](
             grad, x, out, s.ptr, s.rows, s.row_ptr
-        ),
-        "beside": lambda s: (segments._compiled_beside_sum_backward, segments.plain_beside_sum_backward)[form](
-            torch.cat([grad, grad], dim=1), s.row_ptr, s.row_segments
         ),
         "mean": lambda s: (segments._compiled_own_mean_backward, segments.plain_own_mean_backward)[form](
             grad, s.ptr, s.row_ptr, s.row_segments

@@ -10,9 +10,6 @@ from torch_geometric.utils import scatter
 
 from rethinking.graphs.segments import (
     Segments,
-    beside_segment_sum,
-    plain_beside_sum,
-    plain_beside_sum_backward,
     plain_max,
     plain_max_backward,
     plain_sum,
@@ -59,7 +56,6 @@ def test_equals_pygs_scatter(ours: Callable[[Tensor, Segments], Tensor], reduce:
     [
         (segment_sum, plain_sum),
         (segment_max, plain_max),
-        (beside_segment_sum, plain_beside_sum),
     ],
 )
 def test_the_compiled_forms_equal_the_plain_ones(
@@ -76,30 +72,21 @@ def test_the_compiled_forms_equal_the_plain_ones(
 def test_the_plain_gradients_equal_torchs() -> None:
     """What other devices run backward, run on the CPU."""
     segments, _ = random_segments(rows=COUNT)
-    arrays, transposed = (segments.ptr, segments.rows), (segments.row_ptr, segments.row_segments)
+    arrays = (segments.ptr, segments.rows)
     x = torch.randint(0, 3, (COUNT, 3)).double().requires_grad_()
     grad = torch.randn(COUNT, 3, dtype=torch.double)
     out = segment_max(x, segments)
     (expected,) = torch.autograd.grad(plain_max(x, *arrays), x, grad)
     assert torch.allclose(plain_max_backward(grad, x.detach(), out.detach(), *arrays, segments.row_ptr), expected)
-    both = torch.randn(COUNT, 6, dtype=torch.double)
-    (expected,) = torch.autograd.grad(plain_beside_sum(x, *arrays), x, both)
-    assert torch.allclose(plain_beside_sum_backward(both, *transposed), expected)
 
 
 def test_every_operator_is_one_of_torchs() -> None:
     """Its schema and what comes out by shape alone: torch's own check of custom operators."""
     segments, _ = random_segments(rows=COUNT)
     x, checks = torch.randn(COUNT, 3), ("test_schema", "test_faketensor")
-    for name in ("segment_sum", "segment_max", "beside_segment_sum"):
+    for name in ("segment_sum", "segment_max"):
         operator = getattr(torch.ops.rethinking, name).default
         torch.library.opcheck(operator, (x, segments.ptr, segments.rows), test_utils=checks)
-    transposed = (segments.row_ptr, segments.row_segments)
-    torch.library.opcheck(
-        torch.ops.rethinking.beside_segment_sum_backward.default,
-        (torch.randn(COUNT, 6), *transposed),
-        test_utils=checks,
-    )
     out = torch.ops.rethinking.segment_max(x, segments.ptr, segments.rows)
     arguments = (torch.randn(COUNT, 3), x, out, segments.ptr, segments.rows, segments.row_ptr)
     torch.library.opcheck(torch.ops.rethinking.segment_max_backward.default, arguments, test_utils=checks)
@@ -108,7 +95,7 @@ def test_every_operator_is_one_of_torchs() -> None:
 def test_gradients_are_those_of_the_operations() -> None:
     segments, _ = random_segments(rows=COUNT)
     x = torch.randn(COUNT, 3, dtype=torch.double, requires_grad=True)
-    for ours in (segment_sum, segment_mean, segment_max, beside_segment_sum):
+    for ours in (segment_sum, segment_mean, segment_max):
         assert torch.autograd.gradcheck(lambda x, ours=ours: ours(x, segments), x)
 
 

@@ -53,9 +53,7 @@ def group(model: str, pooling: str, dataset: GraphDataset, seeds: range = range(
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("form", ["compiled", "plain"])
 @pytest.mark.parametrize(("model", "pooling"), PAIRS)
-def test_an_epoch_gives_the_same_numbers(
-    model: str, pooling: str, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_epoch_gives_the_same_numbers(model: str, pooling: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On directed graphs, and on molecules in the forms of operators that a GPU has; the last batch is smaller."""
     dataset = in_double(random_dataset(7, directed=True) if form == "compiled" else molecules())
     expected = group(model, pooling, dataset)

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rethinking.layers import affine as affines
-from rethinking.layers.affine import affine, plain_affine
+from rethinking.graphs import affine as affines
+from rethinking.graphs.affine import affine, plain_affine
 from tests.operators import alike, holds, is_sound
 
 
