@@ -11,6 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.gather import sum_rows
 from rethinking.graphs.products import plain_product, plain_rows, zero_padding
 from rethinking.graphs.segments import Segments, flat_rows, plain_sum
 from rethinking.operators import define
@@ -155,12 +156,7 @@ def _sum_over(x, first, last, ptr, rows, complement, out):
                 everyone[f] += row[f]
     for number in range(first, last):
         row, total = x[number], out[number - first]
-        for f in range(width):
-            total[f] = 0
-        for entry in range(ptr[number], ptr[number + 1]):
-            other = x[rows[entry]]
-            for f in range(width):
-                total[f] += other[f]
+        sum_rows(x, rows, 0, ptr[number], ptr[number + 1], total)
         if complement:
             for f in range(width):
                 total[f] = everyone[f] - row[f] - total[f]

@@ -11,6 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.gather import sum_rows
 from rethinking.graphs.segments import Segments, plain_sum, segment_of
 from rethinking.graphs.tall import add_tall_product, tall_product
 from rethinking.operators import define
@@ -145,17 +146,12 @@ def _gather(x, first, begin, end, ptr, rows, mean, beside):
     features = x.shape[1]
     for i in range(begin, end):
         own, copy, total = x[i], beside[i - begin, :features], beside[i - begin, features:]
-        entries = rows[ptr[first + i] : ptr[first + i + 1]]
+        entry, last = ptr[first + i], ptr[first + i + 1]
         for f in range(features):
             copy[f] = own[f]
-        for f in range(features):
-            total[f] = 0
-        for row in entries:
-            other = x[row - first]
-            for f in range(features):
-                total[f] += other[f]
+        sum_rows(x, rows, first, entry, last, total)
         if mean:
-            share = x.dtype.type(1) / x.dtype.type(max(len(entries), 1))
+            share = x.dtype.type(1) / x.dtype.type(max(last - entry, 1))
             for f in range(features):
                 total[f] *= share
 

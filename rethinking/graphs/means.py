@@ -11,6 +11,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.gather import sum_rows
 from rethinking.graphs.segments import Segments, flat_rows, plain_sum
 from rethinking.operators import define
 
@@ -75,14 +76,9 @@ def _mean(x, ptr, rows, own, out):
         first, last = ptr[row], ptr[row + 1]
         total, itself = out[row], x[row]
         share = number(1) / number(max(last - first + own, 1))
+        sum_rows(x, rows, 0, first, last, total)
         for f in range(width):
-            total[f] = itself[f] if own else number(0)
-        for entry in range(first, last):
-            other = x[rows[entry]]
-            for f in range(width):
-                total[f] += other[f]
-        for f in range(width):
-            total[f] *= share
+            total[f] = share * (total[f] + itself[f] if own else total[f])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -83,16 +83,12 @@ def _arrays(*tensors: Tensor) -> list[np.ndarray]:
     return [tensor.contiguous().numpy() for tensor in tensors]
 
 
-# In all loops a row is taken out first, and a loop has one statement: the compiler vectorises these.
-@njit(cache=True, nogil=True)
-def _fill(message, row, table, labels):
-    """x_j + Σ_q table[labels_q]."""
-    for f in range(len(message)):
-        message[f] = row[f]
-    for label in labels:
-        add = table[label]
+@njit(inline="always")
+def _add_labels(table, labels, message):
+    for q in range(len(labels)):
+        row = table[labels[q]]
         for f in range(len(message)):
-            message[f] += add[f]
+            message[f] += row[f]
 
 
 @njit(cache=True, nogil=True)
@@ -101,15 +97,18 @@ def _messages(x, table, own, ptr, rows, labels, out):
     message = np.empty(features, x.dtype)
     zero = x.dtype.type(0)
     for r in range(replicas):
-        first, shift = r * width, own[r, 0]
+        first, added = r * width, own[r, 0]
         for i in range(width):
             row, total = x[r, i], out[r, i]
             for f in range(features):
-                value = row[f] + shift[f]
+                value = row[f] + added[f]
                 # What is not a number stays.
                 total[f] = zero if value < zero else value
             for entry in range(ptr[first + i], ptr[first + i + 1]):
-                _fill(message, x[r, rows[entry] - first], table[r], labels[entry])
+                other = x[r, rows[entry] - first]
+                for f in range(features):
+                    message[f] = other[f]
+                _add_labels(table[r], labels[entry], message)
                 for f in range(features):
                     total[f] += zero if message[f] < zero else message[f]
 
@@ -120,26 +119,27 @@ def _messages_backward(grad, x, table, own, ptr, rows, labels, grad_x, grad_tabl
     message = np.empty(features, x.dtype)
     zero = x.dtype.type(0)
     for r in range(replicas):
-        first, shift, on_shift = r * width, own[r, 0], grad_own[r, 0]
+        first, added, on_own = r * width, own[r, 0], grad_own[r, 0]
         for i in range(width):
             row, given, on_row = x[r, i], grad[r, i], grad_x[r, i]
             for f in range(features):
                 # As torch's ReLU: where it is not a number the gradient passes.
-                message[f] = zero if row[f] + shift[f] <= zero else given[f]
+                message[f] = zero if row[f] + added[f] <= zero else given[f]
             for f in range(features):
                 on_row[f] += message[f]
             for f in range(features):
-                on_shift[f] += message[f]
+                on_own[f] += message[f]
             for entry in range(ptr[first + i], ptr[first + i + 1]):
-                other = rows[entry] - first
-                _fill(message, x[r, other], table[r], labels[entry])
+                other, on_other = x[r, rows[entry] - first], grad_x[r, rows[entry] - first]
+                for f in range(features):
+                    message[f] = other[f]
+                _add_labels(table[r], labels[entry], message)
                 for f in range(features):
                     message[f] = zero if message[f] <= zero else given[f]
-                on_other = grad_x[r, other]
                 for f in range(features):
                     on_other[f] += message[f]
-                for label in labels[entry]:
-                    on_label = grad_table[r, label]
+                for q in range(labels.shape[1]):
+                    on_label = grad_table[r, labels[entry, q]]
                     for f in range(features):
                         on_label[f] += message[f]
 

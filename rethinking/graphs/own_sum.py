@@ -9,6 +9,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.gather import sum_rows
 from rethinking.graphs.segments import Segments, plain_sum
 from rethinking.operators import define
 
@@ -75,12 +76,9 @@ def _own_sum(x, own, ptr, rows, out):
         values, totals = x[r], out[r]
         for i in range(width):
             row, total = values[i], totals[i]
+            sum_rows(values, rows, first, ptr[first + i], ptr[first + i + 1], total)
             for f in range(features):
-                total[f] = scale * row[f]
-            for entry in range(ptr[first + i], ptr[first + i + 1]):
-                other = values[rows[entry] - first]
-                for f in range(features):
-                    total[f] += other[f]
+                total[f] += scale * row[f]
 
 
 # Sums may be taken in another order, so that they are vectorised.

@@ -14,6 +14,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.gather import sum_rows
 from rethinking.operators import define
 
 
@@ -161,15 +162,8 @@ def flat_rows(x: Tensor) -> np.ndarray:
 # In all loops a row is taken out first, and a loop has one statement: the compiler vectorises these.
 @njit(cache=True, nogil=True)
 def _sum(x, ptr, rows, out):
-    width = x.shape[1]
     for segment in range(len(ptr) - 1):
-        total = out[segment]
-        for f in range(width):
-            total[f] = 0
-        for entry in range(ptr[segment], ptr[segment + 1]):
-            row = x[rows[entry]]
-            for f in range(width):
-                total[f] += row[f]
+        sum_rows(x, rows, 0, ptr[segment], ptr[segment + 1], out[segment])
 
 
 @njit(cache=True, nogil=True)

@@ -36,5 +36,9 @@ def add_tall_product(a, b, out):
 
 @njit(cache=True, nogil=True)
 def _rows_at_a_time(rows, small):
+    """As many as stay below the limit, about as many in each block."""
     fitting = SMALL // max(small, 1)
-    return max(rows if fitting < FEWEST else fitting, 1)
+    if fitting < FEWEST or fitting >= rows:
+        return max(rows, 1)
+    blocks = (rows + fitting - 1) // fitting
+    return (rows + blocks - 1) // blocks

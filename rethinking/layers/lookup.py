@@ -65,20 +65,19 @@ def _compiled_backward(grad: Tensor, rows: Tensor, size: int) -> tuple[Tensor, T
     return grad_table, grad_start
 
 
-# In all loops a row is taken out first, and a loop has one statement: the compiler vectorises these.
 @njit(cache=True, nogil=True)
 def _lookup(table, start, rows, out):
     replicas, width, features = out.shape
     for r in range(replicas):
-        first = start[r, 0]
+        begin = start[r, 0]
         for i in range(width):
             total = out[r, i]
             for f in range(features):
-                total[f] = first[f]
-            for row in rows[r, i]:
-                add = table[r, row]
+                total[f] = begin[f]
+            for q in range(rows.shape[2]):
+                row = table[r, rows[r, i, q]]
                 for f in range(features):
-                    total[f] += add[f]
+                    total[f] += row[f]
 
 
 @njit(cache=True, nogil=True)
@@ -90,8 +89,8 @@ def _lookup_backward(grad, rows, grad_table, grad_start):
             given = grad[r, i]
             for f in range(features):
                 on_start[f] += given[f]
-            for row in rows[r, i]:
-                on_row = grad_table[r, row]
+            for q in range(rows.shape[2]):
+                on_row = grad_table[r, rows[r, i, q]]
                 for f in range(features):
                     on_row[f] += given[f]
 

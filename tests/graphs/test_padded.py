@@ -1,13 +1,14 @@
 """What has more room than it needs is the same, and what lies in the padding gets nowhere."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from rethinking.graphs import segments
+from rethinking.graphs import means, segments
 from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.padded import Room, Rooms, padded
 from rethinking.graphs.segments import Segments
@@ -76,7 +77,7 @@ def test_gradients_are_the_same_and_nothing_comes_from_padding(topology: Topolog
 FORMS = {
     "sum": (segments._compiled_sum, segments.plain_sum),
     "max": (segments._compiled_max, segments.plain_max),
-    "mean": (segments._compiled_own_mean, segments.plain_own_mean),
+    "mean": (partial(means._compiled, own=True), partial(means.plain_mean, own=True)),
 }
 
 
@@ -103,8 +104,8 @@ def test_entries_beyond_the_last_segment_are_of_none(name: str, form: int) -> No
         "max": lambda s: (segments._compiled_max_backward, segments.plain_max_backward)[form](
             grad, x, out, s.ptr, s.rows, s.row_ptr
         ),
-        "mean": lambda s: (segments._compiled_own_mean_backward, segments.plain_own_mean_backward)[form](
-            grad, s.ptr, s.row_ptr, s.row_segments
+        "mean": lambda s: (means._compiled_backward, means.plain_mean_backward)[form](
+            grad, s.ptr, s.row_ptr, s.row_segments, True
         ),
     }[name]
     assert torch.equal(backward(few).nan_to_num(7), backward(more).nan_to_num(7))
