@@ -65,11 +65,7 @@ class Chain:
 def drawn_pools(network: nn.Module) -> list[Pool]:
     """The pooling layers whose clusters can be drawn before a step, each on the level that the one before makes."""
     pools = [module for module in network.modules() if isinstance(module, Pool)]
-    return [
-        pool
-        for pool in pools
-        if isinstance(pool.connect, AnyEdgeConnect) and (pool.select.precomputable or not pool.select.sees_features)
-    ]
+    return [pool for pool in pools if isinstance(pool.connect, AnyEdgeConnect) and not pool.select.sees_features]
 
 
 def draw(pools: Sequence[Pool], level: SparseLevel) -> Chain:

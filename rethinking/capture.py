@@ -6,6 +6,7 @@ those has ever run on a GPU; docs/design.md (Captured steps) says which lines th
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,14 @@ def send(array: np.ndarray, to: Tensor) -> None:
     to.copy_(source, non_blocking=True)
 
 
-def record(step: Callable[[], None], changed: Sequence[Tensor], compared: Sequence[Tensor]) -> Callable[[], None]:
+def new_pool(device: torch.device) -> Any:
+    """Memory that recorded steps share, as one runs after the other; for `record`."""
+    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+
+def record(
+    step: Callable[[], None], changed: Sequence[Tensor], compared: Sequence[Tensor], pool: Any
+) -> Callable[[], None]:
     """A function that does what `step` does, faster on a GPU.
 
     step: works on tensors at fixed addresses and needs no host (`rethinking/dry_run.py`). changed: all tensors that it
@@ -44,7 +52,7 @@ def record(step: Callable[[], None], changed: Sequence[Tensor], compared: Sequen
     expected = [tensor.clone() for tensor in compared]
     _restore(changed, before)
     try:
-        recorded = _recorded(step, changed[0].device)
+        recorded = _recorded(step, changed[0].device, pool)
         recorded()
         alike = all(map(_alike, compared, expected))
     except RuntimeError as error:
@@ -70,12 +78,12 @@ def _beside(step: Callable[[], None], device: torch.device) -> None:
     torch.cuda.current_stream(device).wait_stream(stream)
 
 
-def _recorded(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
+def _recorded(step: Callable[[], None], device: torch.device, pool: Any) -> Callable[[], None]:
     if device.type != "cuda":
         return step
     graph = torch.cuda.CUDAGraph()
     # A thread lays out the next batches meanwhile; what it does is no part of this.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
         step()
     return graph.replay
 

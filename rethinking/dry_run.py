@@ -7,6 +7,7 @@ numbers from the host, or draw any; with tensors on torch's `meta` device such a
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -19,6 +20,7 @@ META = torch.device("meta")
 
 # These copy from the host without a word to the dispatcher.
 _FROM_HOST = (torch.tensor, torch.as_tensor, torch.from_numpy)
+_INDEXING = (Tensor.__getitem__, Tensor.__setitem__)
 
 
 class HostNeededError(RuntimeError):
@@ -62,7 +64,13 @@ class _FromHost(TorchFunctionMode):
             raise HostNeededError(f"torch.{func.__name__} copies from the host")
         if func is Tensor.numpy:
             raise HostNeededError("Tensor.numpy copies to the host")
+        if func in _INDEXING and any(isinstance(part, list | np.ndarray) for part in _parts(args[1])):
+            raise HostNeededError("an index by a list is copied from the host")
         return func(*args, **(kwargs or {}))
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
 
 
 def _asks(operator: Any, args: Any) -> bool:

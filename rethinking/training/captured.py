@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,6 +116,7 @@ class CapturedSteps:
         self._rooms = Rooms()
         self._slots: Slots | None = None
         self._recorded: dict[object, RecordedStep] = {}
+        self._pool: Any = None
 
     @cached_property
     def impossible(self) -> str | None:
@@ -164,7 +166,7 @@ class CapturedSteps:
             for batch in next_ones:
                 key = (phase.name, batch.shape)
                 if key not in self._recorded:
-                    self._recorded[key] = RecordedStep(self, batch, slots)
+                    self._recorded[key] = RecordedStep(self, batch, slots, self._pool)
                 yield self._recorded[key](batch).index_select(0, index), batch.graphs
         slots.give(state, phase)
 
@@ -174,6 +176,7 @@ class CapturedSteps:
         if slots is None or len(state.seeds) <= IN_USE * len(slots.seeds):
             slots = self._slots = Slots(state)
             self._recorded.clear()
+            self._pool = capture.new_pool(state.parameters.device)
         slots.take(state, phase)
         self.rows.bind(slots.moving.parameters, slots.buffers, slots.moving.grads)
         return slots
@@ -200,14 +203,13 @@ class CapturedSteps:
 class RecordedStep:
     """A supervised step on batches of one shape. Called with a batch, it returns the task's loss, [slots]."""
 
-    def __init__(self, steps: CapturedSteps, batch: FixedBatch, slots: Slots) -> None:
+    def __init__(self, steps: CapturedSteps, batch: FixedBatch, slots: Slots, pool: Any) -> None:
         parameters = slots.moving.parameters
         self._flat = torch.empty(batch.layout.length, dtype=torch.long, device=parameters.device)
         self._loss = torch.zeros(len(parameters), dtype=parameters.dtype, device=parameters.device)
         capture.send(batch.flat, self._flat)
-        self._run = capture.record(
-            partial(self._step, steps, batch, slots), [*slots.changed, self._loss], [self._loss, slots.moving.grads]
-        )
+        step = partial(self._step, steps, batch, slots)
+        self._run = capture.record(step, [*slots.changed, self._loss], [self._loss, slots.moving.grads], pool)
 
     def __call__(self, batch: FixedBatch) -> Tensor:
         """See the class."""

@@ -52,7 +52,7 @@ class PyGGraclus(Peer):
 def draw_matching(select: Matching, data: Batch, rng: np.random.Generator) -> Tensor:
     """A cluster for each node of a batch. Returns int64 [nodes]."""
     nodes = data.num_nodes
-    sizes = torch.bincount(data.batch).numpy()
-    topology = topology_of(data.edge_index.numpy(), sizes, nodes)
+    sizes = torch.bincount(data.batch).cpu().numpy()
+    topology = topology_of(data.edge_index.cpu().numpy(), sizes, nodes)
     partner = select.draw(topology, rng.integers(2**63, size=len(sizes)).astype(np.uint64))
-    return torch.from_numpy(np.minimum(partner, np.arange(nodes)))
+    return torch.from_numpy(np.minimum(partner, np.arange(nodes))).to(data.batch.device)

@@ -12,8 +12,13 @@ from rethinking.training.settings import TrainerConfig
 from tests.peers.peer import Peer
 
 
-def train_epochs(model: Peer, graphs: list[Data], config: TrainerConfig) -> Iterator[float]:
-    """Train for ever, an ordinary epoch at a time. Yields the mean supervised loss of each."""
+def train_epochs(
+    model: Peer, graphs: list[Data], config: TrainerConfig, device: torch.device | None = None
+) -> Iterator[float]:
+    """Train for ever, an ordinary epoch at a time. Yields the mean supervised loss of each.
+
+    device: the model's, if that is not the CPU.
+    """
     for parameter in model.taught():
         parameter.requires_grad_(False)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -22,7 +27,8 @@ def train_epochs(model: Peer, graphs: list[Data], config: TrainerConfig) -> Iter
     while True:
         model.train()
         total = 0.0
-        for data in loader:
+        for batch in loader:
+            data = batch if device is None else batch.to(device)
             optimizer.zero_grad()
             prediction, losses = model.predict(data)
             loss = F.cross_entropy(prediction, data.y)

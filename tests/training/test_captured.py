@@ -1,10 +1,11 @@
-"""Recorded steps give the numbers of ordinary ones. On the CPU a recorded step is the step itself; all else is the same.
+"""Recorded steps give the numbers of ordinary ones. On the CPU a recorded step is the step itself, and all else alike.
 
 What CUDA makes of them is in tests/cuda.
 """
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from rethinking import capture
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import StratifiedSplit
+from rethinking.graphs import padded
 from rethinking.layers.initial import initialise
 from rethinking.models.adapter import LoopOverReplicas
 from rethinking.models.family import phases_of
@@ -22,6 +24,7 @@ from rethinking.models.graclus import Graclus
 from rethinking.models.inputs import DataShape
 from rethinking.pooling.matching import NeighbourMatching
 from rethinking.tasks.classification import Classification
+from rethinking.training import captured
 from rethinking.training.captured import CapturedSteps, Slots
 from rethinking.training.group import ReplicaGroup
 from rethinking.training.parameters import ParameterRows
@@ -32,6 +35,7 @@ from tests.test_pairs import PAIRS, cell
 from tests.training import test_group
 
 TASK = Classification()
+VARIANTS = ("learned", "none", "complement", "uniform")
 
 
 @pytest.fixture
@@ -51,41 +55,53 @@ def group(model: str, pooling: str, dataset: GraphDataset, seeds: range = range(
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("form", ["compiled", "plain"])
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
-def test_an_epoch_gives_the_same_numbers(model: str, pooling: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("model", "pooling"), [pair for pair in PAIRS if pair[1] in VARIANTS])
+def test_epochs_give_the_same_numbers(model: str, pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On directed graphs, and on molecules in the forms of operators that a GPU has; the last batch is smaller."""
-    dataset = in_double(random_dataset(7, directed=True) if form == "compiled" else molecules())
-    expected = group(model, pooling, dataset)
-    monkeypatch.setattr(capture, "pays", lambda device: True)
-    result = group(model, pooling, dataset)
-    assert result._captured is not None and result._captured.impossible is None
-    for epoch in (1, 2):
-        losses = expected.train(epoch)
-        if form == "plain":
-            with plain_forms():
-                assert torch.allclose(result.train(epoch), losses)
-        else:
-            assert torch.allclose(result.train(epoch), losses)
-    assert torch.allclose(result.state.parameters, expected.state.parameters, rtol=1e-6, atol=1e-8)
-    for name, buffer in expected.state.buffers.items():
-        assert torch.allclose(result.state.buffers[name], buffer), name
+    monkeypatch.setattr(padded, "STEP", 1.4)
+    for data, plain in ((random_dataset(7, directed=True), False), (molecules(), True)):
+        dataset = in_double(data)
+        expected = group(model, pooling, dataset)
+        with monkeypatch.context() as patched:
+            patched.setattr(capture, "pays", lambda device: True)
+            result = group(model, pooling, dataset)
+        assert result._captured is not None
+        # GMN's second epoch is of the other phase.
+        for epoch in (1, 2) if model == "gmn" else (1,):
+            with plain_forms(plain):
+                losses = result.train(epoch)
+            assert torch.allclose(losses, expected.train(epoch))
+        assert result._captured._recorded
+        # Adam makes much of rounding where a gradient is next to nothing; a step moves a weight by 1e-3.
+        assert torch.allclose(result.state.parameters, expected.state.parameters, atol=5e-5)
+        for name, buffer in expected.state.buffers.items():
+            assert torch.allclose(result.state.buffers[name], buffer, atol=1e-6), name
+
+
+@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+def test_no_step_needs_the_host(model: str, pooling: str) -> None:
+    """Whatever the family and the variant, on directed graphs and on molecules."""
+    chosen = cell(model, pooling)
+    for dataset in (random_dataset(7, directed=True), molecules()):
+        network = chosen.build(dataset, TASK)(2)
+        steps = CapturedSteps(network, ParameterRows(network), Batches(dataset, CPU), TASK, 1.0)
+        assert steps.impossible is None
 
 
 @pytest.mark.usefixtures("double")
 def test_replicas_that_leave_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole training, some slots gone, later new ones; histories and epochs are those of ordinary steps."""
-    dataset, seeds = in_double(random_dataset(7)), range(6)
-    expected = test_group.train(dataset, seeds)
+    dataset, seeds = in_double(random_dataset(7)), range(8)
+    config = replace(test_group.CONFIG, learning_rate=3e-3, stop_patience=2)
+    expected = test_group.train(dataset, seeds, config=config)
     made: list[list[int]] = []
     start = Slots.__init__
     monkeypatch.setattr(Slots, "__init__", lambda self, state: (made.append(list(state.seeds)), start(self, state))[1])
     monkeypatch.setattr(capture, "pays", lambda device: True)
-    result = test_group.train(dataset, seeds)
-    lengths = sorted(len(replica.history) for replica in result.values())
-    assert lengths[0] < lengths[-1], "no replica left early"
-    assert made[0] == list(seeds) and len(made) <= 4
-    assert len(made) < len(set(lengths)), "every leaving made new slots"
+    monkeypatch.setattr(captured, "IN_USE", 0.3)
+    result = test_group.train(dataset, seeds, config=config)
+    left = {len(replica.history) for replica in result.values()}
+    assert made[0] == list(seeds) and 1 < len(made) < len(left), "slots that are gone, and new ones"
     for seed in seeds:
         assert result[seed].best_epoch == expected[seed].best_epoch
         for ours, theirs in zip(result[seed].history, expected[seed].history, strict=True):
@@ -151,7 +167,7 @@ class Asking(Graclus):
 
     def forward(self, x, level):
         prediction, losses = super().forward(x, level)
-        return prediction * (2 if float(prediction.sum()) > 0 else 1), losses
+        return prediction * (2 if float(prediction.detach().sum()) > 0 else 1), losses
 
 
 class Plain(nn.Module):
