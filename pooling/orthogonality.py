@@ -17,26 +17,27 @@ from rethinking.graphs.segments import flat_rows
 from rethinking.operators import define
 
 
-def orthogonality(s: Tensor, start: Tensor, size: Tensor) -> Tensor:
-    """s: [R, N, k]. start, size: int64 [R·B], the rows of a graph. Returns [R·B]."""
-    return _Orthogonality.apply(s, start, size)
+def orthogonality(s: Tensor, start: Tensor, size: Tensor, most: int) -> Tensor:
+    """s: [R, N, k]. start, size: int64 [R·B], the rows of a graph; most: no graph has more. Returns [R·B]."""
+    return _Orthogonality.apply(s, start, size, most)
 
 
 class _Orthogonality(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, s: Tensor, start: Tensor, size: Tensor) -> Tensor:
-        loss, *others = _operator(s, start, size)
+    def forward(ctx: Any, s: Tensor, start: Tensor, size: Tensor, most: int) -> Tensor:
+        loss, *others = _operator(s, start, size, most)
+        ctx.most = most
         ctx.save_for_backward(s, start, size, loss, *others)
         return loss
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return _backward_operator(grad, *ctx.saved_tensors), None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        return _backward_operator(grad, *ctx.saved_tensors, ctx.most), None, None, None
 
 
-def plain_orthogonality(s: Tensor, start: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def plain_orthogonality(s: Tensor, start: Tensor, size: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`orthogonality` in plain torch, for any device; and the norm and the trace of SᵀS, [R·B] each, and SᵀS."""
-    gramian, k = plain_product(s, s, start, size), s.shape[-1]
+    gramian, k = plain_product(s, s, start, size, most), s.shape[-1]
     norm = torch.linalg.matrix_norm(gramian)
     even = torch.eye(k, device=s.device, dtype=s.dtype) / k**0.5
     loss = torch.linalg.matrix_norm(gramian / norm[:, None, None] - even)
@@ -44,12 +45,20 @@ def plain_orthogonality(s: Tensor, start: Tensor, size: Tensor) -> tuple[Tensor,
 
 
 def plain_orthogonality_backward(
-    grad: Tensor, s: Tensor, start: Tensor, size: Tensor, loss: Tensor, norm: Tensor, trace: Tensor, gramian: Tensor
+    grad: Tensor,
+    s: Tensor,
+    start: Tensor,
+    size: Tensor,
+    loss: Tensor,
+    norm: Tensor,
+    trace: Tensor,
+    gramian: Tensor,
+    most: int,
 ) -> Tensor:
     """The gradient of s in plain torch, zero for a loss of zero."""
     along, own = _slopes(grad, loss, norm, trace, s.shape[-1])
     one = torch.eye(s.shape[-1], device=s.device, dtype=s.dtype)
-    return plain_rows(s, along[:, None, None] * gramian - own[:, None, None] * one, start, size)
+    return plain_rows(s, along[:, None, None] * gramian - own[:, None, None] * one, start, size, most)
 
 
 def _slopes(grad: Tensor, loss: Tensor, norm: Tensor, trace: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -58,14 +67,22 @@ def _slopes(grad: Tensor, loss: Tensor, norm: Tensor, trace: Tensor, k: int) -> 
     return own * trace / norm.square(), own
 
 
-def _compiled(s: Tensor, start: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _compiled(s: Tensor, start: Tensor, size: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     results = tuple(s.new_empty(shape) for shape in _shapes(s, start))
     _orthogonality(flat_rows(s), start.numpy(), size.numpy(), *(x.numpy() for x in results))
     return results  # type: ignore[return-value]
 
 
 def _compiled_backward(
-    grad: Tensor, s: Tensor, start: Tensor, size: Tensor, loss: Tensor, norm: Tensor, trace: Tensor, gramian: Tensor
+    grad: Tensor,
+    s: Tensor,
+    start: Tensor,
+    size: Tensor,
+    loss: Tensor,
+    norm: Tensor,
+    trace: Tensor,
+    gramian: Tensor,
+    most: int,
 ) -> Tensor:
     grad_s = torch.empty_like(s, memory_format=torch.contiguous_format)
     slopes = (slope.numpy() for slope in _slopes(grad, loss, norm, trace, s.shape[-1]))
@@ -137,14 +154,14 @@ def _shapes(s: Tensor, start: Tensor, *others: Tensor) -> tuple[tuple[int, ...],
 
 
 _operator = define(
-    "orthogonality(Tensor s, Tensor start, Tensor size) -> (Tensor, Tensor, Tensor, Tensor)",
+    "orthogonality(Tensor s, Tensor start, Tensor size, int most) -> (Tensor, Tensor, Tensor, Tensor)",
     _compiled,
     plain_orthogonality,
     lambda s, *others: tuple(s.new_empty(shape) for shape in _shapes(s, *others)),
 )
 _backward_operator = define(
     "orthogonality_backward(Tensor grad, Tensor s, Tensor start, Tensor size, Tensor loss, Tensor norm, Tensor trace,"
-    " Tensor gramian) -> Tensor",
+    " Tensor gramian, int most) -> Tensor",
     _compiled_backward,
     plain_orthogonality_backward,
     lambda grad, s, *others: torch.empty_like(s),

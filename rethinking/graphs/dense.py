@@ -62,6 +62,12 @@ class SetLevel:
         """Where the nodes of a graph lie, both counted over all replicas."""
         return slice(graph * self.nodes, (graph + 1) * self.nodes)
 
+    @cached_property
+    def spans(self) -> tuple[Tensor, Tensor, int]:
+        """Each graph's first row, counted over all replicas, its number of rows, int64 [R·B]; the largest number."""
+        size = self.sizes.flatten()
+        return torch.arange(len(size), device=self.device) * self.nodes, size, self.nodes
+
     def per_graph(self, x: Tensor) -> Tensor:
         """x: [R, B·k, F]. Returns [R, B, k, F]."""
         return x.view(self.replicas, self.graphs, self.nodes, -1)

@@ -29,4 +29,6 @@ def test_both_directions() -> None:
         (level.convolve_outgoing, torch.cat([x, level.neighbour_sum(x)], dim=-1)),
         (level.convolve_incoming, torch.cat([x, level.incoming_sum(x)], dim=-1)),
     ):
-        assert torch.allclose(convolve(x, weight, bias), beside @ weight + bias, atol=1e-5)
+        expected = beside @ weight + bias
+        assert torch.allclose(convolve(x, weight, bias, relu=False), expected, atol=1e-5)
+        assert torch.allclose(convolve(x, weight, bias, relu=True), expected.relu(), atol=1e-5)

@@ -20,13 +20,14 @@ def test_the_forms_are_alike(level: SparseLevel, clusters: int) -> None:
     s = s.double()
     results = plain_orthogonality(s, *level.spans)
     is_sound("orthogonality", (s, *level.spans))
-    is_sound("orthogonality_backward", (results[0], s, *level.spans, *results))
+    start, size, most = level.spans
+    is_sound("orthogonality_backward", (results[0], s, start, size, *results, most))
 
 
 def test_clusters_apart_and_of_one_size_cost_nothing() -> None:
     """And their gradient is zero: the root has none there."""
     s = torch.eye(3).repeat(1, 2, 1).requires_grad_()
-    loss = orthogonality(s, torch.tensor([0]), torch.tensor([6]))
+    loss = orthogonality(s, torch.tensor([0]), torch.tensor([6]), 6)
     assert float(loss.detach()) < 1e-6
     assert torch.autograd.grad(loss.sum(), s)[0].isfinite().all()
 
