@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numba import njit
 from torch import Tensor
 
+from rethinking.graphs.tall import add_tall_product, tall_product
 from rethinking.operators import define
 
 # The smallest length that a row is divided by, as in torch's `normalize`.
@@ -99,7 +100,7 @@ def _affine(x, weight, bias, unit, out, length):
         b = bias[r, 0]
         for first in range(0, width, block):
             y = out[r, first : first + block]
-            np.dot(x[r, first : first + block], weight[r], y)
+            tall_product(x[r, first : first + block], weight[r], y)
             if unit:
                 _scale(y, b, length[r, first : first + block])
             else:
@@ -161,28 +162,25 @@ def _affine_backward(grad, x, weight, out, length, unit, needs_x, grad_x, grad_w
     replicas, width, features = x.shape
     block = _block(width)
     scaled = np.empty((block, weight.shape[2]), x.dtype)
-    ones = np.ones(block, x.dtype)
-    of_weight, of_bias = np.empty(weight.shape[1:], x.dtype), np.empty(weight.shape[2], x.dtype)
     for r in range(replicas):
         # As it lies in memory, the transposed weight makes the product a third slower.
         turned = np.ascontiguousarray(weight[r].T)
         grad_weight[r] = 0
-        grad_bias[r] = 0
+        on_bias = grad_bias[r, 0]
+        on_bias[:] = 0
         for first in range(0, width, block):
             g, rows = grad[r, first : first + block], x[r, first : first + block]
             if unit:
                 rest = scaled[: len(g)]
                 _scale_backward(g, out[r, first : first + block], length[r, first : first + block], rest)
                 g = rest
-            np.dot(rows.T, g, of_weight)
-            np.dot(g.T, ones[: len(g)], of_bias)
-            for f in range(weight.shape[2]):
-                grad_bias[r, 0, f] += of_bias[f]
-            for i in range(features):
-                for f in range(weight.shape[2]):
-                    grad_weight[r, i, f] += of_weight[i, f]
+            add_tall_product(rows, g, grad_weight[r])
+            for i in range(len(g)):
+                row = g[i]
+                for f in range(len(row)):
+                    on_bias[f] += row[f]
             if needs_x:
-                np.dot(g, turned, grad_x[r, first : first + block])
+                tall_product(g, turned, grad_x[r, first : first + block])
 
 
 _operator = define(
