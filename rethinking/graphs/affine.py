@@ -159,7 +159,7 @@ def _scale_backward(grad, y, length, grad_rows):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def _affine_backward(grad, x, weight, out, length, unit, needs_x, grad_x, grad_weight, grad_bias):
-    replicas, width, features = x.shape
+    replicas, width = x.shape[:2]
     block = _block(width)
     scaled = np.empty((block, weight.shape[2]), x.dtype)
     for r in range(replicas):
