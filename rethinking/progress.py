@@ -84,7 +84,8 @@ class JobProgress(AbstractContextManager["JobProgress"]):
     def __call__(self, state: TrainingState, done: int) -> None:
         """Show the seeds that still train. done: how many need no more work."""
         scores = state.latest(f"val_{self.metric}")
-        note = f"epoch {state.epoch}, {done}/{self.seeds} done, val {self.show(sum(scores) / len(scores))}"
+        mean = self.show(sum(scores) / len(scores))
+        note = f"epoch {state.epoch}, {len(scores)} together, {done}/{self.seeds} done, val {mean}"
         self._progress.update(self._task, completed=done * self.max_epochs + len(scores) * state.epoch, note=note)
         if not self._on_terminal and time.monotonic() - self._logged > LOG_EVERY_SECONDS:
             self._logged = time.monotonic()

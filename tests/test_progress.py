@@ -19,4 +19,4 @@ def test_the_line_of_a_log(
     progress._logged = float("-inf")
     history = {f"val_{task.metric}": values, "val_loss": [9.0, 9.0]}
     progress(SimpleNamespace(epoch=1, seeds=[0, 1], latest=history.__getitem__), 0)
-    assert capsys.readouterr().err == f"graclus / learned / zinc: epoch 1, 0/2 done, {shown}\n"
+    assert capsys.readouterr().err == f"graclus / learned / zinc: epoch 1, 2 together, 0/2 done, {shown}\n"

@@ -20,8 +20,6 @@ from rethinking.runs.store import WEIGHTS
 from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup
 
-BATCH_SIZE = 64
-
 
 @dataclass(frozen=True)
 class TrainedRun:
@@ -84,7 +82,7 @@ def activations(run: TrainedRun, graphs: int) -> Sequence[tuple[np.ndarray, np.n
 def cosine_distances(run: TrainedRun) -> tuple[float, float]:
     """The mean cosine distance of two nodes' features before and after the first pooling layer, over test graphs."""
     network, dataset, split = run.network()
-    measures = diagnose(network, dataset, split.test, run.seed, run.epoch, BATCH_SIZE)
+    measures = diagnose(network, dataset, split.test, run.seed, run.epoch, None)
     return measures["pool1_before"], measures["pool1_after"]
 
 
@@ -96,7 +94,7 @@ def permuted_scores(run: TrainedRun, permutations: int) -> list[float]:
     for number in range(permutations + 1):
         numbered = renumbered(dataset, run.seed, number) if number else dataset
         group = ReplicaGroup(network, numbered, [split], [run.seed], task, run.cell.trainer, torch.device("cpu"))
-        scores.append(float(group.evaluate("val", run.epoch, BATCH_SIZE)[1][0]))
+        scores.append(float(group.evaluate("val", run.epoch, None)[1][0]))
     return scores
 
 

@@ -21,7 +21,10 @@ from rethinking.training.settings import LARGEST_COUNT, TrainerConfig
 
 @dataclass(frozen=True)
 class Settings:
-    """One job: a cell, its seeds, and how and where to train it."""
+    """One job: a cell, its seeds, and how and where to train it.
+
+    replicas, evaluation_batch_size: None for auto.
+    """
 
     cell: Cell
     seeds: list[int]
@@ -29,7 +32,7 @@ class Settings:
     replicas: int | None
     threads: int
     fast: bool
-    evaluation_batch_size: int
+    evaluation_batch_size: int | None
     runs: Path
     retry_failed: bool
     save_model: bool
@@ -129,10 +132,10 @@ def settings(config: DictConfig) -> Settings:
         cell=cell,
         seeds=_seeds(config.seeds),
         device=config.device,
-        replicas=None if config.replicas == "auto" else _positive("replicas", config.replicas),
+        replicas=_positive_or_auto("replicas", config.replicas),
         threads=_positive("threads", config.threads),
         fast=_boolean("fast", config.fast),
-        evaluation_batch_size=_positive("evaluation_batch_size", config.evaluation_batch_size),
+        evaluation_batch_size=_positive_or_auto("evaluation_batch_size", config.evaluation_batch_size),
         runs=_folder("runs", config.runs),
         retry_failed=_boolean("retry_failed", config.retry_failed),
         save_model=_boolean("save_model", config.save_model),
@@ -247,6 +250,14 @@ def _positive(key: str, value: Any) -> int:
     if type(value) is not int or not 1 <= value <= LARGEST_COUNT:
         raise UserError(f"{key}={value} is not understood; expected a whole number from 1 to {LARGEST_COUNT}.")
     return value
+
+
+def _positive_or_auto(key: str, value: Any) -> int | None:
+    if value == "auto":
+        return None
+    if type(value) is not int:
+        raise UserError(f"{key}={value} is not understood; expected auto or a whole number.")
+    return _positive(key, value)
 
 
 def _count(key: str, value: Any) -> int:

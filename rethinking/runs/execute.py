@@ -29,6 +29,7 @@ from rethinking.runs.record import RunRecord, cell_record, head_of
 from rethinking.runs.store import RunStore
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
+from rethinking.training.sizes import NODES, in_equal_parts, replicas_at_once
 from rethinking.training.state import Replica
 
 # What no run can help: a full, broken, read-only or absent disk, too many open files, no permission.
@@ -38,6 +39,10 @@ SURROUNDINGS = frozenset(
         *(errno.EMFILE, errno.ENFILE, errno.ENOLCK, errno.ENOTCONN, errno.ETIMEDOUT),
     }
 )
+
+# Why fewer seeds than there are train together, where that was chosen here.
+ENOUGH = f"more than {NODES:,} nodes in a step gain nothing"
+NO_ROOM = "the memory has no room for more"
 
 # Told after every epoch: the seeds that still train, and how many need no more work.
 OnEpoch = Callable[[TrainingState, int], None]
@@ -58,12 +63,16 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     dataset = load(settings.cell.dataset, settings.places)
     outcome = Outcome(settings.cell.title, cell_id(settings.cell, dataset.fingerprint))
     waiting = list(settings.seeds)
-    size = settings.replicas or len(waiting)
+    most = len(waiting)
+    if settings.replicas is None and device.type == "cpu":
+        most = replicas_at_once(dataset, settings.cell.trainer.batch_size)
+        if most < len(waiting):
+            outcome.together = in_equal_parts(len(waiting), most), ENOUGH
     while waiting:
         # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
         limited = limit_to_free_memory() if settings.replicas is None and device.type == "cpu" else nullcontext()
         with Interrupts() as interrupts, Claims(settings, store, outcome) as claims, limited:
-            group = claims.take(waiting, size)
+            group = claims.take(waiting, settings.replicas or in_equal_parts(len(waiting), most))
             try:
                 if group:
                     _train(claims, dataset, device, on_epoch, interrupts)
@@ -74,7 +83,8 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
                 if is_out_of_memory(error) and settings.replicas is None and len(claims.held) > 1:
                     # auto: fewer seeds at once need less memory.
                     waiting[:0] = claims.held
-                    size = len(claims.held) // 2
+                    most = len(claims.held) // 2
+                    outcome.together = most, NO_ROOM
                     continue
                 for seed in list(claims.held):
                     _note(error, seed, claims)

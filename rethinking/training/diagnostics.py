@@ -19,6 +19,7 @@ from rethinking.pooling.measures import assignment_measures, cosine_distance
 from rethinking.pooling.pool import Pool, Pooled
 from rethinking.pooling.selection import Selection
 from rethinking.randomness import stream_keys
+from rethinking.training.sizes import graphs_at_once
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Seen:
 
 
 def diagnose(
-    network: nn.Module, dataset: GraphDataset, graphs: np.ndarray, seed: int, epoch: int, batch_size: int
+    network: nn.Module, dataset: GraphDataset, graphs: np.ndarray, seed: int, epoch: int, batch_size: int | None
 ) -> dict[str, float]:
     """The means over graphs of `assignment_measures`, for each pooling layer on the nodes of the input.
 
@@ -60,13 +61,14 @@ def has_pools(network: nn.Module) -> bool:
 
 @torch.no_grad()
 def look(
-    network: nn.Module, dataset: GraphDataset, graphs: np.ndarray, seed: int, epoch: int, batch_size: int
+    network: nn.Module, dataset: GraphDataset, graphs: np.ndarray, seed: int, epoch: int, batch_size: int | None
 ) -> Iterator[tuple[Topology, list[Seen]]]:
     """What each pooling layer does in each batch of some test graphs; see `diagnose`."""
     device = next(network.parameters()).device
     keys = stream_keys([seed], "matching", "test", epoch)
     network.eval()
-    for batch in Batches(dataset, device)(graphs[None], batch_size, keys):
+    size = batch_size or graphs_at_once(dataset, 1)
+    for batch in Batches(dataset, device)(graphs[None], size, keys):
         with _observed(network) as seen:
             network(batch.x, batch.level)
         yield batch.level.topology, seen

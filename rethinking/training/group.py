@@ -24,6 +24,7 @@ from rethinking.training.optimiser import adam_step
 from rethinking.training.parameters import ParameterRows
 from rethinking.training.saved import seeds_of
 from rethinking.training.settings import TrainerConfig
+from rethinking.training.sizes import graphs_at_once
 from rethinking.training.state import GroupState, Replica
 from rethinking.training.step import Moving, supervised_step
 
@@ -35,7 +36,7 @@ def train_group(
     seeds: Sequence[int],
     task: Task,
     config: TrainerConfig,
-    evaluation_batch_size: int,
+    evaluation_batch_size: int | None,
     device: torch.device,
     on_epoch: Callable[[GroupState], None],
     save_weights: bool = False,
@@ -44,6 +45,7 @@ def train_group(
     """Train one replica a seed, together, and yield each one as soon as it is done.
 
     build: makes the network for a number of replicas. splits: one a seed, of equal sizes.
+    evaluation_batch_size: graphs of each replica at a time; None for as many as are worth it.
     save_weights: let each replica have its `weights` at the end, those that `config.saved_weights` says.
     resume: go on from here, a state's `state_dict()` as `on_epoch` saw it; its seeds are some of `seeds`. On a CPU
     all numbers are then, to the bit, those of a training that was not interrupted.
@@ -116,7 +118,7 @@ class ReplicaGroup:
         self.state.load_state_dict(saved, predicted)
         self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
 
-    def run_epoch(self, evaluation_batch_size: int) -> None:
+    def run_epoch(self, evaluation_batch_size: int | None) -> None:
         """Train for an epoch, evaluate, and note it in the state."""
         epoch = self.state.epoch + 1
         losses = {"train_loss": self.train(epoch)}
@@ -191,8 +193,9 @@ class ReplicaGroup:
         return order, self.config.batch_size, keys
 
     @torch.no_grad()
-    def predict(self, part: str, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
+    def predict(self, part: str, epoch: int, batch_size: int | None) -> tuple[Tensor, Tensor]:
         """The network's outputs for one part of each replica's split, [R, graphs, C], and the targets, [R, graphs]."""
+        batch_size = batch_size or graphs_at_once(self.batches.dataset, len(self.seeds))
         graphs = np.stack([getattr(split, part) for split in self.splits])
         keys = stream_keys(self.seeds, "matching", part, epoch)
         self.network.eval()
@@ -200,7 +203,7 @@ class ReplicaGroup:
         predictions, targets = zip(*batches, strict=True)
         return torch.cat(predictions, dim=1), torch.cat(targets, dim=1)
 
-    def evaluate(self, part: str, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
+    def evaluate(self, part: str, epoch: int, batch_size: int | None) -> tuple[Tensor, Tensor]:
         """The loss and the metric of each replica on one part of its split, [R] each."""
         prediction, y = self.predict(part, epoch, batch_size)
         return self.task.loss(prediction, y).cpu(), self.task.score(prediction, y).cpu()

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from rethinking.data.dataset import GraphDataset
 from rethinking.errors import UserError
 from rethinking.runs import execute as execution
 from rethinking.runs import measured
 from rethinking.runs.store import RunStore
+from rethinking.training import sizes
 from rethinking.training.group import train_group
 from rethinking.training.state import Replica
 
@@ -178,6 +180,30 @@ def test_what_does_not_fit_into_memory_is_tried_with_fewer_seeds(
     assert rethinking(*command).returncode == 0
     results = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json")]
     assert [result["replicas"] for result in results] == [1] * 4
+
+
+def test_seeds_train_in_groups_that_are_worth_it(
+    rethinking: Call, tmp_path: Path, digits: GraphDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In equal ones; what was chosen is said, and recorded. How many graphs are evaluated at once changes nothing."""
+    monkeypatch.setattr(sizes, "NODES", 3 * 64 * len(digits.x) // len(digits))
+    command = ["run", "model=graclus", "pooling=learned", "dataset=digits", *CELL[3:], "seeds=4", "diagnosed_graphs=0"]
+    chosen = rethinking(*command)
+    assert "at most 2 seeds trained together; more than" in chosen.stderr
+    together = rethinking(*command, "runs=together", "replicas=4", "evaluation_batch_size=7")
+    assert "trained together" not in together.stderr
+    ours, theirs = (
+        {
+            result["seed"]: result
+            for path in tmp_path.glob(f"{runs}/*/result.json")
+            if (result := json.loads(path.read_text()))
+        }
+        for runs in ("runs", "together")
+    )
+    assert len(ours) == 4
+    for seed, result in ours.items():
+        assert (result["replicas"], theirs[seed]["replicas"]) == (2, 4)
+        assert result["test_loss"] == pytest.approx(theirs[seed]["test_loss"], rel=1e-3)
 
 
 @pytest.mark.usefixtures("plain")
