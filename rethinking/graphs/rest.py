@@ -38,13 +38,14 @@ class _RestSum(torch.autograd.Function):
 def plain_rest_sum(x: Tensor, ptr: Tensor, rows: Tensor, start: Tensor, size: Tensor, own: bool) -> Tensor:
     """`rest_sum` in plain torch."""
     flat = x.flatten(0, 1)
-    graph = torch.arange(len(size), device=size.device).repeat_interleave(size)
-    # The rows of the graphs one after another.
-    place = torch.arange(len(graph), device=size.device) + (start - (size.cumsum(0) - size))[graph]
-    nodes = flat[place]
-    everyone = flat.new_zeros(len(size), x.shape[2]).index_add(0, graph, nodes)[graph]
-    rest = everyone - plain_sum(x, ptr, rows)[place]
-    return torch.zeros_like(flat).index_copy(0, place, rest if own else rest - nodes).view_as(x)
+    row = torch.arange(len(flat), device=start.device)
+    # The last graph that begins at the row or before it; padding lies beyond its end.
+    graph = torch.searchsorted(start, row, right=True) - 1
+    inside = row < (start + size)[graph]
+    # One graph more takes the padding.
+    sums = flat.new_zeros(len(size) + 1, x.shape[2]).index_add(0, torch.where(inside, graph, len(size)), flat)
+    rest = sums[graph] - plain_sum(x, ptr, rows) - (0 if own else flat)
+    return rest.masked_fill(~inside[:, None], 0).view_as(x)
 
 
 def _compiled(x: Tensor, ptr: Tensor, rows: Tensor, start: Tensor, size: Tensor, own: bool) -> Tensor:
