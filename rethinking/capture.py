@@ -12,14 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rethinking.operators import compiled_is_chosen
+
 # How far a recorded step may be from the same step as it is, relative to the largest number of a row: sums are taken in
 # any order on a GPU.
 TOLERANCE = 1e-3
 
 
 def pays(device: torch.device) -> bool:
-    """Whether recorded steps are faster there, and the host has time to work ahead of the device."""
-    return device.type == "cuda"
+    """Whether recorded steps are faster there, and the host has time to work ahead of it; never with `fast=false`."""
+    return device.type == "cuda" and compiled_is_chosen()
 
 
 def send(array: np.ndarray, to: Tensor) -> None:

@@ -48,6 +48,11 @@ def use_compiled(compiled: bool) -> None:
     _compiled_is_chosen = compiled
 
 
+def compiled_is_chosen() -> bool:
+    """What `use_compiled` was told last."""
+    return _compiled_is_chosen
+
+
 def use_threads(count: int) -> None:
     """How many threads torch uses. Compiled loops use one, and the products in them are too small for more."""
     torch.set_num_threads(count)

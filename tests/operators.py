@@ -1,14 +1,13 @@
 """What every operator of torch's that the project defines is held to."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from rethinking.operators import plain_form
+from rethinking.operators import use_compiled
 
 
 def holds(
@@ -50,11 +49,11 @@ def is_sound(name: str, arguments: Sequence[Any]) -> None:
     torch.library.opcheck(operator, tuple(arguments), test_utils=("test_schema", "test_faketensor"))
 
 
-class _PlainForms(TorchDispatchMode):
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return (plain_form(func) or func)(*args, **(kwargs or {}))
-
-
-def plain_forms(chosen: bool = True) -> AbstractContextManager[Any]:
+@contextmanager
+def plain_forms(chosen: bool = True) -> Iterator[None]:
     """Within it operators are their plain torch forms, as on other devices than the CPU."""
-    return _PlainForms() if chosen else nullcontext()
+    use_compiled(not chosen)
+    try:
+        yield
+    finally:
+        use_compiled(True)

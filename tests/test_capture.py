@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rethinking import capture
+from tests.operators import plain_forms
 
 
 def test_recording_leaves_everything_as_it_was() -> None:
@@ -54,3 +55,10 @@ def test_arrays_are_sent() -> None:
     capture.send(np.arange(6).reshape(2, 3), to)
     assert to.flatten().tolist() == list(range(6))
     assert not capture.pays(to.device)
+
+
+def test_it_pays_on_a_gpu_unless_plain_steps_are_asked_for() -> None:
+    gpu = torch.device("cuda")
+    assert capture.pays(gpu) and not capture.pays(torch.device("cpu"))
+    with plain_forms():
+        assert not capture.pays(gpu)
