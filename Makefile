@@ -33,7 +33,7 @@ lint: setup  ## ruff and the type check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## our speed beside a plain PyG loop, on one core (minutes)
+bench: setup  ## our speed beside a plain PyG loop and beside the floor, on one core (minutes)
 	$(BIN)/python -m scripts.bench
 
 costs: setup  ## time and memory of every family on every data set, as docs/costs.md (an hour)

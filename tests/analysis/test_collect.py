@@ -360,3 +360,13 @@ def test_predictions_are_exported(results: Path, rethinking: Call, tmp_path: Pat
     assert set(table) == set(dictionary.loc[dictionary["file"] == "predictions", "column"])
     right = table[table["part"] == "test"].assign(right=lambda t: t["target"] == t["prediction"])
     assert right.groupby("seed")["right"].mean().tolist() == pytest.approx(SCORES)
+
+
+def test_other_folders_are_left_alone(results: Path, more: RunStore) -> None:
+    """Measurements of speed, say."""
+    table = results / "benchmarks" / "training.csv"
+    table.parent.mkdir()
+    table.write_text("family,ours\ngraclus,0.1\n")
+    assert collect(more, results).runs == 7
+    assert table.read_text() == "family,ours\ngraclus,0.1\n"
+    assert not any("benchmarks" in name for name in read_collected(results).manifest or ())
