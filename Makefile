@@ -5,7 +5,7 @@ BIN := .venv/bin
 export RETHINKING_DATA ?= $(abspath $(wildcard ../shared/data))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-slow lint bench costs results clean
+.PHONY: help setup demo test test-slow lint bench growth costs results clean
 
 help:        ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: setup  ## ruff and the type check
 
 bench: setup  ## our speed beside a plain PyG loop and beside the floor, on one core (minutes)
 	$(BIN)/python -m scripts.bench
+
+growth: setup  ## how the time of an epoch grows with seeds, batch, width, graphs and nodes (minutes)
+	$(BIN)/python -m scripts.growth
 
 costs: setup  ## time and memory of every family on every data set, as docs/costs.md (an hour)
 	$(BIN)/python -m scripts.costs
