@@ -1,20 +1,16 @@
 """`make costs`: time and memory of every family on every data set, as docs/costs.md.
 
 Each pair is measured in a process of its own, on one core: a few steps of training and of evaluation of as many seeds
-together as fit, from which the time of an epoch follows. An epoch that a family trains in another way (GMN's keys)
-counts as often as it comes.
+together as replicas=auto takes of 20, from which the time of an epoch follows. An epoch that a family trains in another
+way (GMN's keys) counts as often as it comes. The sheet is made from docs/costs.csv, which says when each was measured.
 """
 
 import argparse
 import json
 import math
-import os
-import platform
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +23,19 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
 from rethinking.layers.initial import initialise
-from rethinking.operators import use_threads
 from rethinking.progress import track
 from rethinking.randomness import stream
 from rethinking.runs.provenance import hardware
 from rethinking.training.group import ReplicaGroup
-from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
+from rethinking.training.memory import is_out_of_memory, limit_to_free_memory
+from rethinking.training.sizes import in_equal_parts, replicas_at_once
+from scripts.machine import conditions, keep, seconds, use_one_core
 
 SHEET = Path("docs") / "costs.md"
 MEASURED = Path("docs") / "costs.csv"
-EVALUATED = 64  # Graphs of a part of the split.
+EVALUATED = 256  # Graphs of a part of the split.
 SEEDS = 20
+QUICK = ("nci1", "imdb_b", "smnist", "zinc")
 
 
 def main() -> int:
@@ -50,17 +48,17 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=300, help="seconds for a pair, then it is left out")
     parser.add_argument("--one", action="store_true", help="measure the first pair here and print it")
     parser.add_argument("--render", action="store_true", help="write the sheet from what has been measured before")
+    parser.add_argument("--quick", action="store_true", help=f"one step, of {', '.join(QUICK)} only")
     parsed = parser.parse_args()
+    if parsed.quick:
+        parsed.datasets, parsed.steps = QUICK, 1
     if parsed.one:
         print(json.dumps(measure(parsed.models[0], parsed.datasets[0], parsed.steps, parsed.memory * 2**30)))
         return 0
     if not parsed.render:
         pairs = [(model, dataset) for dataset in parsed.datasets for model in parsed.models]
         rows = [_apart(pair, parsed) for pair in track(pairs, "costs")]
-        # What is measured again takes the place of what was there.
-        known = pd.read_csv(MEASURED) if MEASURED.is_file() else pd.DataFrame()
-        together = pd.concat([known, pd.DataFrame(rows)]).drop_duplicates(["model", "dataset"], keep="last")
-        together.sort_values(["dataset", "model"]).to_csv(MEASURED, index=False)
+        keep(rows, MEASURED, ("dataset", "model"))
     SHEET.write_text(render(pd.read_csv(MEASURED)))
     print(f"{SHEET} and {MEASURED} are written.")
     return 0
@@ -85,36 +83,30 @@ def _apart(pair: tuple[str, str], parsed: argparse.Namespace) -> dict[str, Any]:
 
 def measure(model: str, dataset: str, steps: int, memory: float) -> dict[str, Any]:
     """Seconds an epoch and seed, and memory, of a family on a data set."""
-    use_threads(1)
-    keep_freed_memory()
+    use_one_core()
     job = compose_job([f"model={model}", f"pooling={possible_variants(model)[0]}", f"dataset={dataset}"])
     data = load(job.cell.dataset, job.places)
-    replicas = SEEDS
+    replicas = in_equal_parts(SEEDS, replicas_at_once(data, job.cell.trainer.batch_size))
     while True:
         try:
             with limit_to_free_memory(memory):
-                seconds = _seconds_an_epoch(job.cell, data, replicas, steps, job.evaluation_batch_size)
+                epoch = _seconds_an_epoch(job.cell, data, replicas, steps, job.evaluation_batch_size)
             break
         except Exception as error:
             if not is_out_of_memory(error) or replicas == 1:
                 raise
             replicas //= 2
-    peak = hardware(torch.device("cpu"))
     return {
         "model": model,
         "dataset": dataset,
         "seeds_together": replicas,
-        "seconds": seconds / replicas,
-        "peak_mib": peak["peak_memory_mib"],
-        "device": peak["device_name"],
-        "load": round(os.getloadavg()[0], 1),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "measured": datetime.now(UTC).isoformat(timespec="minutes"),
+        "seconds": epoch / replicas,
+        "peak_mib": hardware(torch.device("cpu"))["peak_memory_mib"],
+        **conditions(),
     }
 
 
-def _seconds_an_epoch(cell: Cell, dataset: GraphDataset, replicas: int, steps: int, evaluation: int) -> float:
+def _seconds_an_epoch(cell: Cell, dataset: GraphDataset, replicas: int, steps: int, evaluation: int | None) -> float:
     """Of all replicas together."""
     seeds = range(replicas)
     task = cell.task()
@@ -136,22 +128,17 @@ def _seconds_an_epoch(cell: Cell, dataset: GraphDataset, replicas: int, steps: i
             for seed, split in zip(seeds, whole, strict=True)
         ]
 
-    def timed(work: Callable[[], object]) -> float:
-        started = time.perf_counter()
-        work()
-        return time.perf_counter() - started
-
     def train(epoch: int) -> float:
-        return timed(lambda: group.train(epoch)) * len(whole[0].train) / len(group.splits[0].train)
+        return seconds(lambda: group.train(epoch)) * len(whole[0].train) / len(group.splits[0].train)
 
     group.splits = cut(1)
     group.train(1)
     group.splits = cut(steps)
     period = math.lcm(*(phase.period for phase in group.phases))
-    seconds = [train(epoch) for epoch in range(1, period + 1)]
+    training = [train(epoch) for epoch in range(1, period + 1)]
     # A part with one class only has no area under the curve, but takes the same time.
-    test = timed(lambda: group.evaluate("val", 1, evaluation)) / len(group.splits[0].val)
-    return sum(seconds) / period + test * (len(whole[0].val) + len(whole[0].test))
+    test = seconds(lambda: group.evaluate("val", 1, evaluation)) / len(group.splits[0].val)
+    return sum(training) / period + test * (len(whole[0].val) + len(whole[0].test))
 
 
 def _parts(split: Split) -> Sequence[Any]:
@@ -160,12 +147,12 @@ def _parts(split: Split) -> Sequence[Any]:
 
 def render(measured: pd.DataFrame) -> str:
     """The sheet as Markdown."""
-    seconds, memory = (
+    an_epoch, memory = (
         measured.pivot(index="dataset", columns="model", values=name) for name in ("seconds", "peak_mib")
     )
     together = measured.pivot(index="dataset", columns="model", values="seeds_together")
-    hours = seconds * SEEDS * _epochs() / 3600
-    known = measured.dropna()
+    hours = an_epoch * SEEDS * _epochs() / 3600
+    known = measured.dropna(subset="seconds")
     machines = ", ".join(known["device"].unique())
     peaks = _texts(memory, "{:.0f}") + together.map(lambda count: "" if count == SEEDS else f" ({count:.0f})")
     missing = measured[measured["seconds"].isna()]
@@ -174,13 +161,13 @@ def render(measured: pd.DataFrame) -> str:
     return f"""# What a reproduction costs
 
 Measured by `make costs`, not typed in: one core ({machines}; load {known["load"].min()} to {known["load"].max()},
-torch {", ".join(known["torch"].unique())}), {SEEDS} seeds together, or as many as fit into the memory allowed. A few
-steps of training and evaluation were timed, and an epoch follows from their number. Each family has its own variant
-(`learned`, or `none`) and the sizes of the paper for the data set.{absent}
+torch {", ".join(known["torch"].unique())}), as many of {SEEDS} seeds together as `replicas=auto` takes and the
+memory allows. A few steps of training and evaluation were timed, and an epoch follows from their number. Each family
+has its own variant (`learned`, or `none`) and the sizes of the paper for the data set.{absent}
 
 ## Seconds an epoch and seed
 
-{_texts(seconds, "{:.3f}").to_markdown()}
+{_texts(an_epoch, "{:.3f}").to_markdown()}
 
 ## Peak memory of the process, MiB (in brackets the seeds together, where it is not {SEEDS})
 

@@ -41,7 +41,7 @@ class Products:
     widths: tuple[int, int]
 
 
-def products_of(cell: Cell, dataset: GraphDataset, graphs: Sequence[int]) -> Products:
+def products_of(cell: Cell, dataset: GraphDataset, graphs: Sequence[int] | np.ndarray) -> Products:
     """The mean over some graphs."""
     task = cell.task()
     network = cell.build(dataset, task)(1)

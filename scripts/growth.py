@@ -70,7 +70,7 @@ def main() -> None:
             points = [point for point in points if point[2] in AXES[point[1]][1][::-2]]
         rows = [_measured(family, axis, value, base) for family, axis, value in track(points, "growth")]
         measured = keep(rows, parsed.to, KEYS)
-    exponents = measured.groupby(["family", "axis"], sort=False).apply(exponent, include_groups=False)
+    exponents = pd.Series({key: exponent(points) for key, points in measured.groupby(["family", "axis"])})
     print(exponents.unstack()[list(AXES)].round(2).to_string())
     for file in save(Picture(draw(measured, exponents), ""), parsed.figure, "growth"):
         print(f"{file} is written.")
