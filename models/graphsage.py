@@ -29,6 +29,7 @@ class GraphSAGE(nn.Module):
         maxima = []
         for conv in self.convs:
             # The mean over those that point to a node, as PyG's `SAGEConv` has it.
-            x = level.mean_convolve_incoming(x, conv.weight, conv.bias, relu=True)
+            weight, bias = conv.parameters()
+            x = level.mean_convolve_incoming(x, weight, bias, relu=True)
             maxima.append(level.graph_max(x))
         return self.out(torch.relu_(self.head(torch.cat(maxima, dim=-1)))), {}
