@@ -3,12 +3,14 @@
 Nothing else in the project asks which device it runs on, or which of the two forms is chosen (`fast=false`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # So that the BLAS of compiled loops is loaded when its threads are counted.
 import scipy.linalg  # noqa: F401
 import torch
+from numba.core import event
 from threadpoolctl import threadpool_limits
 
 _LIBRARY = torch.library.Library("rethinking", "DEF")
@@ -51,6 +53,25 @@ def use_compiled(compiled: bool) -> None:
 def compiled_is_chosen() -> bool:
     """What `use_compiled` was told last."""
     return _compiled_is_chosen
+
+
+@contextmanager
+def before_compilation(tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` once, as soon as a loop has to be compiled that no earlier process has left in numba's cache."""
+
+    class Once(event.Listener):
+        told = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.told:
+                self.told = True
+                tell()
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Once()):
+        yield
 
 
 def use_threads(count: int) -> None:

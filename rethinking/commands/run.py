@@ -35,6 +35,7 @@ from rethinking.configuration.settings import (
 )
 from rethinking.data.load import load
 from rethinking.errors import UserError
+from rethinking.operators import before_compilation
 from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
@@ -54,9 +55,13 @@ class JobFailedError(Exception):
 def main(arguments: Sequence[str]) -> int:
     """Run the Hydra application on these arguments, or once for each row of a suite. Returns the exit status."""
     parsed = _parse(arguments)
-    with paths.own_configuration(parsed.config_dir):
+    with paths.own_configuration(parsed.config_dir), before_compilation(_tell):
         suites = [word.partition("=")[2] for word in parsed.overrides if re.match(SUITE, word)]
         return _run_suites(suites, parsed) if suites else _run(arguments, parsed)
+
+
+def _tell() -> None:
+    print("Compiling loops for this processor; they are kept for later runs.", file=sys.stderr, flush=True)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
