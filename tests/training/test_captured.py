@@ -38,6 +38,14 @@ TASK = Classification()
 VARIANTS = ("learned", "none", "complement", "uniform")
 
 
+# Trained in the default run: each family with its own Select.
+TRAINED = [
+    pair if pair[1] in ("learned", "none") else pytest.param(*pair, marks=pytest.mark.slow)
+    for pair in PAIRS
+    if pair[1] in VARIANTS
+]
+
+
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As where it pays."""
@@ -55,7 +63,7 @@ def group(model: str, pooling: str, dataset: GraphDataset, seeds: range = range(
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize(("model", "pooling"), [pair for pair in PAIRS if pair[1] in VARIANTS])
+@pytest.mark.parametrize(("model", "pooling"), TRAINED)
 def test_epochs_give_the_same_numbers(model: str, pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On directed graphs, and on molecules in the forms of operators that a GPU has; the last batch is smaller."""
     monkeypatch.setattr(padded, "STEP", 1.4)
