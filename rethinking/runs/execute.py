@@ -63,11 +63,9 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     dataset = load(settings.cell.dataset, settings.places)
     outcome = Outcome(settings.cell.title, cell_id(settings.cell, dataset.fingerprint))
     waiting = list(settings.seeds)
-    most = len(waiting)
-    if settings.replicas is None and device.type == "cpu":
+    most, why = len(waiting), ENOUGH
+    if device.type == "cpu":
         most = replicas_at_once(dataset, settings.cell.trainer.batch_size)
-        if most < len(waiting):
-            outcome.together = in_equal_parts(len(waiting), most), ENOUGH
     while waiting:
         # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
         limited = limit_to_free_memory() if settings.replicas is None and device.type == "cpu" else nullcontext()
@@ -75,6 +73,8 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
             group = claims.take(waiting, settings.replicas or in_equal_parts(len(waiting), most))
             try:
                 if group:
+                    if waiting and settings.replicas is None:
+                        outcome.together = len(group), why
                     _train(claims, dataset, device, on_epoch, interrupts)
             except UserError:
                 raise
@@ -83,8 +83,7 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
                 if is_out_of_memory(error) and settings.replicas is None and len(claims.held) > 1:
                     # auto: fewer seeds at once need less memory.
                     waiting[:0] = claims.held
-                    most = len(claims.held) // 2
-                    outcome.together = most, NO_ROOM
+                    most, why = len(claims.held) // 2, NO_ROOM
                     continue
                 for seed in list(claims.held):
                     _note(error, seed, claims)

@@ -12,7 +12,7 @@ class Outcome:
     kept: finished before. trained: finished now. failed: seed → reason. elsewhere: another process has them.
     lost: seed → what in the surroundings kept it from being trained or written, a full disk, say; such a run has not
     failed, and the next command tries it again.
-    together: how many seeds trained together, and why, where replicas=auto has taken fewer than there are.
+    together: how many seeds trained at a time, and why, where replicas=auto has taken fewer than there were.
     measured: of those kept, whose clusters were measured now. unmeasured: seed → why that could not be done.
     """
 
@@ -45,7 +45,8 @@ class Outcome:
         """Sentences about what is not as it was asked for, and about finished runs that were measured."""
         said = []
         if self.together and self.trained:
-            said.append(f"{self.title}: at most {_seeds_of(self.together[0])} trained together; {self.together[1]}.")
+            count, why = self.together
+            said.append(f"{self.title}: {count} seed{'' if count == 1 else 's'} trained at a time; {why}.")
         if self.measured:
             said.append(f"{self.title}: the clusters of finished runs were measured: {_seeds(self.measured)}.")
         said += [
@@ -63,10 +64,6 @@ def reason_of(error: OSError) -> str:
     """What the system says; and where what is not permitted lies."""
     said = os.strerror(error.errno) if error.errno else str(error)
     return f"{said}: {error.filename}" if isinstance(error, PermissionError) and error.filename else said
-
-
-def _seeds_of(count: int) -> str:
-    return f"{count} seed{'' if count == 1 else 's'}"
 
 
 def _by_reason(seeds: Mapping[int, str]) -> list[tuple[str, list[int]]]:
