@@ -12,7 +12,7 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.graphs.gather import sum_rows
-from rethinking.graphs.segments import Segments, plain_sum, segment_of
+from rethinking.graphs.segments import Segments, plain_sum, present_rows, segment_of
 from rethinking.graphs.tall import add_tall_product, tall_product
 from rethinking.operators import define
 
@@ -55,7 +55,7 @@ def plain_convolve(
     x: Tensor, weight: Tensor, bias: Tensor, ptr: Tensor, rows: Tensor, nodes: Tensor, relu: bool, mean: bool
 ) -> Tensor:
     """`convolve` in plain torch, for any device."""
-    padding = ~_present(x, nodes)
+    padding = ~present_rows(x, nodes)
     out = torch.baddbmm(bias, _beside(x.masked_fill(padding, 0), ptr, rows, mean), weight)
     return (out.relu() if relu else out).masked_fill(padding, 0)
 
@@ -75,7 +75,7 @@ def plain_convolve_backward(
 
     out: what ReLU gave, None without it.
     """
-    padding = ~_present(x, nodes)
+    padding = ~present_rows(x, nodes)
     # As torch's ReLU: where the output is not a number the gradient passes.
     grad = (grad if out is None else grad.masked_fill(out <= 0, 0)).masked_fill(padding, 0)
     beside = _beside(x.masked_fill(padding, 0), ptr, rows, mean)
@@ -98,11 +98,6 @@ def _beside(x: Tensor, ptr: Tensor, rows: Tensor, mean: bool) -> Tensor:
 def _shares(ptr: Tensor, x: Tensor) -> Tensor:
     """By what a sum over each segment is multiplied to be a mean, [R·N, 1]."""
     return ptr.diff().clamp(min=1).to(x.dtype).reciprocal()[:, None]
-
-
-def _present(x: Tensor, nodes: Tensor) -> Tensor:
-    """Whether each row is a node and not padding. x: [R, N, F]. nodes: [R]. Returns bool [R, N, 1]."""
-    return (torch.arange(x.shape[1], device=x.device) < nodes[:, None])[..., None]
 
 
 def _compiled(

@@ -130,6 +130,11 @@ def plain_max_backward(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: 
     return torch.zeros_like(flat).index_add(0, rows, shares).view(x.shape)
 
 
+def present_rows(x: Tensor, nodes: Tensor) -> Tensor:
+    """Whether each row is a node and not padding. x: [R, N, F]. nodes: how many are, [R]. Returns bool [R, N, 1]."""
+    return (torch.arange(x.shape[1], device=x.device) < nodes[:, None])[..., None]
+
+
 def segment_of(ptr: Tensor, rows: Tensor) -> Tensor:
     """The segment of each entry of `rows`; their number for an entry that is of none."""
     return torch.searchsorted(ptr[1:], torch.arange(len(rows), device=ptr.device), right=True)

@@ -56,15 +56,18 @@ class SageConv(ReplicaLayer):
         self, replicas: int, in_features: int, out_features: int, with_self: bool = True, unit_length: bool = True
     ) -> None:
         super().__init__()
-        self.linear = Linear(replicas, in_features, out_features, unit_length=unit_length)
+        self.linear = Linear(replicas, in_features, out_features)
         self.with_self = with_self
+        self.unit_length = unit_length
 
     def reset(self, draw: InitialDraw) -> None:
         """Nothing of its own: the linear layer draws its weights."""
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        return self.linear(level.mean_with_self(x) if self.with_self else level.neighbour_mean(x))
+        means = level.mean_with_self(x) if self.with_self else level.neighbour_mean(x)
+        weight, bias = self.linear.parameters()
+        return affine(means, weight, bias, self.unit_length)
 
 
 class SeparateSageConv(GraphConv):

@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rethinking.graphs.affine import affine
@@ -12,13 +11,10 @@ from rethinking.layers.initial import InitialDraw, ReplicaLayer
 
 
 class Linear(ReplicaLayer):
-    """x W + b, initialised as `torch.nn.Linear`. unit_length: every row of the result is scaled to length one."""
+    """x W + b, initialised as `torch.nn.Linear`."""
 
-    def __init__(
-        self, replicas: int, in_features: int, out_features: int, bias: bool = True, unit_length: bool = False
-    ) -> None:
+    def __init__(self, replicas: int, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__()
-        self.unit_length = unit_length
         self.weight = nn.Parameter(torch.empty(replicas, in_features, out_features))
         self.bias = nn.Parameter(torch.empty(replicas, 1, out_features)) if bias else None
 
@@ -31,7 +27,4 @@ class Linear(ReplicaLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
-        if self.bias is None:
-            x = matmul(x, self.weight)
-            return F.normalize(x, dim=-1) if self.unit_length else x
-        return affine(x, self.weight, self.bias, self.unit_length)
+        return matmul(x, self.weight) if self.bias is None else affine(x, self.weight, self.bias)

@@ -12,6 +12,7 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.graphs.levels import NodeSets
+from rethinking.graphs.segments import present_rows
 from rethinking.graphs.tall import add_tall_product, tall_product
 from rethinking.layers.linear import Linear
 from rethinking.layers.norm import BatchNorm
@@ -61,7 +62,7 @@ def plain_linear_norm(
 
     slope, bias: of the norm, [R, 1, G]. nodes: how many rows of each replica are nodes, its first ones, [R].
     """
-    present, count = _present(x, nodes), nodes.to(x.dtype)[:, None, None]
+    present, count = present_rows(x, nodes), nodes.to(x.dtype)[:, None, None]
     z = x.masked_fill(~present, 0) @ weight
     mean = z.sum(dim=1, keepdim=True) / count
     var = ((z - mean) * present).square().sum(dim=1, keepdim=True) / count
@@ -83,7 +84,7 @@ def plain_linear_norm_backward(
     needs_x: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The gradients of x, weight, slope and bias in plain torch; that of x is empty unless it is needed."""
-    present, count = _present(x, nodes), nodes.to(x.dtype)[:, None, None]
+    present, count = present_rows(x, nodes), nodes.to(x.dtype)[:, None, None]
     scale = (var + eps).rsqrt()
     straight = (z - mean) * scale
     # As torch's ReLU: where its value is not a number the gradient passes.
@@ -93,11 +94,6 @@ def plain_linear_norm_backward(
     grad_z = slope * scale * (grad - grad_bias / count - straight * grad_slope / count) * present
     grad_x = grad_z @ weight.transpose(1, 2) if needs_x else x.new_empty(len(x), 0, x.shape[2])
     return grad_x, x.masked_fill(~present, 0).transpose(1, 2) @ grad_z, grad_slope, grad_bias
-
-
-def _present(x: Tensor, nodes: Tensor) -> Tensor:
-    """Whether each row is a node, [R, N, 1]."""
-    return (torch.arange(x.shape[1], device=x.device) < nodes[:, None])[..., None]
 
 
 def _compiled(

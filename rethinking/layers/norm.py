@@ -8,6 +8,7 @@ from numba import njit
 from torch import Tensor, nn
 
 from rethinking.graphs.levels import NodeSets
+from rethinking.graphs.segments import present_rows
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
 from rethinking.operators import define
 
@@ -102,7 +103,7 @@ def plain_norm(
     nodes: how many rows of each replica are nodes, its first ones; counted: how many count, the others as zeros; [R].
     """
     x = x.relu() if relu else x
-    present, count = _present(x, nodes), counted.to(x.dtype)[:, None, None]
+    present, count = present_rows(x, nodes), counted.to(x.dtype)[:, None, None]
     mean = (x * present).sum(dim=1, keepdim=True) / count
     squares = ((x - mean) * present).square().sum(dim=1, keepdim=True)
     squares = squares + (counted - nodes).to(x.dtype)[:, None, None] * mean.square()
@@ -123,22 +124,17 @@ def plain_norm_backward(
     relu: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x, weight and bias in plain torch."""
-    passes = _present(x, nodes)
+    passes = present_rows(x, nodes)
     if relu:
         # As torch's ReLU: where x is not a number the gradient passes.
         passes, x = passes & ~(x <= 0), x.relu()
     scale = (var + eps).rsqrt()
-    grad, straight = grad * _present(x, nodes), (x - mean) * scale
+    grad, straight = grad * present_rows(x, nodes), (x - mean) * scale
     grad_bias = grad.sum(dim=1, keepdim=True)
     grad_weight = (grad * straight).sum(dim=1, keepdim=True)
     count = counted.to(x.dtype)[:, None, None]
     grad_x = weight * scale * (grad - grad_bias / count - straight * grad_weight / count)
     return grad_x * passes, grad_weight, grad_bias
-
-
-def _present(x: Tensor, nodes: Tensor) -> Tensor:
-    """Whether each row is a node, [R, N, 1]."""
-    return (torch.arange(x.shape[1], device=x.device) < nodes[:, None])[..., None]
 
 
 def _compiled_norm(
