@@ -10,7 +10,9 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
-from rethinking.graphs.sparse import OneHot, Origin, SparseLevel
+from rethinking.graphs.kinds import OneHot
+from rethinking.graphs.nodes import Origin
+from rethinking.graphs.sparse import SparseLevel
 from rethinking.graphs.topology import Topology, expand, pack
 from rethinking.randomness import derive
 

@@ -4,6 +4,7 @@ An operator of torch's (`rethinking/operators.py`): compiled loops on the CPU, o
 beside it, which the tests hold it against.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ from torch import Tensor
 from rethinking.graphs.convolve import plain_convolve, plain_convolve_backward
 from rethinking.graphs.segments import Segments
 from rethinking.operators import define
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Features with a single one in every row. x: [R, N, F]. kinds: int64 [R, N], the column that has it."""
+
+    x: Tensor
+    kinds: Tensor
 
 
 def convolve_kinds(

@@ -5,9 +5,8 @@ import torch
 
 from rethinking.graphs import kinds as looking_up
 from rethinking.graphs.convolve import plain_convolve
-from rethinking.graphs.kinds import convolve_kinds, plain_kinds
+from rethinking.graphs.kinds import OneHot, convolve_kinds, plain_kinds
 from rethinking.graphs.levels import SparseLevel
-from rethinking.graphs.sparse import OneHot
 from rethinking.layers.convolutions import DenseGraphConv, GraphConv
 from rethinking.layers.initial import initialise
 from tests.operators import alike, holds, is_sound
