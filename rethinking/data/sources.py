@@ -23,7 +23,8 @@ class RawFile:
     content is checked instead, after reading.
     parts: the checksums of the files that are read in a folder or zip file, wherever it came from.
     beside: other files that belong to it, by name: where to download each.
-    pickled: whether reading it can run code that lies in it; it is then opened only if its checksum matches.
+    pickled: whether it holds pickles, which can run code when they are opened; it is then read only if its checksum
+    matches, a download too.
     """
 
     file: str
