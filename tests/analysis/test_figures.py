@@ -12,11 +12,12 @@ from PIL import Image
 
 from rethinking.analysis import figures, trained
 from rethinking.analysis.figures import draw, figure_names, networks, score_curves
-from rethinking.analysis.figures.picture import variant_colour
+from rethinking.analysis.figures.colours import variant_colour
+from rethinking.analysis.figures.curves import DASHES
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import read_results
 from rethinking.configuration.cell import PAPER
-from rethinking.configuration.composition import compose_cell, compose_job
+from rethinking.configuration.composition import compose_cell, compose_job, options
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NOISE, fill
@@ -97,34 +98,55 @@ def test_locality_has_a_panel_a_metric_and_marks_schema_1(tmp_path: Path) -> Non
 
 def test_a_variant_has_one_colour_everywhere(store: RunStore) -> None:
     results = read_results(store, Path("none"))
-    expected = {name: variant_colour(name) for name in ("learned", "complement", "uniform")}
-    assert len(set(expected.values())) == 3 and variant_colour("my_own") == variant_colour("my_own")
+    colours = {name: variant_colour(name) for name in (*options("pooling"), "learned")}
+    assert len(set(colours.values())) == len(colours)
+    assert variant_colour("my_own") == variant_colour("my_own") not in colours.values()
     for axis in draw("1", results).figure.axes:
         points = [path.get_facecolor()[0, :3] for path in axis.collections if len(path.get_offsets())]
-        assert np.allclose(points, [expected["learned"], expected["complement"]])
-    panels = [picture.figure.axes[0] for picture in score_curves(results, PAPER)]
-    drawn = {panel.get_title(): panel.lines for panel in panels}
-    colours = [line.get_color() for line in drawn["ZINC: graclus"]]
-    assert np.allclose(colours, [expected[name] for name in sorted(expected)])
-    # Of several cells of a variant, one has its colour and the others lighter ones.
-    named = {line.get_label(): line.get_color() for line in drawn["NCI1: graclus"]}
-    assert set(named) == {f"{name} (convs_before_pool={n})" for name in ("learned", "complement") for n in (1, 2)}
-    assert len(set(named.values())) == 4
-    assert np.allclose(named["learned (convs_before_pool=1)"], expected["learned"])
+        assert np.allclose(points, [colours["learned"], colours["complement"]])
+    panels = [picture.figure.subfigs[0].axes[0] for picture in score_curves(results, PAPER)]
+    for panel in panels:
+        for line in panel.lines:
+            variant = line.get_label().partition(" ")[0]
+            assert variant.startswith("_") or line.get_color() == colours[variant]
+
+
+def test_curves_are_told_apart_by_their_settings(store: RunStore) -> None:
+    panels = [p.figure.subfigs[0].axes[0] for p in score_curves(read_results(store, Path("none")), PAPER)]
+    (panel,) = [panel for panel in panels if panel.get_title() == "NCI1: graclus"]
+    lines = [line for line in panel.lines if not line.get_label().startswith("_")]
+    looks = {line.get_label(): (line.get_color(), line.get_linestyle()) for line in lines}
+    assert looks == {
+        f"{name} (convs_before_pool={n})": (variant_colour(name), DASHES[n - 1])
+        for name in ("learned", "complement")
+        for n in (1, 2)
+    }
+
+
+def test_more_settings_than_kinds_of_lines_take_further_pictures(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    for hidden in (2, 4, 8, 16, 32):
+        fill(store, f"model=graclus dataset=nci1 pooling=learned model.hidden={hidden}", 0.8 + 0.01 * NOISE[:2])
+    panels = [p.figure.subfigs[0].axes[0] for p in score_curves(read_results(store, Path("none")), PAPER)]
+    lines = [line.get_label() for panel in panels for line in panel.lines if "hidden" in line.get_label()]
+    assert len(panels) == 2 and len(set(lines)) == len(lines) == 5
 
 
 def test_curves_are_the_median_of_the_seeds_that_still_train(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "runs")
     cell = compose_job(["model=graclus", "pooling=learned", "dataset=nci1"]).cell
     store.check_writable()
-    for seed, (epochs, score) in enumerate([(2, 0.1), (4, 0.5), (4, 0.6), (3, 0.7)]):
+    for seed, (epochs, score) in enumerate([(2, 0.1), (5, 0.5), (4, 0.6), (3, 0.7)]):
         history = pd.DataFrame({"epoch": range(1, epochs + 1), "val_accuracy": score, "val_loss": 1.0})
         store.write_result(replace(made_up(cell, seed, score), history=history))
     (picture,) = score_curves(read_results(store, Path("none")), PAPER)
-    above, below = picture.figure.axes
-    assert np.allclose(above.lines[0].get_ydata(), [55, 55, 60, 55])
-    assert list(below.lines[0].get_ydata()) == [4, 4, 3, 2]
+    above, below = picture.figure.subfigs[0].axes
+    # Of one seed of four, in the fifth epoch, there is no median, but it is counted.
+    line, end = above.lines
+    assert np.allclose(line.get_ydata(), [55, 55, 60, 55]) and np.allclose(end.get_xydata(), [[4, 55]])
+    assert list(below.lines[0].get_ydata()) == [4, 4, 3, 2, 1]
     assert (above.get_ylabel(), below.get_ylabel(), below.get_xlabel()) == ("validation accuracy, %", "seeds", "epoch")
+    assert "fewer than half" in picture.figure.get_supxlabel()
 
 
 @pytest.mark.parametrize(("seeds", "boxes"), [(1, 0), (4, 0), (5, 1)])
@@ -172,6 +194,10 @@ def test_pictures_of_trained_networks(rethinking: Call, tmp_path: Path, monkeypa
     assert len(plain) == 2 * networks.PERMUTATIONS
     assert len(five.figure.axes) == 2 * 2 * networks.GRAPHS
     assert all("nan" not in axis.get_ylabel() for axis in five.figure.axes)
+    explained = " ".join(five.figure.get_supxlabel().split())
+    assert all(
+        word in explained for word in ("is a node", "is a feature", "has no unit", "one seed", "cosine distance")
+    )
     before, after = (axis.get_images()[0].get_array().shape for axis in five.figure.axes[:2])
     assert before[0] > after[0] >= before[0] / 2
 

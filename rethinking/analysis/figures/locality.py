@@ -8,13 +8,12 @@ import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 
 from rethinking.analysis.comparisons import Comparison, compare, question
-from rethinking.analysis.figures.picture import MARKERS, Colour, Picture, difference_label, variant_colour
+from rethinking.analysis.figures.colours import INK, Colour, variant_colour
+from rethinking.analysis.figures.picture import MARKERS, Picture, difference_label
 from rethinking.analysis.older import MARK, MEANING
 from rethinking.analysis.tidy import Results
 from rethinking.errors import UserError
 from rethinking.tasks.task import Unit
-
-INK: Colour = (0.2, 0.2, 0.2)
 
 
 def locality(results: Results, fidelity: str) -> Picture:

@@ -10,6 +10,7 @@ from rethinking.analysis.figures.picture import (
     nothing_to_draw,
     partial_text,
     row_cell,
+    say_within,
     suite_colours,
 )
 from rethinking.analysis.suites import Suite
@@ -32,24 +33,29 @@ def activations_around_pooling(suite: Suite, results: Results, fidelity: str) ->
             looks[row] = (activations(run, GRAPHS), run)
     if not looks:
         raise nothing_to_draw(suite, "saved weights", "save_model=true")
-    size = (2.1 * GRAPHS + 0.6, 1.9 * len(looks))
-    made, axes = plt.subplots(len(looks), 2 * GRAPHS, figsize=size, squeeze=False)
+    size = (2.3 * GRAPHS + 1, 1.9 * len(looks) + 1.1)
+    made, axes = plt.subplots(len(looks), 2 * GRAPHS, figsize=size, squeeze=False, layout="constrained")
     for line, (row, (graphs, run)) in zip(axes, looks.items(), strict=True):
-        for place, pair in enumerate(graphs):
-            for axis, x, when in zip(line[2 * place :], pair, ("before", "after"), strict=False):
+        for number, pair in enumerate(graphs):
+            kinds = (f"graph {number + 1}\n{len(pair[0])} nodes", f"pooled to\n{len(pair[1])} clusters")
+            for axis, x, kind in zip(line[2 * number :], pair, kinds, strict=False):
                 axis.imshow(x, aspect="auto", cmap="viridis", interpolation="nearest")
                 axis.set_xticks([])
                 axis.set_yticks([])
-                axis.set_title(f"{when} [{len(x)}]", fontsize=7)
+                axis.set_title(kind, fontsize=8)
         before, after = (f"{value:.2f}" for value in cosine_distances(run))
-        line[0].set_ylabel(f"{row}\n{before} → {after}", fontsize=8)
-    made.tight_layout()
-    text = (
-        f"{suite.title}, on {suite.columns[dataset]}. A row a node, a column a feature; in brackets the nodes. "
-        "Beside the name: the mean cosine distance of two nodes' features before and after the layer, over all "
-        "test graphs; 0 where all nodes are alike. Colours are not comparable between panels."
+        line[0].set_ylabel(f"{row}\n(seed {run.seed})\n{before} → {after}", fontsize=9)
+    say_within(
+        made,
+        f"{GRAPHS} test graphs of {suite.columns[dataset]} before and after the first pooling layer of one trained "
+        "network (one seed) a line. A row of a panel is a node, after pooling a cluster; a column is a feature. "
+        "Colour: the feature's value, which has no unit, from the least (dark) to the largest (bright) of the panel. "
+        "Rows that look alike cannot be told apart any more.\n"
+        "Numbers at the left: the mean cosine distance of two nodes' features before → after the layer, over all test "
+        "graphs of that seed; 0: all nodes are alike.",
+        size=8,
     )
-    return Picture(made, text + partial_text(missing, []))
+    return Picture(made, f"{suite.title}, on {suite.columns[dataset]}.{partial_text(missing, [])}")
 
 
 def permuted(suite: Suite, results: Results, fidelity: str) -> Picture:

@@ -4,25 +4,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
+from textwrap import wrap
 
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from rethinking.analysis.figures.colours import INK, Colour, variant_colour
 from rethinking.analysis.scores import Scores, suite_scores
 from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import LEARNED, compose_cell, options
+from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 from rethinking.tasks.task import Unit
 
-# Colours that the colour-blind tell apart, and that differ in lightness on paper.
-PALETTE = sns.color_palette("colorblind")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 FORMATS = ("png", "svg")
-Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -58,23 +56,12 @@ def save(picture: Picture, folder: Path, name: str) -> list[Path]:
     return files
 
 
-def variant_colour(variant: str) -> Colour:
-    """The colour of a variant, the same in every picture."""
-    known = [LEARNED, *(name for name in options("pooling") if name != LEARNED)]
-    if variant in known:
-        return PALETTE[known.index(variant) % len(PALETTE)]
-    left = PALETTE[len(known) :] or PALETTE
-    return left[crc32(variant.encode()) % len(left)]
-
-
-def row_colours(variants: Sequence[str]) -> list[Colour]:
-    """The colours of rows of these variants: their own, and lighter ones for further rows of the same variant."""
-    colours = []
-    for place, variant in enumerate(variants):
-        before, alike = variants[:place].count(variant), variants.count(variant)
-        r, g, b = (1 - (1 - part) * (1 - 0.8 * before / alike) for part in variant_colour(variant))
-        colours.append((r, g, b))
-    return colours
+def say_within(figure: Figure, text: str, size: float = 7) -> None:
+    """Write below the panels, in the picture itself, how it is read, for whoever sees it without a caption."""
+    # A letter of this font is about half as wide as high, 72 points to the inch.
+    letters = int(figure.get_figwidth() * 72 / (0.52 * size))
+    lines = [line for part in text.split("\n") for line in wrap(part, letters)]
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=size, color=INK)
 
 
 def score_label(of: str, unit: Unit) -> str:
@@ -98,9 +85,8 @@ def column_scores(suite: Suite, dataset: str, results: Results, fidelity: str) -
 
 
 def suite_colours(suite: Suite, dataset: str, fidelity: str) -> dict[str, Colour]:
-    """The colour of every row of a suite."""
-    variants = [row_cell(suite, row, dataset, fidelity).variant for row in suite.rows]
-    return dict(zip(suite.rows, row_colours(variants), strict=True))
+    """The colour of every row of a suite, that of its variant."""
+    return {row: variant_colour(row_cell(suite, row, dataset, fidelity).variant) for row in suite.rows}
 
 
 def nothing_to_draw(suite: Suite, having: str = "", with_: str = "") -> UserError:

@@ -16,6 +16,7 @@ from rethinking.analysis.figures.picture import (
     older_text,
     partial_text,
     row_cell,
+    say_within,
     score_label,
     suite_colours,
 )
@@ -36,7 +37,9 @@ def distributions(suite: Suite, results: Results, fidelity: str) -> Picture:
     missing = [title for title in suite.columns.values() if title not in panels]
     if not panels:
         raise nothing_to_draw(suite)
-    made, axes = plt.subplots(1, len(panels), figsize=(2.6 * len(panels) + 0.4, 3.2), squeeze=False)
+    made, axes = plt.subplots(
+        1, len(panels), figsize=(2.6 * len(panels) + 0.4, 3.5), squeeze=False, layout="constrained"
+    )
     fewest = question().fewest
     few: list[str] = []
     older: list[str] = []
@@ -57,9 +60,8 @@ def distributions(suite: Suite, results: Results, fidelity: str) -> Picture:
         axis.tick_params(axis="x", rotation=30)
         few += [f"{row} on {title}: {len(own)}" for row, own in scores.items() if len(own) < suite.seeds]
         older += [f"{row} on {title}" for row, own in scores.items() if own.older]
-    made.tight_layout()
-    text = f"{suite.title}. A point a seed; boxes: quartiles and median, from {fewest} seeds on."
-    return Picture(made, text + partial_text(missing, few) + older_text(older))
+    say_within(made, f"A point a seed; boxes: quartiles and median, from {fewest} seeds on.")
+    return Picture(made, f"{suite.title}." + partial_text(missing, few) + older_text(older))
 
 
 def gaps(suite: Suite, results: Results, fidelity: str) -> Picture:
@@ -69,20 +71,22 @@ def gaps(suite: Suite, results: Results, fidelity: str) -> Picture:
         rows = []
         for first, second in suite.compare:
             cells = [row_cell(suite, row, dataset, fidelity) for row in (first, second)]
-            theirs, own = (suite_scores(cell, results, suite.seeds) for cell in cells)
-            difference = theirs.minus(own)
+            scores = [suite_scores(cell, results, suite.seeds) for cell in cells]
+            difference = scores[0].minus(scores[1])
             if difference:
                 setting = {axis: cells[1].network[axis] for axis in suite.axes}
-                both = own.values.index.intersection(theirs.values.index)
-                rows.append(setting | {"gap": difference.mean, "score": own.values[both].mean()})
-                older += [f"{first} and {second} on {title}"] if own.older else []
+                both = scores[1].values.index.intersection(scores[0].values.index)
+                own_mean = scores[1].values[both].mean()
+                rows.append(setting | {"gap": difference.mean, "score": own_mean, "seeds": len(both)})
+                older += [f"{first} and {second} on {title}"] if scores[1].older else []
         if rows:
             panels.append((dataset, title, pd.DataFrame(rows)))
         if len(rows) < len(suite.compare):
             missing.append(f"{title} ({len(rows)} of {len(suite.compare)} settings)")
     if not panels:
         raise nothing_to_draw(suite)
-    made, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.4), squeeze=False)
+    theirs, own = (row_cell(suite, row, next(iter(suite.columns)), fidelity).variant for row in suite.compare[0])
+    made, axes = plt.subplots(1, len(panels), figsize=(4.4 * len(panels), 3.9), squeeze=False, layout="constrained")
     for axis, (dataset, title, frame) in zip(axes[0], panels, strict=True):
         task = row_cell(suite, suite.compare[0][0], dataset, fidelity).task()
         unit = task.unit
@@ -103,12 +107,17 @@ def gaps(suite: Suite, results: Results, fidelity: str) -> Picture:
             vmin=-most,
             vmax=most,
             ax=axis,
-            cbar_kws={"label": f"the former better by, {difference_label(unit)}"},
+            cbar_kws={"label": f"{theirs} better by, {difference_label(unit)}"},
         )
-        axis.set(title=title)
-    made.tight_layout()
-    text = (
-        f"{suite.title}. Numbers: the score of the latter; colour: by how much the former is better (red) or worse "
-        "(blue), in the same unit, mean over the seeds that both have."
+        axis.grid(False)
+        axis.set_facecolor("0.93")
+        axis.set(title=f"{title} ({score_label('test', unit)})")
+    seeds = sorted({int(n) for _, _, frame in panels for n in frame["seeds"]})
+    span = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    say_within(
+        made,
+        f"Number: the mean test score of {own}. Colour: by how much {theirs} is better (red) or worse "
+        f"(blue), in the same unit, the mean over the seeds that both have ({span}). "
+        "Grey: not trained.",
     )
-    return Picture(made, text + partial_text(missing, []) + older_text(older))
+    return Picture(made, f"{suite.title}.{partial_text(missing, [])}{older_text(older)}")

@@ -1,10 +1,11 @@
 """The figure of all comparisons and their verdicts."""
 
 import matplotlib.pyplot as plt
+import seaborn as sns
 from matplotlib.lines import Line2D
 
 from rethinking.analysis.comparisons import Comparison, compare, question
-from rethinking.analysis.figures.picture import MARKERS, PALETTE, Picture, difference_label
+from rethinking.analysis.figures.picture import MARKERS, Picture, difference_label
 from rethinking.analysis.older import MARK, MEANING
 from rethinking.analysis.tidy import Results
 
@@ -23,7 +24,13 @@ def verdicts(results: Results, fidelity: str) -> Picture:
         squeeze=False,
         gridspec_kw={"height_ratios": heights},
     )
-    colours = dict(zip(("equivalent", "local better", "non-local better", "undecided"), PALETTE, strict=False))
+    colours = dict(
+        zip(
+            ("equivalent", "local better", "non-local better", "undecided"),
+            sns.color_palette("colorblind"),
+            strict=False,
+        )
+    )
     colours |= dict.fromkeys(("too few seeds", "no variance"), (0.6, 0.6, 0.6))
     for axis, group in zip(axes[:, 0], groups, strict=True):
         for place, c in enumerate(reversed(group)):
