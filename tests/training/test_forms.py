@@ -15,6 +15,7 @@ from rethinking.data.load import load
 from rethinking.data.split import Split
 from rethinking.operators import use_compiled
 from rethinking.training.group import train_group
+from rethinking.training.memory import keep_freed_memory
 from rethinking.training.state import Replica
 from tests.conftest import in_double
 
@@ -59,6 +60,8 @@ def test_a_whole_training_comes_to_the_same_scores(
     family: str, dataset: str, epochs: int, request: pytest.FixtureRequest
 ) -> None:
     """Rounding takes every seed another way in the end; what is left is the seeds' own noise, in pairs."""
+    # As `rethinking run` does: plain torch on digits would spend most of its time on fetching pages.
+    keep_freed_memory()
     if dataset != "digits":
         request.getfixturevalue("mirror")
     chosen = job(family, dataset, f"trainer.max_epochs={epochs}")
