@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,14 @@ PAIRS = [
     if pooling in possible_variants(model)
 ]
 CPU = torch.device("cpu")
+
+
+def pairs_on(*kinds: str) -> list[Any]:
+    """Every pair with each kind of data; Selects that are not the family's own are slow there."""
+    return [
+        pytest.param(*pair, kind, marks=[] if pair[1] in ("learned", "none") else pytest.mark.slow)
+        for pair, kind in product(PAIRS, kinds)
+    ]
 
 
 def cell(model: str, pooling: str, *overrides: str) -> Cell:
@@ -52,8 +61,7 @@ def some_digits(digits: GraphDataset) -> GraphDataset:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("data", ["digits", "random"])
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+@pytest.mark.parametrize(("model", "pooling", "data"), [(*pair, "random") for pair in PAIRS] + pairs_on("digits"))
 def test_three_replicas_equal_three_single_runs(model: str, pooling: str, data: str, some_digits: GraphDataset) -> None:
     """Two epochs on real graphs, which are directed, and on random ones, some of a single node or without edges."""
     dataset = some_digits if data == "digits" else random_dataset(7, directed=True)
@@ -166,7 +174,7 @@ def test_auxiliary_losses_apply_to_selects_that_learn_only(model: str, pooling: 
     dataset = in_double(random_dataset(7))
     weights = []
     for weight in ("0.0", "10.0"):
-        overrides = [f"model.{name}={weight}" for name in WEIGHTS[model]]
+        overrides = ["trainer.max_epochs=1", *(f"model.{name}={weight}" for name in WEIGHTS[model])]
         overrides += ["model.kl_period=1"] if model == "gmn" else []
         weights.append(train(cell(model, pooling, *overrides), dataset, [0])[0].weights)
     change = max(float((value - weights[1][name]).abs().max()) for name, value in weights[0].items())

@@ -185,6 +185,7 @@ def test_pictures_of_trained_networks(rethinking: Call, tmp_path: Path, monkeypa
         )
         for drawn, rows in cells.items()
     }
+    monkeypatch.setattr(networks, "PERMUTATIONS", 3)
     monkeypatch.setattr(figures, "suite_names", lambda: list(suites))
     monkeypatch.setattr(figures, "load_suite", suites.__getitem__)
     results = read_results(RunStore(tmp_path / "runs"), tmp_path / "none")

@@ -13,25 +13,26 @@ from rethinking.tasks.classification import Classification
 from tests.conftest import CPU, in_double, random_dataset
 from tests.graphs.test_padded import roomy, wide
 from tests.layers.test_molecules import molecules
-from tests.test_pairs import PAIRS, cell
+from tests.test_pairs import PAIRS, cell, pairs_on
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
-def test_predictions_losses_gradients_and_statistics_are_the_same(model: str, pooling: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "pooling", "data"), [(*pair, "directed") for pair in PAIRS] + pairs_on("undirected", "molecules")
+)
+def test_predictions_losses_gradients_and_statistics_are_the_same(model: str, pooling: str, data: str) -> None:
     chosen = cell(model, pooling)
-    for data in (random_dataset(7), random_dataset(7, directed=True), molecules()):
-        dataset = in_double(data)
-        graphs = np.random.default_rng(1).permutation(len(dataset))[:18].reshape(3, 6)
-        batch = Batches(dataset, CPU).batch(graphs, np.array([3, 5, 7], np.uint64))
-        topology, keys = batch.level.topology, batch.level._keys
-        large = roomy(topology)
-        build = chosen.build(dataset, Classification())
-        expected = numbers(build(3), batch.x, batch.y, SparseLevel(topology, CPU, keys))
-        result = numbers(build(3), wide(batch.x, large, 0.0), batch.y, SparseLevel(large, CPU, keys))
-        assert expected.keys() == result.keys() and len(expected) >= 2
-        for name, value in expected.items():
-            assert torch.allclose(result[name], value, rtol=1e-7, atol=1e-9), name
+    dataset = in_double(molecules() if data == "molecules" else random_dataset(7, directed=data == "directed"))
+    graphs = np.random.default_rng(1).permutation(len(dataset))[:18].reshape(3, 6)
+    batch = Batches(dataset, CPU).batch(graphs, np.array([3, 5, 7], np.uint64))
+    topology, keys = batch.level.topology, batch.level._keys
+    large = roomy(topology)
+    build = chosen.build(dataset, Classification())
+    expected = numbers(build(3), batch.x, batch.y, SparseLevel(topology, CPU, keys))
+    result = numbers(build(3), wide(batch.x, large, 0.0), batch.y, SparseLevel(large, CPU, keys))
+    assert expected.keys() == result.keys() and len(expected) >= 2
+    for name, value in expected.items():
+        assert torch.allclose(result[name], value, rtol=1e-7, atol=1e-9), name
 
 
 def numbers(network: nn.Module, x: Tensor, y: Tensor, level: SparseLevel) -> dict[str, Tensor]:
