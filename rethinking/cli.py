@@ -125,6 +125,12 @@ def command_line() -> Parser:
 
     text = "does local pooling matter? differences, intervals, verdicts"
     compare = _add(commands, "compare", "compare:compare_runs", text)
+    text = (
+        "two cells in quotes and what both have in common, 'model=graclus pooling=complement' 'model=global_mean "
+        "pooling=none' dataset=nci1 (default: each non-local variant with the local one); compare.KEY=VALUE for a key "
+        "of conf/compare.yaml, such as compare.reference=none: is pooling needed at all?"
+    )
+    compare.add_argument("words", nargs="*", metavar="WORD", help=text)
     _add_several(
         compare,
         "--dataset",
@@ -134,8 +140,6 @@ def command_line() -> Parser:
     )
     _add_several(compare, "--family", "families", "NAME", "of these families (default: all)")
     _add_several(compare, "--margin", "margins", "METRIC=VALUE", "another margin, such as accuracy=0.02")
-    text = "the local variant (default: learned, a family's own)"
-    compare.add_argument("--reference", default="learned", metavar="VARIANT", help=text)
     _add_form(compare)
     _add_fidelity(compare)
     _add_stores(compare, shows=True)

@@ -18,7 +18,7 @@ class StaleError(Exception):
 class StoredCell:
     """A cell of which there are runs.
 
-    config: its configuration, `asdict(Cell)`. measure: what its scores mean. test_to_train: see `paired_difference`.
+    config: its configuration, `asdict(Cell)`. measure: what its scores mean. test_to_train: see `Splitter`.
     now: the id that it has in this version; its own, unless its runs are of an older schema.
     """
 

@@ -1,18 +1,21 @@
-"""Local against non-local pooling: for each data set and family, paired by seed, with a verdict."""
+"""Comparisons of two cells, paired by seed, with a verdict on this data set (A) and on new graphs of its kind (B)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
-from omegaconf import OmegaConf
 
-from rethinking import paths
-from rethinking.analysis import statistics
-from rethinking.analysis.pairs import Choice, Pair, find_pairs
-from rethinking.analysis.statistics import PairedDifference, Verdict
+from rethinking.analysis.inference.adjusting import adjusted, level_left
+from rethinking.analysis.inference.claims import Claim, p_values
+from rethinking.analysis.inference.clustered import clustered
+from rethinking.analysis.inference.estimates import Estimate, corrected, paired
+from rethinking.analysis.inference.looks import looks_so_far, sequential
+from rethinking.analysis.inference.needed import seeds_needed
+from rethinking.analysis.inference.verdicts import Finding, Verdict, decide
+from rethinking.analysis.pairs import POOLING, Pair, Unpaired, find_pairs
+from rethinking.analysis.questions import NO_POOLING, Question
+from rethinking.analysis.single_graphs import GraphDifferences, GraphScores, graph_differences, graph_scores
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
@@ -20,81 +23,70 @@ from rethinking.tasks.task import Unit
 
 
 @dataclass(frozen=True)
-class Question:
-    """`conf/compare.yaml`.
+class Answer:
+    """To one of the two questions. estimate: from all seeds. approximate: B by what stands in its place.
 
-    left_out: data sets that are compared only if they are named. reference: the local variant.
-    seeds: with fewer a comparison is partial. fewest: with fewer it has no verdict.
-    margins: by metric, in its own unit (0.01 is one point of accuracy), in place of those recorded with the runs.
+    p: of each claim, [4], over the looks so far. adjusted: for all comparisons of its family too, [4]. NaN without a
+    verdict. needed: with how many seeds it will be decided, about; None if none do, or it is.
     """
 
-    level: float
-    confidence: float
-    power: float
-    seeds: int
-    fewest: int
-    left_out: Sequence[str]
-    reference: str
-    margins: Mapping[str, float]
+    estimate: Estimate
+    p: np.ndarray
+    adjusted: np.ndarray
+    verdict: Verdict
+    approximate: bool = False
+    needed: int | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One non-local variant against the local one of the same family, in the metric's unit of the tables.
+    """`other` minus `local`, in the metric's unit of the tables; positive where other is better, for errors too.
 
-    settings: what tells the two from other cells of that family on that data set; empty if there are none.
-    reference: the local variant. local, other: the cells' ids. older: whether the runs are of schema 1.
-    a: the scores of the non-local variant, b: of the local one, by common seeds.
-    difference: of a − b. test_to_train: see `paired_difference`.
-    p_different, p_equivalent: adjusted for all comparisons made together. within: the smallest margin at which the
-    two are equivalent, without adjustment. needed: the seeds that show equivalence at the margin, None if none do.
-    All four say nothing where it is not `judged`: NaN, and None.
+    family, variant, reference, settings, sides: see `Pair`. fidelity, dataset, title: what both are of.
+    older: whether the runs are of schema 1. seeds, a, b: common seeds, and the scores of other and local by these.
+    margin: differences within it do not matter.
+    answer_a: on this data set. answer_b: on new graphs of the same kind; None where that cannot be said.
     """
 
+    fidelity: str
     dataset: str
+    title: str
     family: str
-    settings: str
     variant: str
     reference: str
+    settings: str
+    sides: tuple[str, str]
     metric: str
     unit: Unit
     higher_is_better: bool
     local: str
     other: str
     older: bool
+    seeds: np.ndarray
     a: np.ndarray
     b: np.ndarray
-    test_to_train: float
-    difference: PairedDifference
     margin: float
-    p_different: float
-    p_equivalent: float
-    within: float
-    needed: int | None
-    verdict: Verdict
+    answer_a: Answer
+    answer_b: Answer | None
+
+    @property
+    def differences(self) -> np.ndarray:
+        """By how much `other` is better, by seed."""
+        return self.a - self.b if self.higher_is_better else self.b - self.a
+
+    @property
+    def verdict(self) -> Verdict:
+        """On this data set."""
+        return self.answer_a.verdict
 
     @property
     def judged(self) -> bool:
         """Whether there are seeds and variance enough for a verdict, be it `undecided`."""
-        return not math.isnan(self.p_equivalent)
+        return self.verdict.judged
 
-    @property
-    def gain(self) -> float:
-        """By how much the non-local variant is better; negative if it is worse."""
-        return self.difference.mean if self.higher_is_better else -self.difference.mean
-
-
-def question(**changed: Any) -> Question:
-    """What the configuration asks, with some of it changed. Raises UserError for values that make no sense."""
-    asked = OmegaConf.to_container(OmegaConf.load(paths.CONF / "compare.yaml"))
-    assert isinstance(asked, dict)
-    made = Question(**{"margins": {}, **{str(key): value for key, value in (asked | changed).items()}})
-    if not all(0 < margin < math.inf for margin in made.margins.values()) or not 0 < made.level < 0.5:
-        margins = ", ".join(f"{metric}={margin}" for metric, margin in made.margins.items())
-        raise UserError(f"margins: {margins}; level: {made.level}. Expected margins above 0, a level below 0.5.")
-    if made.fewest < 2:
-        raise UserError(f"fewest={made.fewest}; expected at least 2 seeds, as one says nothing of the spread.")
-    return made
+    def words(self, answer: Answer) -> str:
+        """An answer's verdict."""
+        return answer.verdict.words(self.sides, self.unit.amount(self.margin))
 
 
 def compare(
@@ -102,109 +94,204 @@ def compare(
 ) -> tuple[list[Comparison], list[str]]:
     """All comparisons that the runs allow, of some data sets and families or of all but those left out.
 
-    Cells are compared that differ in nothing but the Select. Also returns sentences on what could not be compared.
-    Raises UserError if nothing can.
+    What is chosen changes no verdict: p-values are adjusted for all comparisons that there are. Also returns sentences
+    on what could not be compared. Raises UserError if nothing can.
     """
-    pairs, unpaired = find_pairs(results, Choice(fidelity, datasets, families, asked.left_out, asked.reference))
-    made = [comparison for pair in pairs if (comparison := _compared(results, pair, asked)) is not None]
+    everything, unpaired = _kept(results, asked)
+
+    def wanted(dataset: str, family: str, of: str) -> bool:
+        chosen = dataset in datasets if datasets else dataset not in asked.left_out
+        return chosen and of == fidelity and (not families or family in families)
+
+    made = [c for c in everything if wanted(c.dataset, c.family, c.fidelity)]
+    said = dict.fromkeys(
+        u.text for u in unpaired if wanted(u.cell.dataset, u.cell.config["family"], u.cell.config["fidelity"])
+    )
     if not made:
         chosen = " and ".join(filter(None, [", ".join(datasets), ", ".join(families)]))
+        what = f"a family's {asked.reference} variant and a non-local one", "pooling=learned,complement"
+        if asked.reference == NO_POOLING:
+            what = f"a model that pools and one of {', '.join(asked.without_pooling)}", "pooling=learned"
         raise UserError(
-            f"There is nothing to compare{' of ' + chosen if chosen else ''} with fidelity={fidelity}: it takes a "
-            f"family's {asked.reference} variant and a non-local one on the same data set, such as "
-            "`rethinking run -m model=graclus pooling=learned,complement dataset=nci1`."
+            f"There is nothing to compare{' of ' + chosen if chosen else ''} with fidelity={fidelity}: it takes "
+            f"{what[0]} on the same data set, such as `rethinking run -m model=graclus {what[1]} dataset=nci1`."
             + ("" if datasets else f" Only if named with --dataset: {', '.join(asked.left_out)}.")
-            + "".join(f" {t}" for t in unpaired)
+            + "".join(f" {text}" for text in said)
         )
-    return _with_verdicts(made, asked), unpaired
+    return made, list(said)
 
 
-def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """A row a comparison, in the metric's unit, with the checks that ask less of the scores."""
-    rows = []
-    for c in comparisons:
-        low, high = statistics.bootstrap_interval(c.a, c.b)
-        rows.append(
-            {
-                "data set": c.dataset,
-                "family": c.family,
-                "settings": c.settings,
-                "variant": c.variant,
-                "reference": c.reference,
-                "metric": c.metric,
-                "schema 1": c.older,
-                "seeds": c.difference.n,
-                "local": c.b.mean(),
-                "non-local": c.a.mean(),
-                "difference": c.difference.mean,
-                "standard error": c.difference.error,
-                "low": c.difference.low,
-                "high": c.difference.high,
-                "test": "corrected for re-split graphs" if c.test_to_train else "paired t",
-                "margin": c.margin,
-                "p different (Holm)": c.p_different,
-                "p equivalent (Holm)": c.p_equivalent,
-                "equivalent within": c.within,
-                "seeds needed": "" if not c.judged else "none suffice" if c.needed is None else c.needed,
-                "verdict": c.verdict,
-                "p Wilcoxon": statistics.p_wilcoxon(c.a, c.b),
-                "bootstrap low": low,
-                "bootstrap high": high,
-            }
-        )
-    return pd.DataFrame(rows)
+def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> list[Comparison]:
+    """Comparisons of two cells that somebody chose: those of the standing family, or together with it."""
+    standing, _ = _kept(results, asked)
+    known = {(c.local, c.other) for c in standing}
+    scores: dict[str, GraphScores | None] = {}
+    added = [c for p in pairs if (c := _compared(results, p, asked, scores)) is not None]
+    new = [c for c in added if (c.local, c.other) not in known]
+    both = _with_verdicts([*standing, *new], asked)
+    chosen = [c for c in both if (c.local, c.other) in {(p.local.id, p.other.id) for p in pairs}]
+    if not chosen:
+        raise UserError(f"The two have no seed in common on {', '.join(p.other.title for p in pairs)}.")
+    return chosen
 
 
-def _compared(results: Results, pair: Pair, asked: Question) -> Comparison | None:
-    """The comparison without its verdict; None if the two have no seed in common."""
+def verdict_at(differences: np.ndarray, margin: float, asked: Question, level: float, step: float = 0.0) -> Verdict:
+    """The verdict A on one pair at a level of its own, by all looks so far: what decides whether it needs more seeds.
+
+    differences: [K], by how much the non-local variant is better with each seed, in the unit of the margin. level:
+    where several pairs are planned, divided by their number; no later result of another pair takes a verdict back.
+    """
+    estimate = paired(differences, step)
+    without = _no_verdict(estimate, asked)
+    if without:
+        return without
+    return decide(estimate.mean, sequential(_looks_a(differences, margin, asked, step), asked.looks), level)
+
+
+def _kept(results: Results, asked: Question) -> tuple[list[Comparison], list[Unpaired]]:
+    """All comparisons of a store with their verdicts; made once for each question."""
+    key = repr(asked)
+    if key not in results.kept:
+        pairs, unpaired = find_pairs(results, asked)
+        scores: dict[str, GraphScores | None] = {}
+        made = [c for pair in pairs if (c := _compared(results, pair, asked, scores)) is not None]
+        results.kept[key] = _with_verdicts(made, asked), unpaired
+    return results.kept[key]
+
+
+def _compared(results: Results, pair: Pair, asked: Question, known: dict[str, GraphScores | None]) -> Comparison | None:
+    """The comparison with its estimates and p-values, before they are adjusted; None if there is no common seed."""
     local, other = pair.local, pair.other
     measure, scale = other.measure, other.measure.unit.scale
     a, b = (scale * results.scores(cell.id, measure.metric) for cell in (other, local))
-    both = a.index.intersection(b.index)
-    if both.empty:
+    seeds = a.index.intersection(b.index)
+    if seeds.empty:
         return None
-    first, second = a[both].to_numpy(), b[both].to_numpy()
-    ratio = other.test_to_train
-    difference = statistics.paired_difference(first, second, ratio, asked.confidence)
     # The stricter one, should the two have been trained with different margins.
     margin = scale * asked.margins.get(measure.metric, min(measure.margin, local.measure.margin))
-    without = statistics.no_verdict(difference, asked.fewest)
-    needed = None
-    if not without:
-        spread = float(np.std(first - second, ddof=1))
-        needed = statistics.seeds_needed(spread, margin, ratio, asked.level, asked.power, asked.fewest)
+    sign = 1 if measure.higher_is_better else -1
+    differences = sign * (a[seeds] - b[seeds]).to_numpy(dtype=float)
+    for cell in (other, local):
+        if cell.id not in known:
+            known[cell.id] = graph_scores(results, cell)
+    first, second = known[other.id], known[local.id]
+    graphs, step = None, 0.0
+    if first is not None and second is not None:
+        graphs = graph_differences(first, second, list(map(int, seeds)), sign * scale)
+        if graphs is not None and first.counts and second.counts:
+            step = scale * len(graphs.ends) / len(graphs.difference)
+    answer_a = _answer_a(differences, margin, asked, step)
+    answer_b = _answer_b(differences, graphs, other.test_to_train, margin, asked)
+    if answer_b is not None and not answer_a.verdict.judged:
+        answer_b = replace(answer_b, p=answer_a.p, verdict=answer_a.verdict)
     return Comparison(
-        dataset=other.title,
-        family=other.config["family"],
+        fidelity=other.config["fidelity"],
+        dataset=other.dataset,
+        title=other.title,
+        family=pair.family,
+        variant=pair.variant,
+        reference=pair.reference,
         settings=pair.settings,
-        variant=other.config["variant"],
-        reference=local.config["variant"],
+        sides=pair.sides,
         metric=measure.metric,
         unit=measure.unit,
         higher_is_better=measure.higher_is_better,
         local=local.id,
         other=other.id,
         older=other.older,
-        a=first,
-        b=second,
-        test_to_train=ratio,
-        difference=difference,
+        seeds=seeds.to_numpy(),
+        a=a[seeds].to_numpy(dtype=float),
+        b=b[seeds].to_numpy(dtype=float),
         margin=margin,
-        p_different=math.nan if without else statistics.p_difference(difference),
-        p_equivalent=math.nan if without else statistics.p_equivalence(difference, margin),
-        within=math.nan if without else statistics.equivalent_within(difference, asked.level),
-        needed=needed,
-        verdict=without or "undecided",
+        answer_a=answer_a,
+        answer_b=answer_b,
     )
 
 
+def _answer_a(differences: np.ndarray, margin: float, asked: Question, step: float) -> Answer:
+    return _answer(paired(differences, step), _looks_a(differences, margin, asked, step), asked)
+
+
+def _looks_a(differences: np.ndarray, margin: float, asked: Question, step: float) -> np.ndarray:
+    """p-values at each look so far, [looks, 4]."""
+    looks = looks_so_far(len(differences), asked.looks)
+    return _at_looks([paired(differences[:n], step) for n in looks], margin, asked)
+
+
+def _answer_b(
+    differences: np.ndarray, graphs: GraphDifferences | None, test_to_train: float, margin: float, asked: Question
+) -> Answer | None:
+    """From single graphs; without them approximately where seeds split the same graphs anew, else not at all."""
+    if graphs is not None:
+        looks = looks_so_far(len(graphs.ends), asked.looks)
+        estimates = [clustered(*graphs.first(n)) for n in looks]
+        last = len(graphs.ends)
+        whole = estimates[-1] if estimates and looks[-1] == last else clustered(*graphs.first(last))
+        return _answer(whole, _at_looks(estimates, margin, asked), asked)
+    if not test_to_train:
+        return None
+    looks = looks_so_far(len(differences), asked.looks)
+    estimates = [corrected(differences[:n], test_to_train) for n in looks]
+    answer = _answer(corrected(differences, test_to_train), _at_looks(estimates, margin, asked), asked)
+    return replace(answer, approximate=True)
+
+
+def _at_looks(estimates: Sequence[Estimate], margin: float, asked: Question) -> np.ndarray:
+    """[looks, 4]; nothing is tested at a look with too few seeds for a verdict."""
+    p = [p_values(e, margin) if e.seeds >= asked.fewest else np.full(len(Claim), math.nan) for e in estimates]
+    return np.array(p).reshape(-1, len(Claim))
+
+
+def _answer(estimate: Estimate, p_at_looks: np.ndarray, asked: Question) -> Answer:
+    without = _no_verdict(estimate, asked)
+    nothing = np.full(len(Claim), math.nan)
+    p = nothing if without else sequential(p_at_looks, asked.looks)
+    return Answer(estimate, p, nothing, without or Verdict(Finding.UNDECIDED))
+
+
+def _no_verdict(estimate: Estimate, asked: Question) -> Verdict | None:
+    """Why nothing can be concluded, whatever the difference; None if something can."""
+    if estimate.seeds < asked.fewest:
+        return Verdict(Finding.FEW_SEEDS)
+    return None if estimate.known else Verdict(Finding.NO_VARIANCE)
+
+
 def _with_verdicts(made: Sequence[Comparison], asked: Question) -> list[Comparison]:
-    """With p-values adjusted for all of them that can be judged."""
-    different = statistics.holm(np.array([c.p_different for c in made]))
-    equivalent = statistics.holm(np.array([c.p_equivalent for c in made]))
-    return [
-        replace(c, p_different=float(d), p_equivalent=float(e), verdict=statistics.verdict(c.gain, d, e, asked.level))
-        if c.judged
-        else c
-        for c, d, e in zip(made, different, equivalent, strict=True)
-    ]
+    """With p-values adjusted for all of a family that can be judged.
+
+    A family answers one question: each model without pooling asks one, and data sets that are left out, whose answer
+    is known or that are examples, are apart. Two named cells join the comparisons of local with non-local pooling.
+    """
+    result = list(made)
+    keys = [(c.reference if c.sides == POOLING else "", c.dataset in asked.left_out) for c in made]
+    for key in dict.fromkeys(keys):
+        members = [place for place, own in enumerate(keys) if own == key]
+        firsts = _adjusted([made[m].answer_a for m in members], [made[m].margin for m in members], asked)
+        with_b = [m for m in members if made[m].answer_b is not None]
+        seconds = _adjusted(
+            [b for m in with_b if (b := made[m].answer_b) is not None], [made[m].margin for m in with_b], asked
+        )
+        for place, answer in zip(members, firsts, strict=True):
+            result[place] = replace(result[place], answer_a=answer)
+        for place, answer in zip(with_b, seconds, strict=True):
+            result[place] = replace(result[place], answer_b=answer)
+    return result
+
+
+def _adjusted(answers: Sequence[Answer], margins: Sequence[float], asked: Question) -> list[Answer]:
+    if not answers:
+        return []
+    p = adjusted(np.array([answer.p for answer in answers]), asked.adjust)
+    levels = level_left(p, asked.level, asked.adjust)
+    return [_decided(a, own, m, levels, asked) for a, own, m in zip(answers, p, margins, strict=True)]
+
+
+def _decided(answer: Answer, p: np.ndarray, margin: float, levels: np.ndarray, asked: Question) -> Answer:
+    if not answer.verdict.judged:
+        return replace(answer, adjusted=p)
+    verdict, needed = decide(answer.estimate.mean, p, asked.level), None
+    if not verdict.decided:
+        needed = seeds_needed(answer.estimate, margin, levels, asked.power, asked.looks)
+        more = None if needed is None else needed - answer.estimate.seeds
+        verdict = Verdict(Finding.FEW_GRAPHS) if more is None else replace(verdict, more=more)
+    return replace(answer, adjusted=p, verdict=verdict, needed=needed)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from rethinking.analysis.comparisons import compare, frame, question
+from rethinking.analysis.comparisons import compare
+from rethinking.analysis.long_comparisons import frame
+from rethinking.analysis.questions import question
 from rethinking.analysis.tidy import Results
 from rethinking.errors import UserError
 from rethinking.runs.identity import SCHEMA
@@ -76,22 +78,27 @@ DICTIONARY: dict[str, dict[str, str]] = {
         "settings": "what tells the two cells from others of that family on that data set",
         "variant": "the non-local one",
         "reference": "the local one",
+        "fidelity": "see runs",
         "metric": "see runs; here accuracy and rocauc are in per cent",
         "schema 1": "whether the runs are of schema 1, without predictions",
         "seeds": "that both cells have",
-        "local": "mean test score of the local variant",
-        "non-local": "mean test score of the non-local variant",
-        "difference": "non-local minus local, paired by seed",
-        "standard error": "of the difference; see test",
-        "low": "lower end of its interval",
-        "high": "upper end of its interval",
-        "test": "paired t, or corrected for re-split graphs (Nadeau and Bengio 2003)",
+        "reference mean": "mean test score of the local variant",
+        "variant mean": "mean test score of the non-local variant",
         "margin": "differences within it do not matter",
-        "p different (Holm)": "two-sided, for no difference, adjusted for all comparisons made together",
-        "p equivalent (Holm)": "two one-sided tests, for a difference as large as the margin, adjusted",
-        "equivalent within": "the smallest margin at which the two are equivalent, not adjusted",
-        "seeds needed": "to show equivalence at the margin if there is no difference; empty without a verdict",
-        "verdict": "equivalent, local better, non-local better, undecided; or why there is none",
+        "difference": "by how much the non-local variant is better, paired by seed; for errors too",
+        "… verdict": "A: on this data set, B: on new graphs of the same kind; over all looks and comparisons",
+        "… method": "how the standard error is had; approximate, conservative: of runs without predictions, with the "
+        "variance of Nadeau and Bengio (2003)",
+        "… standard error": "of the difference",
+        "… low": "lower end of its interval",
+        "… high": "upper end of it",
+        "… p different": "for the claim that there is a difference, over the looks so far, not adjusted for other "
+        "comparisons; empty without a verdict",
+        "… p equivalent": "for the claim that the difference is within the margin",
+        "… p not worse": "for the claim that the non-local variant is not worse by the margin",
+        "… p relevant": "for the claim that the difference is beyond the margin",
+        "… adjusted": "the same, adjusted for all comparisons that there are",
+        "… seeds needed": "with how many something will be decided, about; empty if it is, or if none suffice",
         "p Wilcoxon": "signed-rank test, a check that takes seeds as independent",
         "bootstrap low": "lower end of the percentile interval over resampled seeds, a check",
         "bootstrap high": "upper end of it",
@@ -107,7 +114,8 @@ def export(results: Results, folder: Path) -> list[Path]:
     frames = {"runs": results.runs, "provenance": results.provenance, "histories": _of_cells(results, results.history)}
     frames["predictions"] = _of_cells(results, results.predictions, since=SCHEMA)
     with suppress(UserError):  # There may be nothing to compare yet.
-        frames["comparisons"] = frame(compare(results, question())[0]).astype({"seeds needed": str})
+        asked = question()
+        frames["comparisons"] = frame(compare(results, asked)[0], asked)
     frames["dictionary"] = pd.DataFrame(
         [(name, column, text) for name, columns in DICTIONARY.items() for column, text in columns.items()],
         columns=["file", "column", "meaning"],

@@ -1,4 +1,7 @@
-"""Which cells are compared: a local one, and each non-local one that differs from it in nothing but the Select."""
+"""Which cells are compared: a local one, and each non-local one that differs from it in nothing but the Select.
+
+Or one that pools with one that does not; or two that somebody names (`named.py`).
+"""
 
 import json
 from collections import defaultdict
@@ -7,69 +10,108 @@ from dataclasses import dataclass
 from typing import Any
 
 from rethinking.analysis.cells import StoredCell
+from rethinking.analysis.questions import NO_POOLING, Question
 from rethinking.analysis.settings import differing
 from rethinking.analysis.tidy import Results
-from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import LEARNED
 from rethinking.configuration.identity import canonical, identity
 
-
-@dataclass(frozen=True)
-class Choice:
-    """What is to be compared. datasets, families: by name; all if empty, but for data sets that are left out.
-
-    reference: the local variant that others are compared with.
-    """
-
-    fidelity: str = PAPER
-    datasets: Sequence[str] = ()
-    families: Sequence[str] = ()
-    left_out: Sequence[str] = ()
-    reference: str = LEARNED
+LOCAL = ("local", "non-local")
+POOLING = ("pooling", "no pooling")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A local and a non-local cell. settings: what tells them from others like them; empty if there are none."""
+    """Two cells that are compared: `other` minus `local`.
+
+    family, variant, reference: what a row calls them. settings: what tells them from others of these names; empty if
+    there are none. sides: what verdicts call `local` and `other`.
+    """
 
     local: StoredCell
     other: StoredCell
+    family: str
+    variant: str
+    reference: str
     settings: str
+    sides: tuple[str, str]
 
 
-def find_pairs(results: Results, choice: Choice) -> tuple[list[Pair], list[str]]:
-    """The pairs, by data set and family, and one sentence for each variant that has to be left out."""
+@dataclass(frozen=True)
+class Unpaired:
+    """A sentence on a cell that has to be left out."""
+
+    cell: StoredCell
+    text: str
+
+
+def find_pairs(results: Results, asked: Question) -> tuple[list[Pair], list[Unpaired]]:
+    """All pairs that the runs allow, by data set and family, of whatever fidelity; and what has to be left out."""
+    groups = _groups(results)
+    if asked.reference == NO_POOLING:
+        return _with_no_pooling(results, groups, asked)
     pairs: list[Pair] = []
-    said: dict[str, None] = {}
-    for cells, text in _groups(results, choice):
-        reference = [cell for cell in cells if cell.config["variant"] == choice.reference]
+    said: list[Unpaired] = []
+    for cells, text in groups:
+        reference = [cell for cell in cells if cell.config["variant"] == asked.reference]
         others = [cell for cell in cells if cell.is_local is False and cell not in reference]
         if reference:
-            said |= dict.fromkeys(_unknown(cell) for cell in cells if cell.is_local is None and cell.selects)
-        if any(cell.is_local is False for cell in reference):
-            said[f"{choice.reference} is not local, so nothing is compared with it; choose another --reference."] = None
+            said += [Unpaired(c, _unknown(c)) for c in cells if c.is_local is None and c.selects]
+        said += [Unpaired(cell, _not_local(asked.reference)) for cell in reference if cell.is_local is False]
         locals_ = [cell for cell in reference if cell.is_local]
         for other, own in zip(others, _own_settings(others), strict=True):
             for local, theirs in zip(locals_, _own_settings(locals_), strict=True):
                 if local.schema == other.schema:
-                    against = f"against {choice.reference} with {theirs}" if theirs else ""
-                    pairs.append(Pair(local, other, ", ".join(filter(None, [text, own, against]))))
+                    against = f"against {asked.reference} with {theirs}" if theirs else ""
+                    settings = ", ".join(filter(None, [text, own, against]))
+                    names = other.config["family"], other.config["variant"], asked.reference
+                    pairs.append(Pair(local, other, *names, settings, LOCAL))
                 else:
-                    said[_two_schemas(local, other)] = None
-    return pairs, list(said)
+                    said.append(Unpaired(other, two_schemas(local, other)))
+    return pairs, said
 
 
-def _groups(results: Results, choice: Choice) -> list[tuple[list[StoredCell], str]]:
+def two_schemas(local: StoredCell, other: StoredCell) -> str:
+    """Why two cells cannot be compared yet."""
+    mine, theirs = other.config, local.config
+    of = f" of {mine['family']}" if mine["family"] == theirs["family"] else ""
+    first, second = (c["variant"] if of else f"{c['family']} {c['variant']}" for c in (mine, theirs))
+    return f"{first} and {second}{of} on {local.title} are left out while their runs are of different schemas."
+
+
+def _with_no_pooling(
+    results: Results, groups: list[tuple[list[StoredCell], str]], asked: Question
+) -> tuple[list[Pair], list[Unpaired]]:
+    """Each cell that pools, and the cells of each model without pooling on the same content of its data set."""
+    pairs: list[Pair] = []
+    said: list[Unpaired] = []
+    for cells, text in groups:
+        pooling = [cell for cell in cells if cell.selects]
+        for cell, own in zip(pooling, _own_settings(pooling), strict=True):
+            without = [c for c in results.cells.values() if c.config["family"] in asked.without_pooling]
+            for other in (c for c in without if not c.selects and _same_graphs(c, cell)):
+                if other.schema == cell.schema:
+                    names = cell.config["family"], cell.config["variant"], other.config["family"]
+                    pairs.append(Pair(cell, other, *names, ", ".join(filter(None, [text, own])), POOLING))
+                else:
+                    said.append(Unpaired(cell, two_schemas(cell, other)))
+    return sorted(pairs, key=lambda pair: asked.without_pooling.index(pair.reference)), said
+
+
+def _same_graphs(one: StoredCell, other: StoredCell) -> bool:
+    """Whether two cells learn the same from the same graphs, split the same, in runs of one fidelity."""
+    configs = [identity(cell.config, cell.fingerprint)["dataset"] for cell in (one, other)]
+    return configs[0] == configs[1] and one.config["fidelity"] == other.config["fidelity"]
+
+
+def _groups(results: Results) -> list[tuple[list[StoredCell], str]]:
     """Cells that differ in the Select only, by variant, each group with the settings that tell it from others."""
     groups: dict[str, list[StoredCell]] = defaultdict(list)
     for cell in results.cells.values():
-        wanted = cell.dataset in choice.datasets if choice.datasets else cell.dataset not in choice.left_out
-        wanted = wanted and (not choice.families or cell.config["family"] in choice.families)
-        if wanted and cell.config["fidelity"] == choice.fidelity:
-            groups[json.dumps(_shared(cell), sort_keys=True)].append(cell)
+        groups[json.dumps(_shared(cell), sort_keys=True)].append(cell)
     titles = defaultdict(list)
     for key, cells in groups.items():
-        titles[cells[0].title, cells[0].config["family"]].append(key)
+        titles[cells[0].title, cells[0].config["family"], cells[0].config["fidelity"]].append(key)
     made = []
     for title, keys in titles.items():
         parts = [{part: json.loads(key)[part] for part in ("network", "trainer", "dataset")} for key in keys]
@@ -81,7 +123,8 @@ def _groups(results: Results, choice: Choice) -> list[tuple[list[StoredCell], st
 def _shared(cell: StoredCell) -> dict[str, Any]:
     """All of a cell's configuration that its variants have in common."""
     whole = identity(cell.config, cell.fingerprint)
-    return {key: whole[key] for key in ("family", "network", "trainer", "dataset")}
+    shared = {key: whole[key] for key in ("family", "network", "trainer", "dataset")}
+    return shared | {"fidelity": cell.config["fidelity"]}
 
 
 def _own_settings(cells: Sequence[StoredCell]) -> list[str]:
@@ -104,6 +147,5 @@ def _unknown(cell: StoredCell) -> str:
     )
 
 
-def _two_schemas(local: StoredCell, other: StoredCell) -> str:
-    names = f"{other.config['variant']} and {local.config['variant']} of {local.config['family']}"
-    return f"{names} on {local.title} are left out while their runs are of different schemas."
+def _not_local(reference: str) -> str:
+    return f"{reference} is not local, so nothing is compared with it; choose another compare.reference."

@@ -17,6 +17,7 @@ LATEX = {
     "×": r"$\times$",
     "∞": r"$\infty$",
     "≈": r"$\approx$",
+    "≥": r"$\geq$",
     "▲": r"$\star$",
     "~": r"$\sim$",
     "—": "---",
@@ -37,6 +38,13 @@ def render(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> 
         said = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
         return f"<figure><figcaption>{html.escape(title)}</figcaption>\n{body}\n{said}</figure>\n"
     return _latex(texts, title, notes)
+
+
+def prose(sentences: Sequence[str], form: str) -> str:
+    """Paragraphs in one of the forms `markdown`, `html` and `latex`."""
+    if form == "html":
+        return "\n".join(f"<p>{html.escape(text)}</p>" for text in sentences)
+    return "\n\n".join(sentences if form == "markdown" else map(_tex, sentences)) + "\n"
 
 
 def on_screen(console: Console, texts: pd.DataFrame, title: str, notes: Sequence[str], keys: int = 1) -> None:

@@ -14,8 +14,10 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from rethinking import __version__, paths
-from rethinking.analysis.comparisons import Comparison, compare, question
+from rethinking.analysis.comparisons import Comparison, compare
 from rethinking.analysis.figures import Picture, draw, figure_names, score_curves, style
+from rethinking.analysis.overall import by_data_set, overall
+from rethinking.analysis.questions import Question, question
 from rethinking.analysis.tables import (
     caption,
     hyperparameter_tables,
@@ -26,7 +28,7 @@ from rethinking.analysis.tables import (
     table_texts,
 )
 from rethinking.analysis.tidy import Results
-from rethinking.analysis.wording import in_words, method, row_texts
+from rethinking.analysis.wording import method, new_cell, overall_texts, row_texts, sentence
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
 
@@ -131,21 +133,23 @@ def _verdict(results: Results, fidelity: str) -> list[Section]:
         except UserError as error:
             sections.append(Section(id, title, [str(error)]))
             continue
-        table = _comparison_table(made, asked.seeds)
+        answer = overall(made, asked)
+        pooled = _page_table("Each data set by itself", overall_texts(by_data_set(made, asked), asked), [])
+        table = _comparison_table(made, asked)
         pictures = [] if datasets else [_picture(draw("verdicts", results, fidelity))]
-        words = [in_words(made, asked), *unpaired]
+        words = [sentence(answer, asked), *filter(None, [new_cell(answer, asked)]), *unpaired]
         if datasets:
             words.append(
                 "In the positive control the class hangs on which nodes are near each other, so that after one "
                 "convolution only local clusters can see it; in the negative control any clusters can."
             )
-        sections.append(Section(id, title, words, [table], pictures, [] if datasets else [method(asked)]))
+        sections.append(Section(id, title, words, [table, pooled], pictures, [] if datasets else [method(made, asked)]))
     return sections
 
 
-def _comparison_table(comparisons: Sequence[Comparison], seeds: int) -> "PageTable":
+def _comparison_table(comparisons: Sequence[Comparison], asked: Question) -> "PageTable":
     rows = [
-        row_texts(c, seeds) | {"family": f"{c.family} ({c.settings})" if c.settings else c.family} for c in comparisons
+        row_texts(c, asked) | {"family": f"{c.family} ({c.settings})" if c.settings else c.family} for c in comparisons
     ]
     return _page_table("Local against each non-local variant", pd.DataFrame(rows), [])
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rethinking.analysis.statistics import PairedDifference, paired_difference
+from rethinking.analysis.inference.estimates import Estimate, paired
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import Cell
 
@@ -13,22 +13,22 @@ from rethinking.configuration.cell import Cell
 class Scores:
     """The test scores of the first seeds of a cell, on one content of its data set and of one schema.
 
-    values: indexed by seed. older: whether they are of schema 1. test_to_train: see `paired_difference`.
+    values: indexed by seed. older: whether they are of schema 1. id: of the cell.
     """
 
     values: pd.Series
     older: bool = False
-    test_to_train: float = 0.0
+    id: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def minus(self, other: "Scores") -> PairedDifference | None:
+    def minus(self, other: "Scores") -> Estimate | None:
         """The paired difference on the seeds that both have; None if there are none, or they are of two schemas."""
         both = self.values.index.intersection(other.values.index)
         if both.empty or self.older != other.older:
             return None
-        return paired_difference(self.values[both].to_numpy(), other.values[both].to_numpy(), self.test_to_train)
+        return paired((self.values[both] - other.values[both]).to_numpy())
 
 
 NONE = Scores(pd.Series(dtype=float))
@@ -41,4 +41,4 @@ def suite_scores(cell: Cell, results: Results, seeds: int) -> Scores:
         return NONE
     stored = results.cells[known]
     values = stored.measure.unit.scale * results.scores(known, stored.measure.metric)
-    return Scores(values[values.index.isin(range(seeds))], stored.older, stored.test_to_train)
+    return Scores(values[values.index.isin(range(seeds))], stored.older, known)

@@ -77,7 +77,7 @@ def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tu
         if other.cell.variant == LOCAL and same:
             unit, values = scores[id(job)]
             d = values.minus(scores[id(other)][1])
-            return unit.interval(d.mean, d.low, d.high) if d else "—"
+            return unit.interval(d.mean, *d.interval()) if d else "—"
     return ""
 
 
@@ -92,7 +92,7 @@ def _scores(job: Settings, entries: Sequence[Entry]) -> tuple[Unit, Scores]:
     runs = tidy([entry for entry in entries if entry.state == "done"])
     chosen = runs[(runs["split"] == "test") & (runs["metric"] == task.metric)]
     values = task.unit.scale * chosen.set_index("seed")["value"].astype(float)
-    return task.unit, Scores(values, test_to_train=job.cell.splitter().test_to_train)
+    return task.unit, Scores(values)
 
 
 def _what_differs(jobs: Sequence[Settings]) -> list[str]:

@@ -12,17 +12,13 @@ import yaml
 from omegaconf import OmegaConf
 
 from rethinking import paths
-from rethinking.analysis.comparisons import Question, question
+from rethinking.analysis.comparisons import Comparison, compare
+from rethinking.analysis.inference.estimates import Estimate
+from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.older import MARK, MEANING
+from rethinking.analysis.questions import question
 from rethinking.analysis.scores import NONE, Scores, suite_scores
-from rethinking.analysis.statistics import (
-    PairedDifference,
-    Summary,
-    no_verdict,
-    p_difference,
-    p_equivalence,
-    summarise,
-)
+from rethinking.analysis.statistics import Summary, summarise
 from rethinking.analysis.suites import load_suite, suite_names
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
@@ -32,7 +28,13 @@ from rethinking.tasks.task import Measure, Unit
 
 # How many seeds the paper has.
 PUBLISHED_SEEDS = 20
-BEST, ALIKE = "▲", "≈"
+# What a comparison that is decided says of a cell, and what that means.
+BETTER, ALIKE, NOT_WORSE = "▲", "≈", "≥"
+MEANINGS = {
+    BETTER: "better than the variant that it is compared with",
+    ALIKE: "does not matter, non-local against local",
+    NOT_WORSE: "local not needed: non-local is not worse by the margin",
+}
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ class TableCell:
     """One cell of a table. ours, published: in the table's unit; ours is None where nothing is trained.
 
     seeds_done: of those that are shown. seeds_trained: of this schema. seeds_older: of schema 1. older: whether the
-    latter are shown. mark: whether it is shown to be the best of its column, or equivalent to the best
-    mean; else empty.
+    latter are shown. mark: the verdict of `rethinking compare` on it, if it is decided; else empty.
     """
 
     row: str
@@ -94,7 +95,7 @@ class RowDifference:
 
     dataset: str
     unit: Unit
-    difference: PairedDifference | None
+    difference: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
     Raises UserError for one there is not.
     """
     suite = load_suite(name)
-    asked = question()
+    marks = _marks(results, fidelity)
     cells: dict[tuple[str, str], TableCell] = {}
     comparisons: dict[tuple[str, str], dict[str, RowDifference]] = {pair: {} for pair in suite.compare}
     for dataset, title in suite.columns.items():
@@ -137,7 +138,6 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
         scores = {row: suite_scores(cell, results, suite.seeds) for row, cell in trained.items()}
         counts = {row: results.seeds_of(cell, suite.seeds) for row, cell in trained.items()}
         measure = next(iter(trained.values())).task().measure
-        marks = _marks(measure, scores, asked)
         for row in suite.rows:
             own = scores.get(row, NONE)
             now, older = counts.get(row, (0, 0))
@@ -153,7 +153,7 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
                 older=own.older,
                 ours=summarise(own.values.to_numpy()) if len(own) else None,
                 published=_published(suite.label, row, title),
-                mark=marks.get(row, ""),
+                mark=_mark(marks, own, scores),
             )
         for first, second in suite.compare:
             difference = scores[first].minus(scores[second])
@@ -185,7 +185,7 @@ def long_frame(table: Table) -> pd.DataFrame:
                 "std": ours.std if ours else None,
                 "seeds": ours.n if ours else 0,
                 "schema 1": cell.older,
-                "best": {BEST: "best", ALIKE: "equivalent to the best mean"}.get(cell.mark, ""),
+                "mark": MEANINGS.get(cell.mark, ""),
                 "published_mean": published.mean if published else None,
                 "published_std": published.std if published else None,
                 "published_certainty": published.certainty if published else None,
@@ -214,8 +214,8 @@ def caption(table: Table) -> str:
         "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch. "
         f"{beside if published else ''}"
         f"{_marks_text(table, ' or '.join(margins))}"
-        "Last rows: mean difference of two rows paired by seed, with its 95 % interval (Student's t; where every seed "
-        f"splits the same graphs anew, with the variance of Nadeau and Bengio 2003).{note}{fidelity}{older}"
+        "Last rows: mean difference of two rows paired by seed, with its 95 % interval on this data set (Student's t)."
+        f"{note}{fidelity}{older}"
     )
 
 
@@ -262,33 +262,35 @@ def _published_values() -> pd.DataFrame:
     return pd.read_csv(paths.PUBLISHED, dtype={"table": str})
 
 
-def _marks(measure: Measure, scores: dict[str, Scores], asked: Question) -> dict[str, str]:
-    """Which row of a column is better than every other, and which are equivalent to the one with the best mean.
+def _marks(results: Results, fidelity: str) -> list[Comparison]:
+    """What is decided of local and non-local variants; nothing while there is nothing to compare."""
+    asked = question()
+    try:
+        everything = sorted({cell.dataset for cell in results.cells.values()})
+        return [c for c in compare(results, asked, fidelity, everything)[0] if c.verdict.decided]
+    except UserError:
+        return []
 
-    A mean that merely comes out best is not marked. Nothing is while there is one row only, or some are of another
-    schema than others.
-    """
-    means = {row: float(own.values.mean()) for row, own in scores.items() if len(own)}
-    if len(means) < 2 or len({scores[row].older for row in means}) > 1:
-        return {}
-    best = (max if measure.higher_is_better else min)(means, key=lambda row: means[row])
-    margin = measure.unit.scale * measure.margin
-    against = {row: scores[row].minus(scores[best]) for row in means if row != best}
-    sound = {row: d for row, d in against.items() if d is not None and not no_verdict(d, asked.fewest)}
-    alike = {row for row, d in sound.items() if p_equivalence(d, margin) < asked.level}
-    # Of all that differ: on the seeds that both have, the other one may be better.
-    differ = {row: d for row, d in sound.items() if p_difference(d) < asked.level}
-    worse = {row for row, d in differ.items() if (d.mean < 0) == measure.higher_is_better}
-    return dict.fromkeys(alike, ALIKE) | ({best: BEST} if worse - alike == set(against) else {})
+
+def _mark(decided: Sequence[Comparison], own: Scores, column: dict[str, Scores]) -> str:
+    """What those comparisons say of a cell whose two cells are in its column."""
+    ids = {scores.id for scores in column.values() if len(scores)}
+    marks = dict.fromkeys(mark for c in decided if {c.local, c.other} <= ids and (mark := _says(c, own.id)))
+    return "".join(mark for mark in MEANINGS if mark in marks)
+
+
+def _says(c: Comparison, id: str) -> str:
+    verdict = c.verdict
+    if verdict.finding in (Finding.RELEVANT, Finding.DIFFERENT):
+        return BETTER if id == (c.other if verdict.other else c.local) else ""
+    return {Finding.EQUIVALENT: ALIKE, Finding.NOT_WORSE: NOT_WORSE}[verdict.finding] if id == c.other else ""
 
 
 def _marks_text(table: Table, margins: str) -> str:
     """What the marks mean that a table has."""
-    marks = {cell.mark for cell in table.cells.values()}
-    texts = [f"{BEST}: better than every other trained row of its column"] if BEST in marks else []
-    texts += [f"{ALIKE}: equivalent to the best mean of its column"] if ALIKE in marks else []
-    tests = f"tests paired by seed, margin {margins}, at least {question().fewest} seeds, for each cell by itself"
-    return f"{'; '.join(texts)} ({tests}). " if texts else ""
+    found = {mark for cell in table.cells.values() for mark in cell.mark}
+    texts = [f"{mark}: {meaning}" for mark, meaning in MEANINGS.items() if mark in found]
+    return f"{'; '.join(texts)} (verdicts of `rethinking compare`, margin {margins}). " if texts else ""
 
 
 def _cell_text(cell: TableCell) -> str:
@@ -312,4 +314,4 @@ def _cell_text(cell: TableCell) -> str:
 
 def _comparison_text(comparison: RowDifference) -> str:
     d = comparison.difference
-    return comparison.unit.interval(d.mean, d.low, d.high, "\n") if d else "—"
+    return comparison.unit.interval(d.mean, *d.interval(), "\n") if d else "—"

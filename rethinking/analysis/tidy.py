@@ -30,6 +30,7 @@ class Results:
     sources: where they were read, in words. store, collected: the run store and results folder they are of.
     stored: the ids of the runs that are in the store; what the folder has of them does not count.
     left_out: sentences on what is damaged; learning curves and predictions add theirs when they are read.
+    kept: what was worked out from all of it and may be asked for again.
     """
 
     runs: pd.DataFrame
@@ -42,6 +43,7 @@ class Results:
     collected: Collected
     stored: frozenset[str]
     left_out: list[str] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
         """The scores of one cell, indexed by seed; of a run whose score is not a number none."""

@@ -1,67 +1,150 @@
-"""What comparisons say, in words: a row each, the method, and the answer in a few sentences."""
+"""What comparisons say, in words: one sentence to quote, a row each, and the method."""
 
 import math
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
-from rethinking.analysis.comparisons import Comparison, Question
+import pandas as pd
+
+from rethinking.analysis.comparisons import Answer, Comparison
 from rethinking.analysis.older import MARK, MEANING
+from rethinking.analysis.overall import MARGINS, Overall
+from rethinking.analysis.questions import Question
+
+APPROXIMATE = "*"
 
 
-def row_texts(c: Comparison, seeds: int) -> dict[str, str]:
-    """What one reads of a comparison, but for its settings. seeds: with fewer it is partial."""
-    d, n = c.difference, c.difference.n
-    needed = "∞" if c.needed is None else str(c.needed)
+def sentence(answer: Overall, asked: Question) -> str:
+    """The answer in one sentence."""
+    count, pooled = len(answer.comparisons), answer.pooled
+    verdicts = Counter(c.words(c.answer_a) for c in answer.comparisons if c.verdict.decided)
+    without = sum(not c.judged for c in answer.comparisons)
+    decided = len(answer.decided)
+    one_by_one = f"{decided} of them {'is' if decided == 1 else 'are'} decided one by one"
+    if verdicts:
+        one_by_one += f" ({', '.join(f'{n} {words}' for words, n in verdicts.most_common())})"
+    undecided = f"{count - decided - without} undecided" + (f", {without} without a verdict" if without else "")
+    if pooled is None:
+        return f"None of {_comparisons(count)} has seeds and variance enough for a verdict."
+    first, second = _sides(answer)
+    low, high = pooled.interval(asked.confidence)
+    only = "only " if pooled.within(asked.level) > answer.margin else ""
+    return (
+        f"Over {_comparisons(pooled.comparisons)}, {second} differs from {first} by "
+        f"{_number(answer, pooled.mean)} {_unit(answer)} on average, {asked.confidence:.0%} interval "
+        f"[{_number(answer, low)}, {_number(answer, high)}]: the two are equivalent {only}within "
+        f"{within(answer, asked)}; {one_by_one}, {undecided}."
+    )
+
+
+def within(answer: Overall, asked: Question) -> str:
+    """The smallest margin at which the pooled difference is equivalent, rounded up."""
+    assert answer.pooled is not None
+    digits = answer.unit.digits
+    size = math.ceil(answer.pooled.within(asked.level) * 10**digits) / 10**digits
+    return f"{size:.{digits}f} {_unit(answer)}"
+
+
+def new_cell(answer: Overall, asked: Question) -> str:
+    """What is to be expected of a cell that was not trained; nothing of fewer than three comparisons."""
+    between = answer.pooled.between if answer.pooled else None
+    if between is None:
+        return ""
+    low, high, new_low, new_high = (
+        _number(answer, value) for value in (between.low, between.high, between.new_low, between.new_high)
+    )
+    return (
+        f"Of a further cell like these, the true difference is expected in [{new_low}, {new_high}] {_unit(answer)} "
+        f"(random effects: mean {_number(answer, between.mean)} [{low}, {high}], "
+        f"standard deviation between cells {math.sqrt(between.variance):.{answer.unit.digits + 1}f})."
+    )
+
+
+def overall_texts(answers: Sequence[Overall], asked: Question) -> pd.DataFrame:
+    """A row for each of some pooled answers."""
+    rows = []
+    for answer in answers:
+        pooled = answer.pooled
+        interval = "" if pooled is None else [_number(answer, value) for value in pooled.interval(asked.confidence)]
+        rows.append(
+            {
+                "data set": answer.title,
+                "comparisons": str(len(answer.comparisons)),
+                "mean difference": f"{_number(answer, pooled.mean)} [{', '.join(interval)}]" if pooled else "—",
+                "equivalent within": within(answer, asked) if pooled else "—",
+                "decided": str(len(answer.decided)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def row_texts(c: Comparison, asked: Question) -> dict[str, str]:
+    """What one reads of a comparison, but for its settings."""
+    a, n = c.answer_a, len(c.seeds)
     return {
-        "data set": c.dataset,
+        "data set": c.title,
         "family": c.family,
         "variant": c.variant,
-        "verdict": c.verdict,
-        "difference": c.unit.interval(d.mean, d.low, d.high) + ("*" if c.test_to_train else ""),
-        "within": f"{c.within:.{c.unit.digits}f}" if c.judged else "—",
-        "seeds": (f"{n}" if n >= seeds else f"{n}/{seeds}") + (MARK if c.older else ""),
-        "needed": needed if c.judged else "—",
+        "on this data set": c.words(a),
+        "on new graphs": answer_b_text(c),
+        "difference": c.unit.interval(a.estimate.mean, *a.estimate.interval(asked.confidence)),
+        "seeds": (f"{n}" if n >= asked.seeds else f"{n}/{asked.seeds}") + (MARK if c.older else ""),
+        "still needed": f"{_needed(a)} / {_needed(c.answer_b)}",
     }
 
 
-def method(asked: Question) -> str:
+def answer_b_text(c: Comparison) -> str:
+    """The verdict on new graphs, with a mark where it is approximate."""
+    return "cannot be said" if c.answer_b is None else c.words(c.answer_b) + APPROXIMATE * c.answer_b.approximate
+
+
+def method(comparisons: Sequence[Comparison], asked: Question) -> str:
     """How the numbers of `row_texts` are made."""
-    return (
-        f"Difference: non-local minus local, paired by seed, with its {asked.confidence:.0%} interval. With fewer than "
-        f"{asked.fewest} seeds, or where all differences are the same, there is no verdict. Equivalent: two "
-        "one-sided tests. Where every seed splits the same graphs anew (marked *), variances are corrected by Nadeau "
-        "and Bengio (2003); otherwise the plain paired t. Within: the smallest margin at which the two would be "
-        "equivalent. Needed: seeds to show it at the margin, if there is no difference (∞: none do)."
-    )
-
-
-def in_words(comparisons: Sequence[Comparison], asked: Question) -> str:
-    """The answer, in a few sentences."""
-    counts: dict[str, int] = defaultdict(int)
-    for comparison in comparisons:
-        counts[comparison.verdict] += 1
-    order = ("local better", "non-local better", "equivalent", "undecided")
-    parts = [f"{counts[verdict]} {verdict}" for verdict in order]
-    parts += [f"{count} without a verdict ({reason})" for reason, count in counts.items() if reason not in order]
-    margins = {c.unit.margin_text(c.margin) for c in comparisons}
-    text = (
-        f"Of {len(comparisons)} comparisons of a non-local with the local variant: {', '.join(parts)} "
-        f"(margin {' or '.join(sorted(margins))}, level {asked.level:g} after Holm over all of them)."
-    )
-    intervals = [c.difference for c in comparisons if not math.isnan(c.difference.low)]
-    contain = sum(interval.low <= 0 <= interval.high for interval in intervals)
-    if intervals:
-        text += f" {contain} of the {len(intervals)} intervals contain zero."
-    partial = [c for c in comparisons if c.difference.n < asked.seeds]
-    if partial:
-        text += f" {len(partial)} of them are partial: fewer than {asked.seeds} seeds."
-    undecided = [c for c in comparisons if c.verdict == "undecided"]
-    hopeless = [c for c in undecided if c.needed is None]
-    if hopeless:
-        text += (
-            f" For {len(hopeless)} that are undecided no number of seeds would do: every seed splits the same graphs "
-            "anew, so the error stays above what the margin asks for; more graphs or a wider margin would."
+    first, second = comparisons[0].sides
+    looks = ", ".join(map(str, asked.looks))
+    how = "Benjamini and Hochberg for each claim" if asked.adjust == "bh" else "Holm over all claims"
+    margins = sorted({c.unit.margin_text(c.margin) for c in comparisons})
+    texts = [
+        f"Difference: {second} minus {first}, paired by seed, positive where {second} is better, with the "
+        f"{asked.confidence:.0%} interval of Student's t. On this data set (A): over all splits and initialisations of "
+        "these graphs. On new graphs (B): of the same kind, after training on this data set; errors clustered by graph "
+        "and seed. Of new training data (C) one data set says nothing.",
+        f"Verdicts: margin {' or '.join(margins)}, level {asked.level:g} over the looks at {looks} seeds and, "
+        f"by {how}, over all comparisons that there are, whatever is shown; none below {asked.fewest} seeds or without "
+        "variance. Still needed: seeds beyond these until something is decided, if mean and spread stay, for A / for "
+        "B (∞: too few graphs).",
+    ]
+    if any(c.answer_b and c.answer_b.approximate for c in comparisons):
+        texts.append(
+            f"{APPROXIMATE} approximate, conservative: without predictions of single graphs, with the variance of "
+            "Nadeau and Bengio (2003)."
         )
     if any(c.older for c in comparisons):
-        text += f" {MEANING}"
-    return text
+        texts.append(MEANING)
+    return " ".join(texts)
+
+
+def _needed(answer: Answer | None) -> str:
+    if answer is None or not answer.verdict.judged or answer.verdict.decided:
+        return "—"
+    return "∞" if answer.needed is None else str(answer.needed - answer.estimate.seeds)
+
+
+def _comparisons(count: int) -> str:
+    return f"{count} comparison{'' if count == 1 else 's'}"
+
+
+def _sides(answer: Overall) -> tuple[str, str]:
+    first, second = answer.comparisons[0].sides
+    pooling = "" if "pooling" in first or " " in first else " pooling"
+    return first + pooling, second + pooling
+
+
+def _unit(answer: Overall) -> str:
+    if answer.unit is MARGINS:
+        return "margins"
+    return "points" if answer.unit.scale == 100 else f"of {answer.unit.name}"
+
+
+def _number(answer: Overall, value: float) -> str:
+    return f"{value:+z.{answer.unit.digits + 1}f}"

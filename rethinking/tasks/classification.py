@@ -41,3 +41,7 @@ class Classification(Task):
     def metric_of(self, columns: Columns) -> float:
         """Accuracy: a count divided by another."""
         return int((columns["prediction"] == columns["target"]).sum()) / len(columns["target"])
+
+    def graph_scores(self, columns: Columns) -> np.ndarray:
+        """1 where the class is right, else 0."""
+        return (columns["prediction"] == columns["target"]).astype(np.float64)

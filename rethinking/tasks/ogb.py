@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from rethinking.tasks.classification import Classification
 from rethinking.tasks.task import Columns, Unit
@@ -41,6 +42,23 @@ class OGBClassification(Classification):
         if truth.min() == truth.max() or not np.isfinite(logit).all():
             return math.nan
         return float(self.evaluator.eval({"y_true": truth, "y_pred": logit})[self.metric])
+
+    def graph_scores(self, columns: Columns) -> np.ndarray:
+        """From the placement value of a graph, the share of the other class that it is on the right side of.
+
+        Each class has half of the weight, however many graphs it has, as in the variance of DeLong, DeLong and
+        Clarke-Pearson (1988); the mean is the area under the curve. NaN where there is one class only.
+        """
+        logit, positive = columns["prediction"].astype(np.float64), columns["target"] == 1
+        n, ones = len(logit), int(positive.sum())
+        if ones in (0, n) or not np.isfinite(logit).all():
+            return np.full(n, math.nan)
+        placements = np.empty(n)
+        among_all = rankdata(logit)
+        placements[positive] = (among_all[positive] - rankdata(logit[positive])) / (n - ones)
+        placements[~positive] = 1 - (among_all[~positive] - rankdata(logit[~positive])) / ones
+        area = placements[positive].mean()
+        return area + (placements - area) * np.where(positive, n / ones, n / (n - ones))
 
 
 def _ogb_evaluator(dataset: str) -> Any:

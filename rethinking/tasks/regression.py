@@ -36,3 +36,7 @@ class Regression(Task):
         """The mean absolute error, of a sum that is exact, so that the order of graphs does not matter."""
         errors = np.abs(columns["prediction"].astype(np.float64) - columns["target"].astype(np.float64))
         return math.fsum(errors.tolist()) / len(errors) if np.isfinite(errors).all() else math.nan
+
+    def graph_scores(self, columns: Columns) -> np.ndarray:
+        """The absolute error."""
+        return np.abs(columns["prediction"].astype(np.float64) - columns["target"].astype(np.float64))

@@ -41,10 +41,13 @@ class Unit:
         """A difference, scaled already, with its sign; one that rounds to zero has a plus."""
         return f"{difference:+z.{self.digits}f}"
 
+    def amount(self, size: float) -> str:
+        """How much, scaled already: `1 point`, `0.01`."""
+        return f"{size:g}{'' if self.scale != 100 else ' point' if size == 1 else ' points'}"
+
     def margin_text(self, margin: float) -> str:
         """A margin, scaled already, with what it is of."""
-        points = "" if self.scale != 100 else " point" if margin == 1 else " points"
-        return f"{margin:g}{points} of {self.name}"
+        return f"{self.amount(margin)} of {self.name}"
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,10 @@ class Task(ABC):
     @abstractmethod
     def metric_of(self, columns: Columns) -> float:
         """The metric over some graphs, from what is recorded of them and from nothing else."""
+
+    def graph_scores(self, columns: Columns) -> np.ndarray | None:
+        """What each of some graphs contributes, double [G]: their mean is the metric. None if that cannot be said."""
+        return None
 
     def score(self, prediction: Tensor, y: Tensor) -> Tensor:
         """The metric over each replica's graphs, [R, G, C] and [R, G]. Returns [R], double, on the CPU.

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from rethinking.analysis.collect import collect
-from rethinking.analysis.comparisons import compare, question
+from rethinking.analysis.comparisons import compare
 from rethinking.analysis.older import completed
+from rethinking.analysis.questions import question
 from rethinking.analysis.tidy import read_results
 from rethinking.configuration.composition import compose_job
 from rethinking.configuration.locality import locality
@@ -114,12 +115,12 @@ def test_a_variant_whose_locality_nobody_states_is_left_out_with_a_sentence(resu
 
 def test_another_local_variant_as_reference(results: Path, rethinking: Call) -> None:
     restated(results, state("uniform", True))
-    asked = ("compare", "--results", str(results), "--format", "csv", "--reference")
-    lines = rethinking(*asked, "uniform").stdout.splitlines()
+    asked = ("compare", "--results", str(results), "--format", "csv")
+    lines = rethinking(*asked, "compare.reference=uniform").stdout.splitlines()
     assert len(lines) == 2 and "complement,uniform" in lines[1]
-    refused = rethinking(*asked, "complement")
+    refused = rethinking(*asked, "compare.reference=complement")
     assert refused.returncode == 2 and "complement is not local" in refused.stderr
-    refused = rethinking(*asked, "nothing")
+    refused = rethinking(*asked, "compare.reference=nothing")
     assert refused.returncode == 2 and "there are no runs of this variant" in refused.stderr
 
 
@@ -128,7 +129,7 @@ TRAP = (
 )
 COMMANDS = (
     ["compare"], ["report"], ["export"], ["table", "1"], ["figure", "1"], ["status"], ["collect"],
-    ["compare", "--reference", "uniform"],
+    ["compare", "compare.reference=uniform"],
 )  # fmt: skip
 
 

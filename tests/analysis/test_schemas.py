@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from rethinking.analysis.collect import collect
-from rethinking.analysis.comparisons import compare, question
+from rethinking.analysis.comparisons import compare
+from rethinking.analysis.questions import question
 from rethinking.analysis.tables import TableCell, caption, long_frame, make_table, table_texts
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.composition import compose_cell

@@ -46,6 +46,30 @@ def test_a_score_is_that_of_what_is_recorded(task: Task) -> None:
         assert task.metric_of({name: column[order] for name, column in columns.items()}) == scores[r].item()
 
 
+def test_what_graphs_contribute_has_the_score_as_its_mean(task: Task) -> None:
+    """Also where classes are uneven and some outputs are equal."""
+    raw, y = outputs(task)
+    for r in range(3):
+        values = np.round(raw[r].numpy(), 1 if r else 4)
+        columns = task.predictions(values, np.where(np.arange(50) < 30, 0, y[r].numpy()).astype(y.numpy().dtype))
+        scores = task.graph_scores(columns)
+        assert scores is not None and scores.shape == (50,) and scores.dtype == np.float64
+        assert scores.mean() == pytest.approx(task.metric_of(columns))
+
+
+def test_contributions_to_the_area_under_the_curve_have_delongs_variance() -> None:
+    """The sum of the variances of both classes' placement values over their numbers, up to n / (n − 1)."""
+    task = instantiate(TASKS["molhiv"])
+    rng = np.random.default_rng(0)
+    target = (np.arange(400) < 100).astype(int)
+    logit = rng.normal(size=400) + target
+    scores = task.graph_scores({"target": target, "prediction": logit})
+    above = (logit[:100, None] > logit[None, 100:]).astype(float)
+    expected = above.mean(axis=1).var() / 100 + above.mean(axis=0).var() / 300
+    assert ((scores - scores.mean()) ** 2).sum() / 400**2 == pytest.approx(expected)
+    assert np.isnan(task.graph_scores({"target": np.ones(3), "prediction": logit[:3]})).all()
+
+
 def test_better_predictions_have_a_better_score(task: Task) -> None:
     raw, y = outputs(task)
     right = y[..., None] if isinstance(task, Regression) else torch.nn.functional.one_hot(y).float()

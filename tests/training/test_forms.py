@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.analysis.statistics import paired_difference
+from rethinking.analysis.inference.estimates import paired
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import compose_job
 from rethinking.configuration.settings import Settings
@@ -70,11 +70,12 @@ def test_a_whole_training_comes_to_the_same_scores(
     trained = [train(chosen.cell, data, splits, compiled) for compiled in (True, False)]
     scores = [np.array([r.history[r.best_epoch - 1]["test_accuracy"] for r in replicas]) for replicas in trained]
     # One in a thousand by chance.
-    difference = paired_difference(*scores, confidence=0.999)
+    difference = paired(scores[0] - scores[1])
+    low, high = difference.interval(0.999)
     spread = np.std(scores[1], ddof=1)
     print(
         f"{family} on {dataset}: {scores[0].mean():.4f} compiled, {scores[1].mean():.4f} plain, difference "
-        f"{difference.mean:+.4f} ({difference.low:+.4f} … {difference.high:+.4f}), seeds' std {spread:.4f}"
+        f"{difference.mean:+.4f} ({low:+.4f} … {high:+.4f}), seeds' std {spread:.4f}"
     )
-    assert np.ptp(scores[0] - scores[1]) == 0 or difference.low <= 0 <= difference.high
+    assert np.ptp(scores[0] - scores[1]) == 0 or low <= 0 <= high
     assert abs(difference.mean) < spread / 2

@@ -11,6 +11,7 @@ from rethinking.analysis.comparisons import Comparison, compare, question
 from rethinking.analysis.figures.colours import INK, Colour, variant_colour
 from rethinking.analysis.figures.picture import MARKERS, Picture, difference_label
 from rethinking.analysis.older import MARK, MEANING
+from rethinking.analysis.questions import question
 from rethinking.analysis.tidy import Results
 from rethinking.errors import UserError
 from rethinking.tasks.task import Unit
@@ -79,7 +80,7 @@ class _Point:
 def _points(comparisons: Sequence[Comparison], results: Results) -> list[_Point]:
     points = []
     for c in comparisons:
-        for variant, cell_id, gain in ((c.reference, c.local, 0.0), (c.variant, c.other, c.gain)):
+        for variant, cell_id, gain in ((c.reference, c.local, 0.0), (c.variant, c.other, c.answer_a.estimate.mean)):
             within, between = (results.scores(cell_id, name).mean() for name in ("pool1_hops", "hops"))
             points.append(_Point(c.family, variant, cell_id, c.older, gain, within / between))
     return list(dict.fromkeys(points))

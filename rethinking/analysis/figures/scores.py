@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from rethinking.analysis.comparisons import question
 from rethinking.analysis.figures.picture import (
     Picture,
     column_scores,
@@ -20,6 +19,7 @@ from rethinking.analysis.figures.picture import (
     score_label,
     suite_colours,
 )
+from rethinking.analysis.questions import question
 from rethinking.analysis.scores import suite_scores
 from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results

@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 from rethinking.analysis.comparisons import Comparison, compare, question
 from rethinking.analysis.figures.picture import MARKERS, Picture, difference_label
 from rethinking.analysis.older import MARK, MEANING
+from rethinking.analysis.questions import question
 from rethinking.analysis.tidy import Results
 
 
@@ -34,22 +35,21 @@ def verdicts(results: Results, fidelity: str) -> Picture:
     colours |= dict.fromkeys(("too few seeds", "no variance"), (0.6, 0.6, 0.6))
     for axis, group in zip(axes[:, 0], groups, strict=True):
         for place, c in enumerate(reversed(group)):
-            d = c.difference
-            marker = MARKERS[list(colours).index(c.verdict)]
-            axis.plot([d.low, d.high], [place, place], color=colours[c.verdict], lw=2)
-            axis.plot(d.mean, place, marker, color=colours[c.verdict], ms=5)
+            estimate, finding = c.answer_a.estimate, c.verdict.finding
+            axis.plot(estimate.interval(asked.confidence), [place, place], color=colours[finding], lw=2)
+            axis.plot(estimate.mean, place, MARKERS[list(Finding).index(finding)], color=colours[finding], ms=5)
         margin = group[0].margin
         axis.axvspan(-margin, margin, color="0.85", zorder=0)
         axis.axvline(0, color="0.4", lw=1)
         axis.set_yticks(range(len(group)), [_name(c) for c in reversed(group)], fontsize=7)
         axis.set_ylim(-0.7, len(group) - 0.3)
         unit = group[0].unit
-        axis.set_xlabel(f"non-local minus local, test, {difference_label(unit)}", fontsize=8)
+        axis.set_xlabel(f"non-local better by, test, {difference_label(unit)}", fontsize=8)
         axis.tick_params(axis="x", labelsize=8)
         axis.locator_params(axis="x", nbins=7)
         axis.grid(axis="y", visible=False)
-    shown = [verdict for verdict in colours if any(c.verdict == verdict for c in comparisons)]
-    handles = [Line2D([], [], color=colours[v], marker=MARKERS[list(colours).index(v)], label=v) for v in shown]
+    shown = [finding for finding in Finding if any(c.verdict.finding == finding for c in comparisons)]
+    handles = [Line2D([], [], color=colours[f], marker=MARKERS[list(Finding).index(f)], label=str(f)) for f in shown]
     axes[0, 0].legend(handles=handles, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
     made.tight_layout()
     text = "Local against non-local pooling: mean paired differences with 95 % intervals; grey: the margin."
@@ -58,4 +58,4 @@ def verdicts(results: Results, fidelity: str) -> Picture:
 
 def _name(c: Comparison) -> str:
     settings = f" ({c.settings})" if c.settings else ""
-    return f"{c.dataset}: {c.family}{settings}, {c.variant}{MARK if c.older else ''}"
+    return f"{c.title}: {c.family}{settings}, {c.variant}{MARK if c.older else ''}"

@@ -1,0 +1,37 @@
+"""Many comparisons at once: p-values adjusted for all of a family, and the level that this leaves to each."""
+
+from typing import Literal
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+Adjustment = Literal["bh", "holm"]
+
+
+def adjusted(p: np.ndarray, how: Adjustment) -> np.ndarray:
+    """p-values of a family, to be compared with the level. p: [comparisons, claims]; a NaN stays so and does not count.
+
+    bh: Benjamini and Hochberg (1995), for each claim by itself: of what is found, no more than the level is wrong on
+    average. As no difference can be 0 and as large as the margin, that holds for the verdicts too. holm: Holm (1979),
+    over all claims together, as two Holms reach .094 where .05 is wanted: the chance of any error.
+    """
+    result = np.full(p.shape, np.nan)
+    known = ~np.isnan(p)
+    parts = [known] if how == "holm" else [known & (np.arange(p.shape[1]) == claim) for claim in range(p.shape[1])]
+    for part in parts:
+        if part.any():
+            result[part] = multipletests(p[part], method="holm" if how == "holm" else "fdr_bh")[1]
+    return result
+
+
+def level_left(adjusted_p: np.ndarray, level: float, how: Adjustment) -> np.ndarray:
+    """At which level one more comparison would be decided, for each claim, as things stand. Returns [claims].
+
+    adjusted_p: [comparisons, claims], as `adjusted` gives it.
+    """
+    known = ~np.isnan(adjusted_p)
+    found = np.sum(known & (np.nan_to_num(adjusted_p, nan=1.0) <= level), axis=0)
+    if how == "holm":
+        return np.full(adjusted_p.shape[1], level / max(1, int(known.sum() - found.sum())))
+    tested = np.maximum(1, known.sum(axis=0))
+    return level * np.minimum(found + 1, tested) / tested

@@ -1,0 +1,29 @@
+"""Looking more than once: p-values that stay valid where seeds are added because nothing was decided so far."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def weights(plan: Sequence[int]) -> np.ndarray:
+    """The share of the level that each look may spend: of the most seeds, those that were added since the last look.
+
+    plan: the numbers of seeds at which one looks, in increasing order.
+    """
+    return np.diff([0, *plan]) / plan[-1]
+
+
+def looks_so_far(seeds: int, plan: Sequence[int]) -> list[int]:
+    """The looks that these many seeds are enough for; seeds beyond the last of them count at the next."""
+    return [look for look in plan if look <= seeds]
+
+
+def sequential(p: np.ndarray, plan: Sequence[int]) -> np.ndarray:
+    """p-values over the looks so far: the smallest of p / weight.
+
+    p: [looks, ...], of the first looks of a plan; NaN where there was nothing to test. Valid whatever the dependence
+    of the looks, by the union bound: the weights of a plan add up to 1. Without it one finds in 10 to 17 % of all
+    cases what should be found in 5 %. Returns [...], 1 where there was no look.
+    """
+    shares = weights(plan)[: len(p)].reshape(-1, *[1] * (p.ndim - 1))
+    return np.min(np.where(np.isnan(p), 1.0, p) / shares, axis=0, initial=1.0)

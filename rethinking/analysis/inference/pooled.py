@@ -1,0 +1,104 @@
+"""One answer from many comparisons: their mean, and what is to be expected of a further one."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+from statsmodels.stats.meta_analysis import combine_effects
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Differences of several comparisons, in one unit. by_seed: of each, seed → difference.
+
+    kin: of each, what it shares with others; comparisons of one kind covary.
+    """
+
+    by_seed: Sequence[dict[int, float]]
+    kin: Sequence[object]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The mean over comparisons, with equal weights. freedom: of Student's t, after Satterthwaite.
+
+    between: the mean for comparisons like these (random effects), with what is to be expected of a further one; None
+    of fewer than three comparisons.
+    """
+
+    comparisons: int
+    mean: float
+    error: float
+    freedom: float
+    between: "Between | None" = None
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Student's two-sided interval."""
+        half = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
+        return self.mean - half, self.mean + half
+
+    def within(self, level: float = 0.05) -> float:
+        """The smallest margin at which two one-sided tests show equivalence."""
+        return abs(self.mean) + float(stdtrit(self.freedom, 1 - level)) * self.error
+
+    def p_equivalent(self, margin: float) -> float:
+        """The p-value of two one-sided tests for a mean within ±margin."""
+        return float(stdtr(self.freedom, (abs(self.mean) - margin) / self.error))
+
+
+@dataclass(frozen=True)
+class Between:
+    """The random-effects answer. variance: τ², between comparisons. new_low, new_high: a new cell's true difference."""
+
+    mean: float
+    low: float
+    high: float
+    variance: float
+    new_low: float
+    new_high: float
+
+
+def pool(effects: Effects, confidence: float = 0.95) -> Pooled:
+    """The pooled answer on these data sets. Every comparison needs two seeds and a spread.
+
+    The variance is the sum of the covariances of all means that are kin, by the seeds that they share.
+    """
+    values = [np.array(list(seeds.values())) for seeds in effects.by_seed]
+    means, count = np.array([v.mean() for v in values]), len(values)
+    total, spent = 0.0, 0.0
+    for kind in dict.fromkeys(effects.kin):
+        members = [seeds for seeds, kin in zip(effects.by_seed, effects.kin, strict=True) if kin == kind]
+        own = sum(_covariance(a, b) for a in members for b in members)
+        own = max(own, 0.0)
+        total += own
+        spent += own**2 / (min(map(len, members)) - 1)
+    error = math.sqrt(total) / count
+    variances = np.array([v.var(ddof=1) / len(v) for v in values])
+    between = _between(means, variances, confidence) if count > 2 else None
+    return Pooled(count, float(means.mean()), error, total**2 / spent if spent else 1.0, between)
+
+
+def _covariance(a: dict[int, float], b: dict[int, float]) -> float:
+    """Of the two means, from the seeds that both have."""
+    common = list(a.keys() & b.keys())
+    if len(common) < 2:
+        return 0.0
+    x, y = np.array([a[seed] for seed in common]), np.array([b[seed] for seed in common])
+    share = len(common) / (len(a) * len(b))
+    return float((x - x.mean()) @ (y - y.mean())) / (len(common) - 1) * share
+
+
+def _between(means: np.ndarray, variances: np.ndarray, confidence: float) -> Between:
+    """Random effects with the variance of Paule and Mandel, the interval of Hartung, Knapp, Sidik and Jonkman, and the
+    prediction interval of Higgins, Thompson and Spiegelhalter (2009)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # It warns of intervals of single comparisons, which are not used.
+        fit = combine_effects(means, variances, method_re="iterated", use_t=True)
+    mean, variance, count = float(fit.mean_effect_re), max(0.0, float(fit.tau2)), len(means)
+    error = float(fit.sd_eff_w_re_hksj)
+    half = float(stdtrit(count - 1, (1 + confidence) / 2)) * error
+    new = float(stdtrit(count - 2, (1 + confidence) / 2)) * math.sqrt(variance + error**2)
+    return Between(mean, mean - half, mean + half, variance, mean - new, mean + new)

@@ -1,0 +1,54 @@
+"""The answer of many comparisons together: their pooled difference, and how many are decided one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rethinking.analysis.comparisons import Comparison
+from rethinking.analysis.inference.pooled import Effects, Pooled, pool
+from rethinking.analysis.questions import Question
+from rethinking.tasks.task import Unit
+
+# Where metrics or margins differ, a difference is told in margins.
+MARGINS = Unit("margins", scale=1, digits=1)
+
+
+@dataclass(frozen=True)
+class Overall:
+    """title: what the comparisons are of. pooled: of those that can be judged; None if there are none.
+
+    unit, margin: that the pooled numbers are in, and the margin in that unit.
+    """
+
+    title: str
+    comparisons: Sequence[Comparison]
+    pooled: Pooled | None
+    unit: Unit
+    margin: float
+
+    @property
+    def decided(self) -> list[Comparison]:
+        """Those that are decided one by one, on this data set."""
+        return [c for c in self.comparisons if c.verdict.decided]
+
+
+def overall(comparisons: Sequence[Comparison], asked: Question, title: str = "all") -> Overall:
+    """All comparisons together, with equal weights. Comparisons of a family on a data set share seeds and so covary."""
+    kinds = {(c.unit.scale, c.margin) for c in comparisons}
+    alike = len(kinds) == 1
+    judged = [c for c in comparisons if c.judged]
+    pooled = None
+    if judged:
+        scales = [1 if alike else c.margin for c in judged]
+        by_seed = [
+            dict(zip(map(int, c.seeds), c.differences / scale, strict=True))
+            for c, scale in zip(judged, scales, strict=True)
+        ]
+        pooled = pool(Effects(by_seed, [(c.dataset, c.family) for c in judged]), asked.confidence)
+    unit, margin = (comparisons[0].unit, comparisons[0].margin) if alike else (MARGINS, 1.0)
+    return Overall(title, comparisons, pooled, unit, margin)
+
+
+def by_data_set(comparisons: Sequence[Comparison], asked: Question) -> list[Overall]:
+    """The same of each data set."""
+    titles = dict.fromkeys(c.title for c in comparisons)
+    return [overall([c for c in comparisons if c.title == title], asked, title) for title in titles]

@@ -1,0 +1,73 @@
+"""The pooled answer: on closed forms, and by how it treats comparisons that share what varies."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.meta_analysis import combine_effects
+
+from rethinking.analysis.inference.estimates import paired
+from rethinking.analysis.inference.pooled import Effects, pool
+
+RNG = np.random.default_rng(2)
+
+
+def effects(values: list[np.ndarray], kin: list[object] | None = None) -> Effects:
+    return Effects([dict(enumerate(map(float, v))) for v in values], kin or list(range(len(values))))
+
+
+def test_of_one_comparison_it_is_the_paired_t() -> None:
+    x = RNG.normal(size=8)
+    alone = pool(effects([x]))
+    assert (alone.mean, alone.error, alone.freedom) == pytest.approx((x.mean(), x.std(ddof=1) / math.sqrt(8), 7))
+    assert alone.interval() == pytest.approx(paired(x).interval()) and alone.between is None
+    assert alone.p_equivalent(alone.within(0.05)) == pytest.approx(0.05)
+
+
+def test_independent_comparisons_average_their_variances() -> None:
+    values = list(RNG.normal(size=(10, 20)) + RNG.normal(size=(10, 1)))
+    made = pool(effects(values))
+    assert made.mean == pytest.approx(np.mean(values))
+    assert made.error == pytest.approx(math.sqrt(sum(v.var(ddof=1) / 20 for v in values)) / 10)
+    assert 100 < made.freedom <= 190
+
+
+def test_what_is_kin_is_not_counted_twice() -> None:
+    """The same differences twice say as much as once; half of the seeds in common, half as much of that."""
+    x = RNG.normal(size=20)
+    alone, twice = pool(effects([x])), pool(effects([x, x], ["a", "a"]))
+    assert twice.error == pytest.approx(alone.error) and twice.freedom == pytest.approx(19)
+    assert pool(effects([x, x], ["a", "b"])).error == pytest.approx(alone.error / math.sqrt(2))
+    assert pool(effects([x, -x], ["a", "a"])).error == pytest.approx(0, abs=1e-9)
+
+
+def test_it_covers_the_truth_as_often_as_it_says() -> None:
+    covered = 0
+    for _ in range(1000):
+        shared = RNG.normal(size=10)
+        values = [shared + RNG.normal(size=10), shared + RNG.normal(size=10), RNG.normal(size=10)]
+        low, high = pool(effects(values, ["a", "a", "b"])).interval()
+        covered += low <= 0 <= high
+    assert 0.93 <= covered / 1000 <= 0.97
+
+
+def test_random_effects_are_statsmodels_with_its_prediction_interval() -> None:
+    values = [RNG.normal(m, 1, 20) for m in RNG.normal(0, 1, 12)]
+    between = pool(effects(values)).between
+    assert between is not None
+    means, variances = [v.mean() for v in values], [v.var(ddof=1) / 20 for v in values]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = combine_effects(np.array(means), np.array(variances), method_re="iterated", use_t=True)
+        expected = fit.summary_frame().loc["random effect wls", ["eff", "ci_low", "ci_upp"]]
+    assert [between.mean, between.low, between.high] == pytest.approx(list(expected))
+    half = stats.t.ppf(0.975, 10) * math.sqrt(fit.tau2 + fit.sd_eff_w_re_hksj**2)
+    assert between.new_high - between.mean == pytest.approx(half) == pytest.approx(between.mean - between.new_low)
+
+
+def test_alike_comparisons_have_no_variance_between_them() -> None:
+    x = RNG.normal(size=20)
+    between = pool(effects([x + 1e-6 * RNG.normal(size=20) for _ in range(5)])).between
+    assert between is not None and between.variance == pytest.approx(0, abs=1e-6)
