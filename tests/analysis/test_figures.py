@@ -1,5 +1,6 @@
 """Pictures from made-up runs, and from networks that were really trained."""
 
+import math
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,13 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from rethinking.analysis.inference.verdicts import DECIDED, Finding, Verdict
+from rethinking.analysis.overall import by_data_set, overall
+from rethinking.analysis.questions import question
 
 from rethinking.analysis import figures, trained
+from rethinking.analysis.comparisons import compare
 from rethinking.analysis.figures import draw, figure_names, networks, score_curves
-from rethinking.analysis.figures.colours import variant_colour
+from rethinking.analysis.figures.colours import variant_colour, verdict_look
 from rethinking.analysis.figures.curves import DASHES
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import read_results
+from rethinking.analysis.wording import sentence
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell, compose_job, options
 from rethinking.errors import UserError
@@ -60,11 +66,55 @@ def test_distributions_have_a_panel_a_data_set_and_say_what_is_missing(store: Ru
     assert "not trained yet: IMDB-B, SMNIST" in picture.caption
 
 
-def test_verdicts_and_gaps(store: RunStore) -> None:
+def test_gaps_say_what_a_cell_is(store: RunStore) -> None:
+    picture = draw("8", read_results(store, Path("none")))
+    assert "(1 of 16 settings)" in picture.caption
+    explained = " ".join(picture.figure.get_supxlabel().split())
+    assert "mean test score of learned" in explained and "seeds that both have (20)" in explained
+
+
+def test_every_comparison_is_a_row_with_its_intervals_and_verdict(store: RunStore) -> None:
     results = read_results(store, Path("none"))
-    names = [label.get_text() for axis in draw("verdicts", results).figure.axes for label in axis.get_yticklabels()]
-    assert "ZINC: graclus, uniform" in names and not any("Digits" in name for name in names)
-    assert "(1 of 16 settings)" in draw("8", results).caption
+    asked = question()
+    comparisons, _ = compare(results, asked)
+    answer = overall(comparisons, asked)
+    figure = draw("verdicts", results).figure
+    (axis,) = figure.axes
+    rows = {label.get_text(): place for label, place in zip(axis.get_yticklabels(), axis.get_yticks(), strict=True)}
+    assert {"NCI1", "ZINC", "graclus, uniform, 20 seeds"} <= set(rows) and "Digits" not in rows
+    # Accuracy and MAE have one axis in common, that of margins.
+    assert "in margins" in axis.get_xlabel() and "0.01 of MAE" in axis.get_xlabel()
+    words = {text.get_text(): text for text in axis.texts}
+    for c in comparisons:
+        low, high = c.answer_a.estimate.interval(asked.confidence)
+        drawn = [line for line in axis.lines if np.allclose(line.get_xdata(), [low / c.margin, high / c.margin])]
+        assert [line.get_linewidth() for line in drawn if line.get_linewidth() > 2] or math.isnan(low)
+        assert words[c.words(c.answer_a)].get_color() == verdict_look(c.verdict)[0]
+    pooled = answer.pooled
+    assert pooled and pooled.between
+    ends = [
+        line.get_xdata() for line in axis.lines if list(line.get_ydata()) == [rows["expected of a further one"]] * 2
+    ]
+    assert np.allclose(ends, [[pooled.between.new_low, pooled.between.new_high]])
+    assert " ".join(figure.get_suptitle().split()) == sentence(answer, asked)
+
+
+def test_the_answer_in_brief_has_a_row_a_data_set(store: RunStore) -> None:
+    results = read_results(store, Path("none"))
+    asked = question()
+    comparisons, _ = compare(results, asked)
+    (axis,) = draw("answer", results).figure.axes
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == ["NCI1 (2)", "ZINC (2)", f"mean of all {len(comparisons)}", "expected of a further one"]
+    diamonds = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "D"]
+    parts = [part.pooled.mean / part.margin for part in by_data_set(comparisons, asked)]
+    assert np.allclose(diamonds, [*parts, overall(comparisons, asked).pooled.mean])
+
+
+def test_what_is_decided_has_its_colour_and_all_else_is_grey() -> None:
+    decided = {verdict_look(Verdict(finding, other)) for finding in DECIDED for other in (False, True)}
+    grey = {verdict_look(Verdict(finding))[0] for finding in Finding if finding not in DECIDED}
+    assert len(decided) == 4 and len(grey) == 1 and not grey & {colour for colour, _ in decided}
 
 
 def test_locality_needs_measures(store: RunStore, tmp_path: Path) -> None:
@@ -79,18 +129,21 @@ def test_locality_needs_measures(store: RunStore, tmp_path: Path) -> None:
     assert sorted(points[:, 0]) == [0.25, 1.0] and np.allclose(points[:, 1], 0)
 
 
-def test_locality_has_a_panel_a_metric_and_marks_schema_1(tmp_path: Path) -> None:
+def test_locality_has_a_panel_a_metric_in_margins_and_marks_schema_1(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "runs")
     for dataset, score in (("nci1", 0.8), ("zinc", 0.4), ("control_local", 0.9)):
-        for variant in ("learned", "complement"):
+        for variant, better in (("learned", 0.0), ("complement", -0.02)):
             cell = f"model=graclus dataset={dataset} pooling={variant}"
-            fill(store, cell, score + 0.01 * NOISE[:5], hops=4.0, pool1_hops=2.0)
+            fill(store, cell, score + better + 0.01 * NOISE[:5], hops=4.0, pool1_hops=2.0)
     results = read_results(store, Path("none"))
     axes = draw("locality", results).figure.axes
-    assert [axis.get_title() for axis in axes] == ["data sets: accuracy", "data sets: MAE", "controls: accuracy"]
-    assert all(axis.get_ylabel().endswith(("points of accuracy", "MAE")) and axis.get_xlabel() for axis in axes)
+    assert [axis.get_title() for axis in axes] == ["Data sets: accuracy", "Data sets: MAE", "Controls: accuracy"]
+    gains = [np.concatenate([path.get_offsets() for path in axis.collections])[:, 1] for axis in axes]
+    assert np.allclose(gains, [[0, -2], [0, 2], [0, -2]], atol=0.01)
+    margins = ("1 point of accuracy", "0.01 of MAE", "1 point of accuracy")
+    assert all(margin in axis.get_ylabel() for margin, axis in zip(margins, axes, strict=True))
     cells = {id: replace(cell, schema=1) if cell.dataset == "nci1" else cell for id, cell in results.cells.items()}
-    picture = draw("locality", replace(results, cells=cells))
+    picture = draw("locality", replace(results, cells=cells, kept={}))
     hollow = [[len(path.get_facecolor()) == 0 for path in axis.collections] for axis in picture.figure.axes]
     assert hollow == [[True, True], [False, False], [False, False]]
     assert "Hollow: runs of schema 1" in picture.caption

@@ -12,7 +12,7 @@ from rethinking.analysis.figures.locality import locality
 from rethinking.analysis.figures.networks import activations_around_pooling, permuted
 from rethinking.analysis.figures.picture import Picture, save, style
 from rethinking.analysis.figures.scores import distributions, gaps
-from rethinking.analysis.figures.verdicts import verdicts
+from rethinking.analysis.figures.verdicts import answer_in_brief, verdicts
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
@@ -29,7 +29,11 @@ OF_A_SUITE: dict[str, Callable[[Suite, Results, str], Picture]] = {
     "gaps": gaps,
 }
 # Of all comparisons.
-OTHERS: dict[str, Callable[[Results, str], Picture]] = {"verdicts": verdicts, "locality": locality}
+OTHERS: dict[str, Callable[[Results, str], Picture]] = {
+    "verdicts": verdicts,
+    "answer": answer_in_brief,
+    "locality": locality,
+}
 
 
 def figure_names() -> list[str]:

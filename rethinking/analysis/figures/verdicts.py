@@ -1,61 +1,154 @@
-"""The figure of all comparisons and their verdicts."""
+"""The figure of all comparisons: each with its intervals and its verdict in words, and what they say together."""
+
+from collections.abc import Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
-import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from rethinking.analysis.comparisons import Comparison, compare, question
-from rethinking.analysis.figures.picture import MARKERS, Picture, difference_label
+from rethinking.analysis.comparisons import Comparison, compare
+from rethinking.analysis.figures.colours import INK, MARGIN, verdict_look
+from rethinking.analysis.figures.picture import Picture, difference_label, say_within
 from rethinking.analysis.older import MARK, MEANING
-from rethinking.analysis.questions import question
+from rethinking.analysis.overall import MARGINS, Overall, by_data_set, overall
+from rethinking.analysis.questions import Question, question
 from rethinking.analysis.tidy import Results
+from rethinking.analysis.wording import sentence
+
+BAND = "Grey band: the margin; a difference within it does not matter."
 
 
 def verdicts(results: Results, fidelity: str) -> Picture:
-    """All comparisons with their intervals, and the margin."""
+    """A forest: of each comparison the interval on this data set and on new graphs, below them what all say."""
     asked = question()
     comparisons, _ = compare(results, asked, fidelity)
-    metrics = sorted({c.metric for c in comparisons})
-    groups = [[c for c in comparisons if c.metric == metric] for metric in metrics]
-    heights = [len(group) for group in groups]
-    made, axes = plt.subplots(
-        len(groups),
-        1,
-        figsize=(7, 0.26 * sum(heights) + 1.1 * len(groups)),
-        squeeze=False,
-        gridspec_kw={"height_ratios": heights},
+    answer = overall(comparisons, asked)
+    rows = len(comparisons) + len({c.title for c in comparisons}) + 3
+    made = plt.figure(figsize=(8, 0.21 * rows + 1.9), layout="constrained")
+    axis = made.add_subplot()
+    labels, place = {}, 0
+    for title in dict.fromkeys(c.title for c in comparisons):
+        labels[place], place = title, place + 1
+        for c in comparisons:
+            if c.title == title:
+                _draw_comparison(axis, place, c, _scale(c, answer), asked)
+                labels[place], place = _name(c), place + 1
+    if answer.pooled:
+        axis.axhline(place - 0.5, color=INK, lw=0.8)
+        labels |= _draw_pooled(axis, place, answer, asked)
+    _dress(axis, answer, labels)
+    for tick, text in zip(axis.get_yticklabels(), labels.values(), strict=True):
+        tick.set_fontweight("bold" if text in {c.title for c in comparisons} else "normal")
+    made.suptitle(fill(sentence(answer, asked), 105), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+    say_within(
+        made,
+        "A row: a family and the non-local variant that takes the place of its local one. At the right: the "
+        f"verdict on this data set. Thick: {asked.confidence:.0%} interval of the mean difference on this data "
+        "set (A). Thin: on new graphs of the same kind (B), dashed where it is approximate. Coloured: decided, "
+        "grey: undecided; that holds for all comparisons and looks together, so it asks for more than one "
+        f"interval. {BAND} Diamond: the mean of all comparisons with its interval. Below it: where the true "
+        "difference of a further one is expected." + (f" {MEANING}" if any(c.older for c in comparisons) else ""),
     )
-    colours = dict(
-        zip(
-            ("equivalent", "local better", "non-local better", "undecided"),
-            sns.color_palette("colorblind"),
-            strict=False,
-        )
+    return Picture(made, "Local against non-local pooling, every comparison.")
+
+
+def answer_in_brief(results: Results, fidelity: str) -> Picture:
+    """The same in small: a row a data set, with a mark for each of its comparisons."""
+    asked = question()
+    comparisons, _ = compare(results, asked, fidelity)
+    answer = overall(comparisons, asked)
+    parts = by_data_set(comparisons, asked)
+    made = plt.figure(figsize=(5, 0.36 * len(parts) + 2.9), layout="constrained")
+    axis = made.add_subplot()
+    labels = {}
+    for place, part in enumerate(parts):
+        for c in part.comparisons:
+            colour, marker = verdict_look(c.verdict)
+            mean = c.answer_a.estimate.mean * _scale(c, answer)
+            axis.plot(mean, place - 0.22, marker, color=colour, ms=6, alpha=0.8, mew=0)
+        if part.pooled:
+            scale = 1 if part.unit == answer.unit else 1 / part.margin
+            _draw_interval(axis, place + 0.18, part.pooled.mean * scale, part.pooled.interval(asked.confidence), scale)
+        labels[place] = f"{part.title} ({len(part.comparisons)})"
+    place = len(parts)
+    if answer.pooled:
+        axis.axhline(place - 0.5, color=INK, lw=0.8)
+        labels |= _draw_pooled(axis, place, answer, asked)
+    _dress(axis, answer, labels)
+    made.suptitle(fill(sentence(answer, asked), 66), x=0.01, ha="left", fontsize=9, fontweight="bold")
+    say_within(
+        made,
+        "Beside a data set: how many comparisons. Small marks: each of them. Diamonds: their mean with its "
+        f"{asked.confidence:.0%} interval. {BAND}",
+        size=8,
     )
-    colours |= dict.fromkeys(("too few seeds", "no variance"), (0.6, 0.6, 0.6))
-    for axis, group in zip(axes[:, 0], groups, strict=True):
-        for place, c in enumerate(reversed(group)):
-            estimate, finding = c.answer_a.estimate, c.verdict.finding
-            axis.plot(estimate.interval(asked.confidence), [place, place], color=colours[finding], lw=2)
-            axis.plot(estimate.mean, place, MARKERS[list(Finding).index(finding)], color=colours[finding], ms=5)
-        margin = group[0].margin
-        axis.axvspan(-margin, margin, color="0.85", zorder=0)
-        axis.axvline(0, color="0.4", lw=1)
-        axis.set_yticks(range(len(group)), [_name(c) for c in reversed(group)], fontsize=7)
-        axis.set_ylim(-0.7, len(group) - 0.3)
-        unit = group[0].unit
-        axis.set_xlabel(f"non-local better by, test, {difference_label(unit)}", fontsize=8)
-        axis.tick_params(axis="x", labelsize=8)
-        axis.locator_params(axis="x", nbins=7)
-        axis.grid(axis="y", visible=False)
-    shown = [finding for finding in Finding if any(c.verdict.finding == finding for c in comparisons)]
-    handles = [Line2D([], [], color=colours[f], marker=MARKERS[list(Finding).index(f)], label=str(f)) for f in shown]
-    axes[0, 0].legend(handles=handles, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
-    made.tight_layout()
-    text = "Local against non-local pooling: mean paired differences with 95 % intervals; grey: the margin."
-    return Picture(made, text + (f" {MEANING}" if any(c.older for c in comparisons) else ""))
+    looks = {c.words(c.answer_a) if c.verdict.decided else "undecided": verdict_look(c.verdict) for c in comparisons}
+    handles = [Line2D([], [], ls="", color=look[0], marker=look[1], label=words) for words, look in looks.items()]
+    axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.3, -0.17), frameon=False)
+    return Picture(made, "Local against non-local pooling, a row a data set.")
+
+
+def _draw_comparison(axis: Axes, place: float, c: Comparison, scale: float, asked: Question) -> None:
+    """One row: the interval of A thick, that of B thin below it, and at the right the verdict."""
+    colour, marker = verdict_look(c.verdict)
+    if c.answer_b is not None:
+        low, high = c.answer_b.estimate.interval(asked.confidence)
+        dashes, own = "--" if c.answer_b.approximate else "-", verdict_look(c.answer_b.verdict)[0]
+        axis.plot([low * scale, high * scale], [place + 0.24] * 2, color=own, ls=dashes, lw=1)
+    low, high = c.answer_a.estimate.interval(asked.confidence)
+    axis.plot([low * scale, high * scale], [place] * 2, color=colour, lw=3, solid_capstyle="butt")
+    axis.plot(c.answer_a.estimate.mean * scale, place, marker, color=colour, ms=5, mec="white", mew=0.5)
+    text = axis.text(1.01, place, c.words(c.answer_a), transform=axis.get_yaxis_transform())
+    text.set(color=colour, va="center", fontsize=7, fontweight="bold" if c.verdict.decided else "normal")
+
+
+def _draw_pooled(axis: Axes, place: int, answer: Overall, asked: Question) -> dict[int, str]:
+    """Two rows: the mean of all, and where a further one is expected. Returns what they are called."""
+    assert answer.pooled is not None
+    _draw_interval(axis, place, answer.pooled.mean, answer.pooled.interval(asked.confidence), size=9)
+    labels = {place: f"mean of all {answer.pooled.comparisons}"}
+    if answer.pooled.between:
+        ends = [answer.pooled.between.new_low, answer.pooled.between.new_high]
+        axis.plot(ends, [place + 1] * 2, "|-", color=INK, lw=1.2, ms=7)
+        labels[place + 1] = "expected of a further one"
+    return labels
+
+
+def _draw_interval(
+    axis: Axes, place: float, mean: float, ends: Sequence[float], scale: float = 1.0, size: float = 7
+) -> None:
+    axis.plot([end * scale for end in ends], [place] * 2, color=INK, lw=1.8)
+    axis.plot(mean, place, "D", color=INK, ms=size, mec="white", mew=0.5)
+
+
+def _dress(axis: Axes, answer: Overall, labels: dict[int, str]) -> None:
+    """Margin, zero, the labels of rows, and which side is which."""
+    axis.axvspan(-answer.margin, answer.margin, color=MARGIN, zorder=0)
+    axis.axvline(0, color="0.4", lw=1, zorder=1)
+    axis.set_yticks(list(labels), list(labels.values()), fontsize=8)
+    axis.set_ylim(max(labels) + 0.6, -0.6)
+    axis.grid(axis="y", visible=False)
+    axis.locator_params(axis="x", nbins=9)
+    axis.tick_params(axis="x", labelsize=8)
+    axis.set_xlabel(f"difference, test, {_unit(answer)}", fontsize=8)
+    first, second = answer.comparisons[0].sides
+    axis.set_title(f"← {first} better", loc="left", fontsize=8)
+    axis.set_title(f"{second} better →", loc="right", fontsize=8)
+
+
+def _unit(answer: Overall) -> str:
+    if answer.unit != MARGINS:
+        return difference_label(answer.unit)
+    margins = dict.fromkeys(c.unit.margin_text(c.margin) for c in answer.comparisons)
+    return f"in margins ({', '.join(margins)})"
+
+
+def _scale(c: Comparison, answer: Overall) -> float:
+    """From a comparison's unit to that of the axis."""
+    return 1 / c.margin if answer.unit == MARGINS else 1.0
 
 
 def _name(c: Comparison) -> str:
     settings = f" ({c.settings})" if c.settings else ""
-    return f"{c.title}: {c.family}{settings}, {c.variant}{MARK if c.older else ''}"
+    return f"{c.family}, {c.variant}{settings}, {len(c.seeds)} seeds{MARK if c.older else ''}"
