@@ -210,7 +210,7 @@ def test_unknown_commands_options_tables_and_data_sets(rethinking: Call) -> None
     check(rethinking("report", "--to", ""), "--to", "see rethinking report --help")
     check(rethinking("table", "1", "--config-dir", "nowhere"), "--config-dir nowhere: there is no such folder")
     results = str(ROOT / "results")
-    check(rethinking("compare", "--results", results, "--reference", "foo"), "--reference foo", "learned")
+    check(rethinking("compare", "--results", results, "compare.reference=foo"), "compare.reference foo", "learned")
     check(rethinking("compare", "--results", results, "--margin", "accuracy=nan"), "--margin accuracy=nan")
     check(rethinking("table", "9"), "no table '9'", "expected one of 1")
     check(rethinking("data", "check", "ncii"), "no data set 'ncii'", ", ".join(options("dataset")))

@@ -38,10 +38,10 @@ def test_what_is_ones_own_wins(rethinking: Call, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in paths.REFERENCE.iterdir()}
     for variant in ("learned", "complement"):
         fill(RunStore(tmp_path / "runs"), NCI1 + variant, 0.8 + 0.01 * NOISE[:6])
-    assert rethinking("compare").stdout.rstrip().endswith("From 12 runs in runs/.")
+    assert "From 12 runs in runs/.\n" in rethinking("compare").stdout
     assert "results/ holds 12 runs now" in rethinking("collect").stdout
     (tmp_path / "runs").rename(tmp_path / "away")
-    assert rethinking("compare").stdout.rstrip().endswith("From 12 runs in results/runs.csv.")
+    assert "From 12 runs in results/runs.csv.\n" in rethinking("compare").stdout
     assert {path: path.stat().st_mtime_ns for path in paths.REFERENCE.iterdir()} == before
 
 

@@ -43,7 +43,7 @@ class Results:
     collected: Collected
     stored: frozenset[str]
     left_out: list[str] = field(default_factory=list)
-    kept: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict, init=False)
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
         """The scores of one cell, indexed by seed; of a run whose score is not a number none."""
