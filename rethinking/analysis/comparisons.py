@@ -1,41 +1,19 @@
 """Comparisons of two cells, paired by seed, with a verdict on this data set (A) and on new graphs of its kind (B)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rethinking.analysis.inference.adjusting import adjusted, level_left
-from rethinking.analysis.inference.claims import Claim, p_values
-from rethinking.analysis.inference.clustered import clustered
-from rethinking.analysis.inference.estimates import Estimate, corrected, paired
-from rethinking.analysis.inference.looks import looks_so_far, sequential
-from rethinking.analysis.inference.needed import seeds_needed
-from rethinking.analysis.inference.verdicts import Finding, Verdict, decide
+from rethinking.analysis.answers import Answer, answer_a, answer_b, decide_together
+from rethinking.analysis.inference.verdicts import Verdict
 from rethinking.analysis.pairs import POOLING, Pair, Unpaired, find_pairs
 from rethinking.analysis.questions import NO_POOLING, Question
-from rethinking.analysis.single_graphs import GraphDifferences, GraphScores, graph_differences, graph_scores
+from rethinking.analysis.single_graphs import GraphScores, graph_differences, graph_scores
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
 from rethinking.tasks.task import Unit
-
-
-@dataclass(frozen=True)
-class Answer:
-    """To one of the two questions. estimate: from all seeds. approximate: B by what stands in its place.
-
-    p: of each claim, [4], over the looks so far. adjusted: for all comparisons of its family too, [4]. NaN without a
-    verdict. needed: with how many seeds it will be decided, about; None if none do, or it is.
-    """
-
-    estimate: Estimate
-    p: np.ndarray
-    adjusted: np.ndarray
-    verdict: Verdict
-    approximate: bool = False
-    needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -135,19 +113,6 @@ def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> l
     return chosen
 
 
-def verdict_at(differences: np.ndarray, margin: float, asked: Question, level: float, step: float = 0.0) -> Verdict:
-    """The verdict A on one pair at a level of its own, by all looks so far: what decides whether it needs more seeds.
-
-    differences: [K], by how much the non-local variant is better with each seed, in the unit of the margin. level:
-    where several pairs are planned, divided by their number; no later result of another pair takes a verdict back.
-    """
-    estimate = paired(differences, step)
-    without = _no_verdict(estimate, asked)
-    if without:
-        return without
-    return decide(estimate.mean, sequential(_looks_a(differences, margin, asked, step), asked.looks), level)
-
-
 def _kept(results: Results, asked: Question) -> tuple[list[Comparison], list[Unpaired]]:
     """All comparisons of a store with their verdicts; made once for each question."""
     key = repr(asked)
@@ -180,10 +145,10 @@ def _compared(results: Results, pair: Pair, asked: Question, known: dict[str, Gr
         graphs = graph_differences(first, second, list(map(int, seeds)), sign * scale)
         if graphs is not None and first.counts and second.counts:
             step = scale * len(graphs.ends) / len(graphs.difference)
-    answer_a = _answer_a(differences, margin, asked, step)
-    answer_b = _answer_b(differences, graphs, other.test_to_train, margin, asked)
-    if answer_b is not None and not answer_a.verdict.judged:
-        answer_b = replace(answer_b, p=answer_a.p, verdict=answer_a.verdict)
+    on_these = answer_a(differences, margin, asked, step)
+    on_new = answer_b(differences, graphs, other.test_to_train, margin, asked)
+    if on_new is not None and not on_these.verdict.judged:
+        on_new = replace(on_new, p=on_these.p, verdict=on_these.verdict)
     return Comparison(
         fidelity=other.config["fidelity"],
         dataset=other.dataset,
@@ -203,57 +168,9 @@ def _compared(results: Results, pair: Pair, asked: Question, known: dict[str, Gr
         a=a[seeds].to_numpy(dtype=float),
         b=b[seeds].to_numpy(dtype=float),
         margin=margin,
-        answer_a=answer_a,
-        answer_b=answer_b,
+        answer_a=on_these,
+        answer_b=on_new,
     )
-
-
-def _answer_a(differences: np.ndarray, margin: float, asked: Question, step: float) -> Answer:
-    return _answer(paired(differences, step), _looks_a(differences, margin, asked, step), asked)
-
-
-def _looks_a(differences: np.ndarray, margin: float, asked: Question, step: float) -> np.ndarray:
-    """p-values at each look so far, [looks, 4]."""
-    looks = looks_so_far(len(differences), asked.looks)
-    return _at_looks([paired(differences[:n], step) for n in looks], margin, asked)
-
-
-def _answer_b(
-    differences: np.ndarray, graphs: GraphDifferences | None, test_to_train: float, margin: float, asked: Question
-) -> Answer | None:
-    """From single graphs; without them approximately where seeds split the same graphs anew, else not at all."""
-    if graphs is not None:
-        looks = looks_so_far(len(graphs.ends), asked.looks)
-        estimates = [clustered(*graphs.first(n)) for n in looks]
-        last = len(graphs.ends)
-        whole = estimates[-1] if estimates and looks[-1] == last else clustered(*graphs.first(last))
-        return _answer(whole, _at_looks(estimates, margin, asked), asked)
-    if not test_to_train:
-        return None
-    looks = looks_so_far(len(differences), asked.looks)
-    estimates = [corrected(differences[:n], test_to_train) for n in looks]
-    answer = _answer(corrected(differences, test_to_train), _at_looks(estimates, margin, asked), asked)
-    return replace(answer, approximate=True)
-
-
-def _at_looks(estimates: Sequence[Estimate], margin: float, asked: Question) -> np.ndarray:
-    """[looks, 4]; nothing is tested at a look with too few seeds for a verdict."""
-    p = [p_values(e, margin) if e.seeds >= asked.fewest else np.full(len(Claim), math.nan) for e in estimates]
-    return np.array(p).reshape(-1, len(Claim))
-
-
-def _answer(estimate: Estimate, p_at_looks: np.ndarray, asked: Question) -> Answer:
-    without = _no_verdict(estimate, asked)
-    nothing = np.full(len(Claim), math.nan)
-    p = nothing if without else sequential(p_at_looks, asked.looks)
-    return Answer(estimate, p, nothing, without or Verdict(Finding.UNDECIDED))
-
-
-def _no_verdict(estimate: Estimate, asked: Question) -> Verdict | None:
-    """Why nothing can be concluded, whatever the difference; None if something can."""
-    if estimate.seeds < asked.fewest:
-        return Verdict(Finding.FEW_SEEDS)
-    return None if estimate.known else Verdict(Finding.NO_VARIANCE)
 
 
 def _with_verdicts(made: Sequence[Comparison], asked: Question) -> list[Comparison]:
@@ -266,9 +183,9 @@ def _with_verdicts(made: Sequence[Comparison], asked: Question) -> list[Comparis
     keys = [(c.reference if c.sides == POOLING else "", c.dataset in asked.left_out) for c in made]
     for key in dict.fromkeys(keys):
         members = [place for place, own in enumerate(keys) if own == key]
-        firsts = _adjusted([made[m].answer_a for m in members], [made[m].margin for m in members], asked)
+        firsts = decide_together([made[m].answer_a for m in members], [made[m].margin for m in members], asked)
         with_b = [m for m in members if made[m].answer_b is not None]
-        seconds = _adjusted(
+        seconds = decide_together(
             [b for m in with_b if (b := made[m].answer_b) is not None], [made[m].margin for m in with_b], asked
         )
         for place, answer in zip(members, firsts, strict=True):
@@ -276,22 +193,3 @@ def _with_verdicts(made: Sequence[Comparison], asked: Question) -> list[Comparis
         for place, answer in zip(with_b, seconds, strict=True):
             result[place] = replace(result[place], answer_b=answer)
     return result
-
-
-def _adjusted(answers: Sequence[Answer], margins: Sequence[float], asked: Question) -> list[Answer]:
-    if not answers:
-        return []
-    p = adjusted(np.array([answer.p for answer in answers]), asked.adjust)
-    levels = level_left(p, asked.level, asked.adjust)
-    return [_decided(a, own, m, levels, asked) for a, own, m in zip(answers, p, margins, strict=True)]
-
-
-def _decided(answer: Answer, p: np.ndarray, margin: float, levels: np.ndarray, asked: Question) -> Answer:
-    if not answer.verdict.judged:
-        return replace(answer, adjusted=p)
-    verdict, needed = decide(answer.estimate.mean, p, asked.level), None
-    if not verdict.decided:
-        needed = seeds_needed(answer.estimate, margin, levels, asked.power, asked.looks)
-        more = None if needed is None else needed - answer.estimate.seeds
-        verdict = Verdict(Finding.FEW_GRAPHS) if more is None else replace(verdict, more=more)
-    return replace(answer, adjusted=p, verdict=verdict, needed=needed)

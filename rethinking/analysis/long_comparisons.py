@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from rethinking.analysis import statistics
-from rethinking.analysis.comparisons import Answer, Comparison
+from rethinking.analysis.answers import Answer
+from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.inference.claims import Claim
 from rethinking.analysis.questions import Question
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from rethinking.analysis.comparisons import Answer, Comparison
+from rethinking.analysis.answers import Answer
+from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.older import MARK, MEANING
 from rethinking.analysis.overall import MARGINS, Overall
 from rethinking.analysis.questions import Question

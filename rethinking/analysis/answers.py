@@ -1,0 +1,118 @@
+"""The answer to one question on one comparison, from estimates to a verdict: A, on this data set, and B, on new graphs.
+
+Here are arrays only; `comparisons.py` has them from runs, and `scripts/calibration.py` from made-up populations.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rethinking.analysis.inference.adjusting import adjusted, level_left
+from rethinking.analysis.inference.claims import Claim, p_values
+from rethinking.analysis.inference.clustered import clustered
+from rethinking.analysis.inference.estimates import Estimate, corrected, paired
+from rethinking.analysis.inference.looks import looks_so_far, sequential
+from rethinking.analysis.inference.needed import seeds_needed
+from rethinking.analysis.inference.verdicts import Finding, Verdict, decide
+from rethinking.analysis.questions import Question
+from rethinking.analysis.single_graphs import GraphDifferences
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To one of the two questions. estimate: from all seeds. approximate: B by what stands in its place.
+
+    p: of each claim, [4], over the looks so far. adjusted: for all comparisons of its family too, [4]. NaN without a
+    verdict. needed: with how many seeds it will be decided, about; None if none do, or it is.
+    """
+
+    estimate: Estimate
+    p: np.ndarray
+    adjusted: np.ndarray
+    verdict: Verdict
+    approximate: bool = False
+    needed: int | None = None
+
+
+def answer_a(differences: np.ndarray, margin: float, asked: Question, step: float = 0.0) -> Answer:
+    """Before it is adjusted for other comparisons. differences: [K], by seed. step: see `paired`."""
+    return _answer(paired(differences, step), _looks_a(differences, margin, asked, step), asked)
+
+
+def answer_b(
+    differences: np.ndarray, graphs: GraphDifferences | None, test_to_train: float, margin: float, asked: Question
+) -> Answer | None:
+    """From single graphs; without them approximately where seeds split the same graphs anew, else not at all."""
+    if graphs is not None:
+        looks = looks_so_far(len(graphs.ends), asked.looks)
+        estimates = [clustered(*graphs.first(n)) for n in looks]
+        last = len(graphs.ends)
+        whole = estimates[-1] if estimates and looks[-1] == last else clustered(*graphs.first(last))
+        return _answer(whole, _at_looks(estimates, margin, asked), asked)
+    if not test_to_train:
+        return None
+    looks = looks_so_far(len(differences), asked.looks)
+    estimates = [corrected(differences[:n], test_to_train) for n in looks]
+    answer = _answer(corrected(differences, test_to_train), _at_looks(estimates, margin, asked), asked)
+    return replace(answer, approximate=True)
+
+
+def decide_together(answers: Sequence[Answer], margins: Sequence[float], asked: Question) -> list[Answer]:
+    """With verdicts, after p-values are adjusted for all of them: the answers to one question on a family."""
+    if not answers:
+        return []
+    p = adjusted(np.array([answer.p for answer in answers]), asked.adjust)
+    levels = level_left(p, asked.level, asked.adjust)
+    return [_decided(a, own, m, levels, asked) for a, own, m in zip(answers, p, margins, strict=True)]
+
+
+def verdict_at(differences: np.ndarray, margin: float, asked: Question, level: float, step: float = 0.0) -> Verdict:
+    """The verdict A on one pair at a level of its own, by all looks so far: what decides whether it needs more seeds.
+
+    differences: [K], by how much the non-local variant is better with each seed, in the unit of the margin. level:
+    where several pairs are planned, divided by their number; no later result of another pair takes a verdict back.
+    """
+    estimate = paired(differences, step)
+    without = _no_verdict(estimate, asked)
+    if without:
+        return without
+    return decide(estimate.mean, sequential(_looks_a(differences, margin, asked, step), asked.looks), level)
+
+
+def _looks_a(differences: np.ndarray, margin: float, asked: Question, step: float) -> np.ndarray:
+    """p-values at each look so far, [looks, 4]."""
+    looks = looks_so_far(len(differences), asked.looks)
+    return _at_looks([paired(differences[:n], step) for n in looks], margin, asked)
+
+
+def _at_looks(estimates: Sequence[Estimate], margin: float, asked: Question) -> np.ndarray:
+    """[looks, 4]; nothing is tested at a look with too few seeds for a verdict."""
+    p = [p_values(e, margin) if e.seeds >= asked.fewest else np.full(len(Claim), math.nan) for e in estimates]
+    return np.array(p).reshape(-1, len(Claim))
+
+
+def _answer(estimate: Estimate, p_at_looks: np.ndarray, asked: Question) -> Answer:
+    without = _no_verdict(estimate, asked)
+    nothing = np.full(len(Claim), math.nan)
+    p = nothing if without else sequential(p_at_looks, asked.looks)
+    return Answer(estimate, p, nothing, without or Verdict(Finding.UNDECIDED))
+
+
+def _no_verdict(estimate: Estimate, asked: Question) -> Verdict | None:
+    """Why nothing can be concluded, whatever the difference; None if something can."""
+    if estimate.seeds < asked.fewest:
+        return Verdict(Finding.FEW_SEEDS)
+    return None if estimate.known else Verdict(Finding.NO_VARIANCE)
+
+
+def _decided(answer: Answer, p: np.ndarray, margin: float, levels: np.ndarray, asked: Question) -> Answer:
+    if not answer.verdict.judged:
+        return replace(answer, adjusted=p)
+    verdict, needed = decide(answer.estimate.mean, p, asked.level), None
+    if not verdict.decided:
+        needed = seeds_needed(answer.estimate, margin, levels, asked.power, asked.looks)
+        more = None if needed is None else needed - answer.estimate.seeds
+        verdict = Verdict(Finding.FEW_GRAPHS) if more is None else replace(verdict, more=more)
+    return replace(answer, adjusted=p, verdict=verdict, needed=needed)
