@@ -5,7 +5,7 @@ BIN := .venv/bin
 export RETHINKING_DATA ?= $(abspath $(wildcard ../shared/data))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo demo-learned demo-complement test test-slow lint bench growth costs results clean
+.PHONY: help setup demo demo-learned demo-complement test test-slow lint bench growth costs calibration results clean
 
 help:        ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ growth: setup  ## how the time of an epoch grows with seeds, batch, width, graph
 
 costs: setup  ## time and memory of every family on every data set, as docs/costs.md (an hour)
 	$(BIN)/python -m scripts.costs
+
+calibration: setup  ## whether verdicts hold what they promise, on made-up data sets (a quarter of an hour)
+	$(BIN)/python -m scripts.calibration
 
 results: setup  ## render tables, figures and the report from what is collected in results/
 	for table in 1 2 3 S1 S2 S3 S4 S5; do $(BIN)/rethinking table $$table --runs none --format markdown > results/table$$table.md; done

@@ -5,8 +5,8 @@ A graph g is classified rightly by variant v with seed s if
     α_v + u_g + w_vg + b_vs + t_vs + ε_gs + ε_vgs > 0,
 
 with normal effects of the graph, of the graph for a variant, of the seed, of the training set, and noise of variance 1,
-a part of which the variants share. t_vs sums what each graph of the training set does for a variant, so that seeds whose
-splits have more of them in common agree more. α is such that the true difference is what is asked for.
+a part of which the variants share. t_vs sums what each graph of the training set does for a variant. α is such that the
+true difference is what is asked for.
 """
 
 import math
