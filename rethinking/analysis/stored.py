@@ -37,9 +37,9 @@ class Stored:
     problems: list[str]
 
 
-def usable(store: RunStore) -> Stored:
-    """All of a store, sorted out."""
-    entries = store.entries()
+def usable(store: RunStore, entries: list[Entry] | None = None) -> Stored:
+    """All of a store, sorted out. entries: what it has, for whoever has read that before."""
+    entries = store.entries() if entries is None else entries
     problems = {entry.run_id: entry.problem for entry in entries if entry.state == "damaged"}
     stale = 0
     finished: dict[str, list[Entry]] = defaultdict(list)

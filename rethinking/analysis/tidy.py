@@ -126,13 +126,13 @@ class Results:
             self.left_out.append(sentence)
 
 
-def read_results(store: RunStore, folder: Path) -> Results:
+def read_results(store: RunStore, folder: Path, entries: list[Entry] | None = None) -> Results:
     """All finished runs of a store and of a results folder; a run in both counts once.
 
     Of a cell that has runs of two schemas, those of schema 2 count as soon as they are as many as the others.
-    What is damaged is left out, and said in `Results.left_out`.
+    What is damaged is left out, and said in `Results.left_out`. entries: of the store, if they have been read before.
     """
-    stored, collected = usable(store), read_collected(folder)
+    stored, collected = usable(store, entries), read_collected(folder)
     known, stale, problems = _understood(collected, stored)
     mine = tidy(stored.done)
     runs, provenance = united(mine, collected.runs), united(provenance_of(stored.done), collected.provenance)

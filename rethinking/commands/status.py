@@ -39,7 +39,7 @@ def status(suites: Sequence[str], runs: Path, results: Path) -> int:
             console.print(f"{entry.state}: {runs / entry.run_id}: {last}")
     if any(entry.state == "damaged" for entry in entries):
         console.print("Damaged runs count as missing; running the same command again trains them anew.")
-    _print_missing(console, store, results, names)
+    _print_missing(console, read_results(store, results, entries), names)
     return 0
 
 
@@ -64,9 +64,8 @@ def _grid(entries: list[Entry], title: str) -> Table:
     return table
 
 
-def _print_missing(console: Console, store: RunStore, results: Path, names: Sequence[str]) -> None:
+def _print_missing(console: Console, everything: Results, names: Sequence[str]) -> None:
     """What suites lack, counting collected results too, but no runs of schema 1."""
-    everything = read_results(store, results)
     for sentence in everything.collected.problems:
         console.print(sentence, markup=False)
     for name in names:

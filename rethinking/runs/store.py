@@ -6,6 +6,7 @@
     RUN_ID/predictions.parquet  a row a graph of the validation and test parts (since schema 2)
     RUN_ID/weights.pt           the weights, if they were asked for (save_model=true)
     RUN_ID/error.txt            instead of a result, if the run failed
+    .hashed.json                which of these files have been checked before, see `runs/hashed.py`
     .locks/                     held while a run trains; the system frees them when a process dies
     .tmp/                       where directories are written before they are renamed, see `runs/replacement.py`
 
@@ -31,6 +32,7 @@ import torch
 import yaml
 
 from rethinking.errors import UserError
+from rethinking.runs.hashed import Hashed
 from rethinking.runs.identity import SCHEMA, is_name
 from rethinking.runs.locks import is_locked, lock
 from rethinking.runs.plain import read_plain
@@ -65,6 +67,7 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._hashed = Hashed(folder)
 
     def check_writable(self) -> None:
         """Raises UserError if runs cannot be written here."""
@@ -101,7 +104,7 @@ class RunStore:
                 if (path / "error.txt").is_file():
                     reason = (path / "error.txt").read_text(errors="replace").strip()
                     return Entry(run_id, "failed", _read_head(path / "result.json", run_id), reason)
-                return Entry(run_id, "done", _read_result(run_id, path))
+                return Entry(run_id, "done", _read_result(run_id, path, self._hashed))
             except (OSError, ValueError) as error:
                 problem = str(error)
         return Entry(run_id, "damaged", {}, problem)
@@ -111,7 +114,9 @@ class RunStore:
         names = {path.name for path in self.folder.glob("[!.]*") if path.is_dir()}
         names |= {path.stem for path in self._workshop.glob(f"*{OLD}")}
         names |= {path.stem for path in self._locks.glob("*.lock") if is_locked(path)}
-        return [self.entry(name) for name in sorted(names)]
+        entries = [self.entry(name) for name in sorted(names)]
+        self._hashed.keep(names)
+        return entries
 
     def history(self, run_id: str) -> pd.DataFrame:
         """The learning curves of a finished run, a row an epoch."""
@@ -240,7 +245,7 @@ def _check_replaceable(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def _read_result(run_id: str, path: Path) -> dict[str, Any]:
+def _read_result(run_id: str, path: Path, hashed: Hashed) -> dict[str, Any]:
     """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
     try:
         record = _read_json(path / "result.json")
@@ -251,7 +256,7 @@ def _read_result(run_id: str, path: Path) -> dict[str, Any]:
     if not isinstance(record["files"], dict) or not needed <= set(record["files"]) <= {*needed, WEIGHTS}:
         raise ValueError("result.json does not name the other files")
     for name, expected in record["files"].items():
-        if _sha256(path / name) != expected:
+        if not hashed.holds(path / name, expected):
             raise ValueError(f"{name} is not as it was written")
     if "sha256" in record and record.pop("sha256") != _record_sha256(record):
         raise ValueError("result.json is not as it was written")

@@ -1,10 +1,14 @@
 """Data sets of the Open Graph Benchmark, judged by its own evaluator."""
 
+import importlib.util
 import math
 import sys
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
 
 from rethinking.tasks.classification import Classification
@@ -24,12 +28,10 @@ class OGBClassification(Classification):
     def __init__(self, dataset: str, by_output: bool = False, margin: float | None = None) -> None:
         super().__init__(margin)
         self.by_output = by_output
-        self.evaluator = _ogb_evaluator(dataset)
-        self.metric = str(self.evaluator.eval_metric)
-        if self.metric != "rocauc" or self.evaluator.num_tasks != 1:
-            raise ValueError(
-                f"{dataset} has {self.evaluator.num_tasks} targets and the metric {self.metric}; expected one, rocauc"
-            )
+        self.dataset = dataset
+        self.metric, targets = _judged_by(dataset)
+        if self.metric != "rocauc" or targets != 1:
+            raise ValueError(f"{dataset} has {targets} targets and the metric {self.metric}; expected one, rocauc")
 
     def predictions(self, raw: np.ndarray, y: np.ndarray) -> Columns:
         """The logit of the second class, by which graphs are ranked, float32."""
@@ -41,7 +43,7 @@ class OGBClassification(Classification):
         logit, truth = columns["prediction"].astype(np.float64)[:, None], columns["target"][:, None]
         if truth.min() == truth.max() or not np.isfinite(logit).all():
             return math.nan
-        return float(self.evaluator.eval({"y_true": truth, "y_pred": logit})[self.metric])
+        return float(_ogb_evaluator(self.dataset).eval({"y_true": truth, "y_pred": logit})[self.metric])
 
     def graph_scores(self, columns: Columns) -> np.ndarray:
         """From the placement value of a graph, the share of the other class that it is on the right side of.
@@ -61,6 +63,22 @@ class OGBClassification(Classification):
         return area + (placements - area) * np.where(positive, n / ones, n / (n - ones))
 
 
+@cache
+def _judged_by(dataset: str) -> tuple[str, int]:
+    """A data set's metric and number of targets, from OGB's table: its package imports all of PyG, which takes seconds.
+
+    Raises ValueError for a data set that OGB does not have.
+    """
+    package = importlib.util.find_spec("ogb")
+    if package is None or not package.submodule_search_locations:
+        raise ValueError("the package ogb is not installed")
+    table = pd.read_csv(Path(package.submodule_search_locations[0]) / "graphproppred" / "master.csv", index_col=0)
+    if dataset not in table:
+        raise ValueError(f"Invalid dataset name {dataset}; OGB has {', '.join(map(str, table))}")
+    return str(table[dataset]["eval metric"]), int(table[dataset]["num tasks"])
+
+
+@cache
 def _ogb_evaluator(dataset: str) -> Any:
     """OGB's own judge, imported late and without its look for a newer version on the network."""
     absent = sys.modules.get("outdated")

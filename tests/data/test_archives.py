@@ -203,14 +203,28 @@ def test_other_metrics_of_ogb_are_refused(name: str) -> None:
         OGBClassification(name)
 
 
+def test_what_a_task_is_is_known_without_the_package() -> None:
+    """It imports all of PyG, which takes longer than a table."""
+    code = (
+        "import sys\n"
+        "from rethinking.tasks.ogb import OGBClassification\n"
+        "task = OGBClassification('ogbg-molhiv')\n"
+        "print(task.metric, 'ogb' in sys.modules, 'torch_geometric' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["rocauc", "False", "False"]
+
+
 def test_ogb_does_not_look_for_a_newer_version() -> None:
     """It would start a thread that asks a package index."""
     code = (
-        "import socket, threading\n"
+        "import socket, sys, threading\n"
         "socket.socket.connect = lambda *a: print('connected')\n"
         "from rethinking.tasks.ogb import OGBClassification\n"
-        "OGBClassification('ogbg-molhiv')\n"
-        "import sys; print('outdated' in sys.modules, threading.active_count())"
+        "import numpy as np\n"
+        "columns = {'target': np.array([0, 1]), 'prediction': np.array([0, 1], np.float32)}\n"
+        "assert OGBClassification('ogbg-molhiv').metric_of(columns) == 1 and 'ogb' in sys.modules\n"
+        "print('outdated' in sys.modules, threading.active_count())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["False", "1"]

@@ -1,0 +1,183 @@
+"""The index of what has been hashed saves work and decides nothing: with any or none, answers are the same."""
+
+import json
+import multiprocessing
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rethinking.runs import hashed
+from rethinking.runs.store import Entry, RunStore
+from tests.runs.test_store import write
+
+RUNS = ("abc-s01", "abc-s02", "def-s01")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of three runs that have been read once, long after they were written."""
+    monkeypatch.setattr(hashed, "RECENT", 0)
+    store = RunStore(tmp_path / "runs")
+    for run in RUNS:
+        write(store, run)
+    assert states(tmp_path / "runs") == ["done"] * 3
+    return tmp_path / "runs"
+
+
+def read(folder: Path) -> list[Entry]:
+    """As another command reads it."""
+    return RunStore(folder).entries()
+
+
+def states(folder: Path) -> list[str]:
+    return [entry.state for entry in read(folder)]
+
+
+def index(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / hashed.NAME).read_text())["files"]
+
+
+def test_what_has_been_hashed_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(index(folder)) == 3 * len(RUNS)
+    opened = []
+    plain = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name) or plain(path))
+    with_index = read(folder)
+    assert opened == []
+    (folder / hashed.NAME).unlink()
+    assert read(folder) == with_index and len(opened) == 3 * len(RUNS)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "history.parquet", "predictions.parquet"])
+@pytest.mark.parametrize("times", ["new", "forged"])
+def test_a_file_that_changes_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, times: str) -> None:
+    """Also if it is as long as before, and its time of change is set back."""
+    monkeypatch.undo()
+    path = folder / "abc-s02" / name
+    was, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    if times == "forged":
+        os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert states(folder) == ["done", "damaged", "done"]
+    path.write_bytes(content)
+    assert states(folder) == ["done"] * 3
+
+
+def test_a_run_that_is_replaced_or_deleted_is_seen(folder: Path) -> None:
+    before = index(folder)
+    write(RunStore(folder), "abc-s01")
+    shutil.rmtree(folder / "def-s01")
+    assert states(folder) == ["done", "done"]
+    after = index(folder)
+    assert {key.partition("/")[0] for key in after} == {"abc-s01", "abc-s02"}
+    for key, entry in after.items():
+        assert (entry == before[key]) == key.startswith("abc-s02")
+
+
+def test_a_file_that_has_just_been_written_is_hashed_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two changes within one tick of the clock look like one."""
+    monkeypatch.setattr(hashed, "RECENT", 10**12)
+    write(RunStore(folder), "abc-s03")
+    assert states(folder) == ["done"] * 4
+    assert "abc-s03/config.yaml" not in index(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"[", b"null", b"[]", b"{}", b'{"version": 1}', b'{"version": 1, "files": []}', b"\xff\xfe",
+        b"[" * 100_000, b'{"version": 2, "files": {}}',
+        b'{"version": 1, "files": {"abc-s01/config.yaml": [1, 2, 3, 4, "x"], "abc-s02/config.yaml": null}}',
+        b'{"version": 1, "files": {"../../etc/passwd": [1, 2, 3, 4, "' + b"0" * 64 + b'"], "abc-s01/x": {"a": 1}}}',
+    ],
+)  # fmt: skip
+def test_a_damaged_or_foreign_index_is_made_anew(folder: Path, content: bytes) -> None:
+    expected, whole = read(folder), index(folder)
+    (folder / hashed.NAME).write_bytes(content)
+    assert read(folder) == expected
+    assert whole.items() <= index(folder).items()
+
+
+def test_an_index_cannot_make_a_run_damaged(folder: Path) -> None:
+    expected, files = read(folder), index(folder)
+    wrong = {key: [*entry[:-1], "0" * 64] for key, entry in files.items()}
+    (folder / hashed.NAME).write_text(json.dumps({"version": 1, "files": wrong}))
+    assert read(folder) == expected and index(folder) == files
+
+
+def test_an_index_of_another_copy_fits_nothing(folder: Path, tmp_path: Path) -> None:
+    """Even where a damaged copy keeps all sizes and times that can be set."""
+    shutil.copytree(folder, tmp_path / "copy")
+    path = tmp_path / "copy" / "abc-s01" / "history.parquet"
+    was = path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert states(tmp_path / "copy") == ["damaged", "done", "done"]
+
+
+def test_a_folder_or_a_link_in_its_place_stops_nothing(folder: Path, tmp_path: Path) -> None:
+    expected = read(folder)
+    (folder / hashed.NAME).unlink()
+    (folder / hashed.NAME).mkdir()
+    assert read(folder) == expected
+    (folder / hashed.NAME).rmdir()
+    (tmp_path / "precious").write_text("mine")
+    (folder / hashed.NAME).symlink_to(tmp_path / "precious")
+    assert read(folder) == expected
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_store_that_cannot_be_written_is_read_all_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read(folder)
+    (folder / hashed.NAME).unlink()
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert read(folder) == expected
+    assert not list(folder.glob(f"{hashed.NAME}*"))
+
+
+def test_a_kill_while_the_index_is_written_is_harmless(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one stays, and the half of a new one is none."""
+    expected, whole = read(folder), index(folder)
+    write(RunStore(folder), "abc-s03")
+
+    class Killed(BaseException):
+        pass
+
+    def half(path: Path, text: str, *_: Any, **__: Any) -> None:
+        with path.open("w") as file:
+            file.write(text[: len(text) // 2])
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", half)
+        with pytest.raises(Killed):
+            read(folder)
+    assert index(folder) == whole
+    assert [entry for entry in read(folder) if entry.run_id != "abc-s03"] == expected
+    assert len(index(folder)) == 3 * 4
+
+
+def _read_often(folder: Path) -> None:
+    hashed.RECENT = 0
+    for _ in range(20):
+        (folder / hashed.NAME).unlink(missing_ok=True)
+        assert states(folder) == ["done"] * 3
+
+
+def test_several_processes_may_write_it_at_once(folder: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    readers = [context.Process(target=_read_often, args=(folder,)) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert [reader.exitcode for reader in readers] == [0, 0, 0]
+    assert not [path for path in folder.glob(f"{hashed.NAME}.*")]
+    assert states(folder) == ["done"] * 3 and len(index(folder)) == 9
