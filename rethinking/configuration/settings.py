@@ -1,6 +1,7 @@
 """The door between Hydra and the harness: a composed configuration in, plain typed objects out."""
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -73,6 +74,8 @@ FILE_SPLIT = "rethinking.data.split.FileSplit"
 
 # Typed forms of the parts of the configuration; Hydra's values are checked against them.
 _SCHEMAS = {"dataset": DatasetConfig, "trainer": TrainerConfig, "data": Places}
+# By the part and the text of what it held, what came out.
+_typed_before: dict[tuple[str, str], Any] = {}
 
 
 def register_resolvers() -> None:
@@ -189,9 +192,14 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _typed(config: DictConfig, key: str) -> Any:
+    """A part in its typed form, a copy; checking takes longest, and the cells of a table have few different ones."""
     try:
         resolved = OmegaConf.to_container(config[key], resolve=True)
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(_SCHEMAS[key]), resolved))
+        known = key, repr(resolved)
+        if known not in _typed_before:
+            merged = OmegaConf.merge(OmegaConf.structured(_SCHEMAS[key]), resolved)
+            _typed_before[known] = OmegaConf.to_object(merged)
+        return deepcopy(_typed_before[known])
     except OmegaConfBaseException as error:
         reason = re.sub(
             r"of type '\w+' could not be converted to Integer", "is no whole number", str(error).splitlines()[0]

@@ -1,7 +1,7 @@
 """Which files of a store have been hashed before, so that no command hashes them again: a saving of work, no more.
 
-`.hashed.json` has for each run's files what the system says of them (size, times, inode) and their SHA-256, if it was as
-it should be. A file of which the system says anything else is hashed anew: it cannot be changed without its time of
+`.hashed.json` has for each run's files what the system says of them (size, times, inode) and their SHA-256, if it was
+as it should be. A file of which the system says anything else is hashed anew: it cannot be changed without its time of
 change (ctime), which nobody sets, so an index from elsewhere fits nothing. Deleting it changes no answer.
 """
 
