@@ -84,7 +84,8 @@ def read_collected(folder: Path) -> Collected:
 
 def read_listed(folder: Path, name: str, manifest: Manifest | None) -> bytes | None:
     """A file's content; None if there is none, and none is listed. Raises ValueError if it is not what is listed."""
-    for listing in (manifest, _manifest(folder, [])):  # as it was read, and as it may have become since
+    for again in (False, True):  # as the manifest was read, and as it may have become since
+        listing = _manifest(folder, []) if again else manifest
         try:
             content: bytes | None = (folder / name).read_bytes()
         except FileNotFoundError:
