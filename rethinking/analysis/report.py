@@ -172,7 +172,7 @@ def _tables(results: Results, fidelity: str) -> Section:
 def _figures(results: Results, fidelity: str) -> Section:
     pictures, absent = [], []
     for name in figure_names():
-        if name == "verdicts":
+        if name in ("verdicts", "answer"):
             continue
         try:
             pictures.append(_picture(draw(name, results, fidelity)))

@@ -2,10 +2,11 @@
 
 import math
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,9 @@ from rethinking.analysis.comparisons import compare
 from rethinking.analysis.figures import draw, figure_names, networks, score_curves
 from rethinking.analysis.figures.colours import variant_colour, verdict_look
 from rethinking.analysis.figures.curves import DASHES
+from rethinking.analysis.inference.verdicts import DECIDED, Finding, Verdict
+from rethinking.analysis.overall import by_data_set, overall
+from rethinking.analysis.questions import question
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import read_results
 from rethinking.analysis.wording import sentence
@@ -31,6 +35,12 @@ from tests.conftest import random_dataset
 from tests.records import made_up
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    plt.close("all")
 
 
 @pytest.mark.parametrize("name", suite_names())
