@@ -18,7 +18,7 @@ from rethinking.analysis.questions import question
 from rethinking.analysis import figures, trained
 from rethinking.analysis.comparisons import compare
 from rethinking.analysis.figures import draw, figure_names, networks, score_curves
-from rethinking.analysis.figures.colours import variant_colour, verdict_look
+from rethinking.analysis.figures.colours import reach, variant_colour, verdict_look
 from rethinking.analysis.figures.curves import DASHES
 from rethinking.analysis.inference.verdicts import DECIDED, Finding, Verdict
 from rethinking.analysis.overall import by_data_set, overall
@@ -119,6 +119,17 @@ def test_the_answer_in_brief_has_a_row_a_data_set(store: RunStore) -> None:
     diamonds = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "D"]
     parts = [part.pooled.mean / part.margin for part in by_data_set(comparisons, asked)]
     assert np.allclose(diamonds, [*parts, overall(comparisons, asked).pooled.mean])
+
+
+def test_a_difference_beyond_the_axis_is_an_arrow_at_its_end(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    fill(store, "model=graclus dataset=nci1 pooling=learned", 0.8 + 0.01 * NOISE)
+    fill(store, "model=graclus dataset=nci1 pooling=complement", 0.5 + 0.011 * NOISE)
+    for name in ("verdicts", "answer"):
+        (axis,) = draw(name, read_results(store, Path("none"))).figure.axes
+        arrows = [line for line in axis.lines if line.get_marker() == "<"]
+        assert axis.get_xlim()[0] == -reach() and {arrow.get_xdata()[0] for arrow in arrows} == {-reach()}
+        assert not [line for line in axis.lines if line.get_marker() == "D"]
 
 
 def test_what_is_decided_has_its_colour_and_all_else_is_grey() -> None:

@@ -1,4 +1,4 @@
-"""What is painted in which colour, the same in all pictures: `conf/figures.yaml`."""
+"""What is painted in which colour, the same in all pictures, and how far axes go: `conf/figures.yaml`."""
 
 from functools import cache
 from typing import Any
@@ -31,6 +31,11 @@ def verdict_look(verdict: Verdict) -> tuple[Colour, str]:
     if verdict.finding in (Finding.EQUIVALENT, Finding.NOT_WORSE):
         return to_rgb(colours[str(verdict.finding)]), "o" if verdict.finding == Finding.EQUIVALENT else "s"
     return to_rgb(colours["non-local better" if verdict.other else "local better"]), ">" if verdict.other else "<"
+
+
+def reach() -> float:
+    """How many margins the axis of verdicts shows at most on either side."""
+    return float(_conf()["reach"])
 
 
 @cache

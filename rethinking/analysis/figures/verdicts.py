@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rethinking.analysis.comparisons import Comparison, compare
-from rethinking.analysis.figures.colours import INK, MARGIN, verdict_look
+from rethinking.analysis.figures.colours import INK, MARGIN, reach, verdict_look
 from rethinking.analysis.figures.picture import Picture, difference_label, say_within
 from rethinking.analysis.older import MARK, MEANING
 from rethinking.analysis.overall import MARGINS, Overall, by_data_set, overall
@@ -32,7 +34,7 @@ def verdicts(results: Results, fidelity: str) -> Picture:
         labels[place], place = title, place + 1
         for c in comparisons:
             if c.title == title:
-                _draw_comparison(axis, place, c, _scale(c, answer), asked)
+                _draw_comparison(axis, place, c, answer, asked)
                 labels[place], place = _name(c), place + 1
     if answer.pooled:
         axis.axhline(place - 0.5, color=INK, lw=0.8)
@@ -64,12 +66,11 @@ def answer_in_brief(results: Results, fidelity: str) -> Picture:
     labels = {}
     for place, part in enumerate(parts):
         for c in part.comparisons:
-            colour, marker = verdict_look(c.verdict)
-            mean = c.answer_a.estimate.mean * _scale(c, answer)
-            axis.plot(mean, place - 0.22, marker, color=colour, ms=6, alpha=0.8, mew=0)
+            _draw_mean(axis, place - 0.22, c, answer, ms=6, alpha=0.8, mew=0)
         if part.pooled:
             scale = 1 if part.unit == answer.unit else 1 / part.margin
-            _draw_interval(axis, place + 0.18, part.pooled.mean * scale, part.pooled.interval(asked.confidence), scale)
+            ends = [scale * end for end in part.pooled.interval(asked.confidence)]
+            _draw_interval(axis, place + 0.18, scale * part.pooled.mean, ends, answer)
         labels[place] = f"{part.title} ({len(part.comparisons)})"
     place = len(parts)
     if answer.pooled:
@@ -89,24 +90,37 @@ def answer_in_brief(results: Results, fidelity: str) -> Picture:
     return Picture(made, "Local against non-local pooling, a row a data set.")
 
 
-def _draw_comparison(axis: Axes, place: float, c: Comparison, scale: float, asked: Question) -> None:
+def _draw_comparison(axis: Axes, place: float, c: Comparison, answer: Overall, asked: Question) -> None:
     """One row: the interval of A thick, that of B thin below it, and at the right the verdict."""
-    colour, marker = verdict_look(c.verdict)
+    colour, scale = verdict_look(c.verdict)[0], _scale(c, answer)
     if c.answer_b is not None:
         low, high = c.answer_b.estimate.interval(asked.confidence)
         dashes, own = "--" if c.answer_b.approximate else "-", verdict_look(c.answer_b.verdict)[0]
         axis.plot([low * scale, high * scale], [place + 0.24] * 2, color=own, ls=dashes, lw=1)
     low, high = c.answer_a.estimate.interval(asked.confidence)
     axis.plot([low * scale, high * scale], [place] * 2, color=colour, lw=3, solid_capstyle="butt")
-    axis.plot(c.answer_a.estimate.mean * scale, place, marker, color=colour, ms=5, mec="white", mew=0.5)
+    _draw_mean(axis, place, c, answer, ms=5, mec="white", mew=0.5)
     text = axis.text(1.01, place, c.words(c.answer_a), transform=axis.get_yaxis_transform())
     text.set(color=colour, va="center", fontsize=7, fontweight="bold" if c.verdict.decided else "normal")
+
+
+def _draw_mean(axis: Axes, place: float, c: Comparison, answer: Overall, **look: Any) -> None:
+    colour, marker = verdict_look(c.verdict)
+    _draw_mark(axis, place, c.answer_a.estimate.mean * _scale(c, answer), answer, marker, color=colour, **look)
+
+
+def _draw_mark(axis: Axes, place: float, mean: float, answer: Overall, marker: str, **look: Any) -> None:
+    """A mean; where it lies beyond the axis, an arrow at its end."""
+    most = reach() * answer.margin
+    if abs(mean) > most:
+        marker, look = ">" if mean > 0 else "<", look | {"clip_on": False}
+    axis.plot(float(np.clip(mean, -most, most)), place, marker, **look)
 
 
 def _draw_pooled(axis: Axes, place: int, answer: Overall, asked: Question) -> dict[int, str]:
     """Two rows: the mean of all, and where a further one is expected. Returns what they are called."""
     assert answer.pooled is not None
-    _draw_interval(axis, place, answer.pooled.mean, answer.pooled.interval(asked.confidence), size=9)
+    _draw_interval(axis, place, answer.pooled.mean, answer.pooled.interval(asked.confidence), answer, size=9)
     labels = {place: f"mean of all {answer.pooled.comparisons}"}
     if answer.pooled.between:
         ends = [answer.pooled.between.new_low, answer.pooled.between.new_high]
@@ -116,10 +130,10 @@ def _draw_pooled(axis: Axes, place: int, answer: Overall, asked: Question) -> di
 
 
 def _draw_interval(
-    axis: Axes, place: float, mean: float, ends: Sequence[float], scale: float = 1.0, size: float = 7
+    axis: Axes, place: float, mean: float, ends: Sequence[float], answer: Overall, size: float = 7
 ) -> None:
-    axis.plot([end * scale for end in ends], [place] * 2, color=INK, lw=1.8)
-    axis.plot(mean, place, "D", color=INK, ms=size, mec="white", mew=0.5)
+    axis.plot(list(ends), [place] * 2, color=INK, lw=1.8)
+    _draw_mark(axis, place, mean, answer, "D", color=INK, ms=size, mec="white", mew=0.5)
 
 
 def _dress(axis: Axes, answer: Overall, labels: dict[int, str]) -> None:
@@ -127,6 +141,9 @@ def _dress(axis: Axes, answer: Overall, labels: dict[int, str]) -> None:
     axis.axvspan(-answer.margin, answer.margin, color=MARGIN, zorder=0)
     axis.axvline(0, color="0.4", lw=1, zorder=1)
     axis.set_yticks(list(labels), list(labels.values()), fontsize=8)
+    left, right = axis.get_xlim()
+    most = reach() * answer.margin
+    axis.set_xlim(max(left, -most), min(right, most))
     axis.set_ylim(max(labels) + 0.6, -0.6)
     axis.grid(axis="y", visible=False)
     axis.locator_params(axis="x", nbins=9)
