@@ -145,7 +145,9 @@ def command_line() -> Parser:
     _add_stores(compare, shows=True)
 
     figure = _add(commands, "figure", "figure:write_figures", "draw figures of the paper, as PNG and SVG")
-    figure.add_argument("names", nargs="*", metavar="NAME", help="1 … 8, S1, verdicts, answer, locality (default: all)")
+    figure.add_argument(
+        "names", nargs="*", metavar="NAME", help="1 … 8, S1, verdicts, answer, locality, calibration (default: all)"
+    )
     _add_folder(figure, "folder", Path("figures"), option="--to")
     _add_fidelity(figure)
     _add_stores(figure, shows=True)

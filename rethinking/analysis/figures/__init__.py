@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import matplotlib
 
+from rethinking.analysis.figures.calibration import calibration
 from rethinking.analysis.figures.curves import score_curves, validation_curves
 from rethinking.analysis.figures.locality import locality
 from rethinking.analysis.figures.networks import activations_around_pooling, permuted
@@ -28,11 +29,12 @@ OF_A_SUITE: dict[str, Callable[[Suite, Results, str], Picture]] = {
     "validation_curves": validation_curves,
     "gaps": gaps,
 }
-# Of all comparisons.
+# Of all comparisons, and of simulations.
 OTHERS: dict[str, Callable[[Results, str], Picture]] = {
     "verdicts": verdicts,
     "answer": answer_in_brief,
     "locality": locality,
+    "calibration": calibration,
 }
 
 
