@@ -11,9 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from rethinking.analysis.inference.verdicts import DECIDED, Finding, Verdict
-from rethinking.analysis.overall import by_data_set, overall
-from rethinking.analysis.questions import question
 
 from rethinking.analysis import figures, trained
 from rethinking.analysis.comparisons import compare
