@@ -21,8 +21,13 @@ from rethinking.tasks.task import Unit
 LOCAL = LEARNED
 
 
-def print_summary(jobs: Sequence[Settings]) -> set[State]:
-    """Print mean ± standard deviation of every cell of a sweep, from the store. Returns the states of its runs."""
+def states_of(jobs: Sequence[Settings]) -> set[State]:
+    """The states of a sweep's runs in the store."""
+    return {entry.state for job in jobs for entry in _entries(job)}
+
+
+def print_summary(jobs: Sequence[Settings]) -> None:
+    """Print mean ± standard deviation of every cell of a sweep, from the store."""
     entries = {id(job): _entries(job) for job in jobs}
     scores = {id(job): _scores(job, entries[id(job)]) for job in jobs}
     settings = _what_differs(jobs)
@@ -60,7 +65,6 @@ def print_summary(jobs: Sequence[Settings]) -> set[State]:
         highlight=False,
         soft_wrap=True,
     )
-    return {entry.state for job in jobs for entry in entries[id(job)]}
 
 
 def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tuple[Unit, Scores]]) -> str:

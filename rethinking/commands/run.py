@@ -38,10 +38,13 @@ from rethinking.errors import UserError
 from rethinking.operators import before_compilation
 from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
+from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
 
 ALL_DONE, SOME_FAILED, SOME_ELSEWHERE = 0, 1, 3
 SUITE = r"\+?suite="
+# In place of a number of seeds, and what then changes the question.
+UNTIL_DECIDED, QUESTION = "seeds=until_decided", "compare."
 
 # The jobs of this process with seeds that could not be done, by title: of a finished run that was to be trained anew
 # the store still has what was there before, and of a sweep that only Hydra can lay out nothing else is known.
@@ -57,7 +60,11 @@ def main(arguments: Sequence[str]) -> int:
     parsed = _parse(arguments)
     with paths.own_configuration(parsed.config_dir), before_compilation(_tell):
         suites = [word.partition("=")[2] for word in parsed.overrides if re.match(SUITE, word)]
-        return _run_suites(suites, parsed) if suites else _run(arguments, parsed)
+        until_decided = UNTIL_DECIDED in parsed.overrides
+        if not suites and not (until_decided and parsed.trains):
+            return _run(arguments, parsed)
+        sweeps = _sweeps(suites, parsed) if suites else [parsed.overrides]
+        return _run_until_decided(sweeps) if until_decided else _worst([main(["-m", *sweep]) for sweep in sweeps])
 
 
 def _tell() -> None:
@@ -80,7 +87,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def _run(arguments: Sequence[str], parsed: argparse.Namespace) -> int:
+def _run(arguments: Sequence[str], parsed: argparse.Namespace, table: bool = True) -> int:
+    """One Hydra application. table: whether its jobs end in their table."""
     # Errors come through to this function instead of being printed by Hydra.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     prepare_hydra()
@@ -108,12 +116,12 @@ def _run(arguments: Sequence[str], parsed: argparse.Namespace) -> int:
             raise
         raise UserError(f"{error}; see rethinking run --help.") from error
     if jobs:
-        return _conclude(_merged(jobs))
+        return _conclude(_merged(jobs), table)
     return SOME_FAILED if _not_done else ALL_DONE
 
 
-def _run_suites(names: Sequence[str], parsed: argparse.Namespace) -> int:
-    """A multirun for each row. The worst exit status is theirs together."""
+def _sweeps(names: Sequence[str], parsed: argparse.Namespace) -> list[list[str]]:
+    """The multiruns of suites, one for each row."""
     from rethinking.analysis.suites import load_suite
 
     if not parsed.trains:
@@ -128,13 +136,45 @@ def _run_suites(names: Sequence[str], parsed: argparse.Namespace) -> int:
                     f"{word} does not go with suite={suite.name}, whose rows choose {key} themselves; leave it out, or "
                     "train cells of your own without suite=."
                 )
-    sweeps = [sweep for suite in chosen for sweep in suite.sweeps(changed)]
-    # What is wrong with any row is said before work on the first.
-    for sweep in sweeps:
-        for job in expand_sweep(sweep) or []:
-            compose_job(job)
     # Suites may share rows.
-    statuses = [main(["-m", *sweep]) for sweep in dict.fromkeys(map(tuple, sweeps))]
+    sweeps = [list(sweep) for sweep in dict.fromkeys(tuple(s) for suite in chosen for s in suite.sweeps(changed))]
+    if UNTIL_DECIDED not in changed:
+        # What is wrong with any row is said before work on the first.
+        for sweep in sweeps:
+            for job in expand_sweep(sweep) or []:
+                compose_job(job)
+    return sweeps
+
+
+def _run_until_decided(sweeps: Sequence[Sequence[str]]) -> int:
+    """All sweeps together, with as many seeds as their comparisons take. Returns the exit status."""
+    from rethinking.analysis.questions import changes, question
+    from rethinking.commands.until_decided import Job, print_decisions, train_until_decided
+
+    words = [word for sweep in sweeps for word in sweep]
+    asked = question(**changes(list(dict.fromkeys(word for word in words if word.startswith(QUESTION)))))
+    jobs: dict[str, Job] = {}
+    for sweep in sweeps:
+        kept = [word for word in sweep if word != UNTIL_DECIDED and not word.startswith(QUESTION)]
+        expanded = expand_sweep(kept)
+        if expanded is None:
+            raise UserError(f"{UNTIL_DECIDED} lays out its sweeps itself; leave out the sweeper.")
+        for own, job in _compose(expanded):
+            id = cell_id(job.cell, load(job.cell.dataset, job.places).fingerprint)
+            jobs.setdefault(id, Job(own, job, id))
+
+    def train(sweep: Sequence[str]) -> int:
+        arguments = ["-m", *sweep]
+        return _run(arguments, _parse(arguments), table=False)
+
+    pairs, statuses = train_until_decided(list(jobs.values()), asked, train)
+    status = _conclude([replace(job.settings, seeds=list(range(job.seeds))) for job in jobs.values()], table=True)
+    print_decisions(pairs, asked)
+    return _worst([*statuses, status])
+
+
+def _worst(statuses: Sequence[int]) -> int:
+    """The exit status of several sweeps together."""
     return next((status for status in (SOME_FAILED, SOME_ELSEWHERE) if status in statuses), ALL_DONE)
 
 
@@ -144,7 +184,7 @@ def _check(parsed: argparse.Namespace) -> list[Settings]:
     Empty for a sweep that only Hydra itself can lay out; its jobs are checked one by one.
     """
     sweep = expand_sweep(parsed.overrides) if parsed.multirun else [parsed.overrides]
-    jobs = _compose(sweep or [])
+    jobs = [job for _, job in _compose(sweep or [])]
     for job in jobs:
         choose_device(job.device)
         RunStore(job.runs).check_writable()
@@ -156,13 +196,13 @@ def _check(parsed: argparse.Namespace) -> list[Settings]:
     return jobs
 
 
-def _compose(sweep: Sequence[Sequence[str]]) -> list[Settings]:
-    """The jobs of a sweep but those to be skipped, which are told."""
-    jobs: list[Settings] = []
+def _compose(sweep: Sequence[Sequence[str]]) -> list[tuple[list[str], Settings]]:
+    """The jobs of a sweep, each with its words, but those to be skipped, which are told."""
+    jobs: list[tuple[list[str], Settings]] = []
     skipped: dict[str, dict[str, None]] = {}
     for overrides in sweep:
         try:
-            jobs.append(compose_job(overrides))
+            jobs.append((list(overrides), compose_job(overrides)))
         except ImpossiblePairError as error:
             if not error.skip:
                 raise
@@ -222,12 +262,14 @@ def _application(config: DictConfig) -> None:
         _not_done.append(outcome.title)
 
 
-def _conclude(jobs: Sequence[Settings]) -> int:
-    """Print the table that a sweep ends in. Returns the exit status, from what the store now has."""
+def _conclude(jobs: Sequence[Settings], table: bool) -> int:
+    """Print the table that a sweep ends in, if it is wanted. Returns the exit status, from what the store now has."""
     # Imported late: refusing bad input should not wait for the statistics.
-    from rethinking.analysis.summary import print_summary
+    from rethinking.analysis.summary import print_summary, states_of
 
-    states = print_summary(jobs)
+    if table:
+        print_summary(jobs)
+    states = states_of(jobs)
     if states <= {"done"} and not _not_done:
         return ALL_DONE
     if states & {"failed", "damaged"} or _not_done:

@@ -1,0 +1,157 @@
+"""`rethinking run … seeds=until_decided`: both cells of a pair train from look to look, until the pair is decided."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+from rich.table import Table
+
+from rethinking.analysis.comparisons import Comparison, all_comparisons
+from rethinking.analysis.inference.verdicts import Verdict, decide
+from rethinking.analysis.questions import Question
+from rethinking.analysis.tidy import read_results
+from rethinking.configuration.cell import Cell
+from rethinking.configuration.identity import identity
+from rethinking.configuration.settings import Settings
+from rethinking.data.load import load
+from rethinking.errors import UserError
+from rethinking.runs.identity import cell_id
+from rethinking.runs.store import RunStore
+
+DATASET = "dataset="
+
+# Trains one sweep, of words as one types them. Returns the exit status.
+Train = Callable[[Sequence[str]], int]
+
+
+@dataclass
+class Job:
+    """A cell to be trained. words: what chooses it. seeds: how many it has been asked for so far."""
+
+    words: list[str]
+    settings: Settings
+    id: str
+    seeds: int = 0
+
+
+@dataclass
+class Planned:
+    """Two cells that are compared. Why training stopped, in words; empty as long as it goes on."""
+
+    local: Job
+    other: Job
+    found: Comparison | None = None
+    verdict: Verdict | None = None
+    stopped: str = ""
+
+    @property
+    def dataset(self) -> str:
+        """Its name."""
+        return self.other.settings.cell.dataset.name
+
+
+def train_until_decided(jobs: Sequence[Job], asked: Question, train: Train) -> tuple[list[Planned], list[int]]:
+    """Train all pairs among some jobs, look by look. Returns what became of them, and the status of every sweep.
+
+    A pair stops when its verdict on this data set holds at the level divided by the number of comparisons, planned
+    and stored: the threshold of Benjamini and Hochberg is never below that, so no later result of another pair can
+    take it back. A cell goes on as long as one of its pairs does; one without a pair gets `asked.seeds`. What the
+    store has is not trained again, so the same command goes on where it was stopped. Raises UserError without a pair.
+    """
+    pairs = plan(jobs, asked.reference)
+    if not pairs:
+        raise UserError(
+            f"seeds=until_decided needs two cells to compare: {asked.reference} and a non-local variant of one family on "
+            f"one data set, such as `-m … pooling={asked.reference},uniform`; for other cells give a number of seeds."
+        )
+    paired = {id(job) for pair in pairs for job in (pair.local, pair.other)}
+    statuses = _train([job for job in jobs if id(job) not in paired], asked.seeds, train)
+    for look in asked.looks:
+        going = [job for pair in pairs if not pair.stopped for job in (pair.local, pair.other)]
+        statuses += _train(going, look, train)
+        _judge(pairs, look, asked)
+    return pairs, statuses
+
+
+def plan(jobs: Sequence[Job], reference: str) -> list[Planned]:
+    """The pairs among some jobs: a local reference, and each non-local cell that differs from it in its Select only."""
+    groups: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[_shared(job.settings.cell)].append(job)
+    return [
+        Planned(local, other)
+        for group in groups.values()
+        for local in group
+        if local.settings.cell.variant == reference and local.settings.cell.is_local
+        for other in group
+        if other.settings.cell.is_local is False
+    ]
+
+
+def _shared(cell: Cell) -> str:
+    whole = identity(cell, None)
+    return json.dumps({**whole, "variant": None, "select": None}, sort_keys=True)
+
+
+def _train(jobs: Iterable[Job], seeds: int, train: Train) -> list[int]:
+    """Those that have been asked for fewer seeds, in a sweep for each choice of all but the data set."""
+    sweeps: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for job in jobs:
+        if job.seeds < seeds:
+            job.seeds = seeds
+            chosen = [word for word in job.words if word.startswith(DATASET)]
+            sweeps[tuple(word for word in job.words if word not in chosen)] += [w.removeprefix(DATASET) for w in chosen]
+    return [
+        train([*words, *([f"{DATASET}{','.join(names)}"] if names else []), f"seeds={seeds}"])
+        for words, names in sweeps.items()
+    ]
+
+
+def _judge(pairs: Sequence[Planned], look: int, asked: Question) -> None:
+    """Say of pairs that still train whether they need to go on after a look."""
+    going = [pair for pair in pairs if not pair.stopped]
+    for folder in {pair.local.settings.runs for pair in going}:
+        # Of the store alone: what others collected was not trained for this question.
+        stored = {(c.local, c.other): c for c in all_comparisons(read_results(RunStore(folder), folder / "none"), asked)}
+        for pair in (pair for pair in going if pair.local.settings.runs == folder):
+            found = stored.get((pair.local.id, pair.other.id))
+            apart = pair.dataset in asked.left_out
+            family = {key for key, c in stored.items() if (c.dataset in asked.left_out) == apart}
+            family |= {(p.local.id, p.other.id) for p in pairs if (p.dataset in asked.left_out) == apart}
+            _stop(pair, found, look, asked.level / len(family), asked)
+
+
+def _stop(pair: Planned, found: Comparison | None, look: int, level: float, asked: Question) -> None:
+    pair.found = found
+    have = 0 if found is None else len(found.seeds)
+    if found is not None and found.judged:
+        pair.verdict = decide(found.answer_a.estimate.mean, found.answer_a.p, level)
+    if pair.verdict is not None and pair.verdict.decided:
+        pair.stopped = "decided"
+    elif have < look:
+        pair.stopped = f"{look - have} of {look} seeds are missing"
+    elif look == asked.looks[-1]:
+        pair.stopped = "the last look"
+
+
+def print_decisions(pairs: Sequence[Planned], asked: Question) -> None:
+    """How many seeds each pair took, and why it stopped."""
+    table = Table(title="Until decided", title_style="bold", title_justify="left")
+    for heading in ("data set", "family", "variant", "seeds", "difference", "verdict", "stopped"):
+        table.add_column(heading)
+    for pair in pairs:
+        cell, found = pair.other.settings.cell, pair.found
+        difference, verdict = "—", "—"
+        if found is not None:
+            estimate = found.answer_a.estimate
+            difference = found.unit.interval(estimate.mean, *estimate.interval())
+            verdict = found.words(replace(found.answer_a, verdict=pair.verdict or found.verdict))
+        seeds = str(0 if found is None else len(found.seeds))
+        table.add_row(cell.dataset.title, cell.family, cell.variant, seeds, difference, verdict, pair.stopped)
+    Console(markup=False).print(table)
+    print(
+        f"Looks at {', '.join(map(str, asked.looks))} seeds; level {asked.level:g} for all comparisons together. "
+        "`rethinking compare` says what follows from all of them."
+    )

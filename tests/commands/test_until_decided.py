@@ -1,0 +1,119 @@
+"""Pairs of cells train from look to look until each is decided, and no longer."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rethinking.analysis.inference.estimates import paired
+from rethinking.analysis.inference.verdicts import Finding, Verdict
+from rethinking.analysis.questions import question
+from rethinking.commands import until_decided
+from rethinking.commands.until_decided import Job, plan, train_until_decided
+from rethinking.configuration.composition import compose_job
+from rethinking.errors import UserError
+from rethinking.runs.store import RunStore
+
+Call = Callable[..., CompletedProcess[str]]
+SMALL = ("dataset=digits", "trainer.max_epochs=1", "trainer.batch_size=256", "diagnosed_graphs=0")
+
+
+def job(family: str, variant: str, dataset: str = "nci1") -> Job:
+    words = [f"model={family}", f"pooling={variant}", f"dataset={dataset}"]
+    return Job(words, compose_job(words), f"{family}-{variant}-{dataset}")
+
+
+def test_a_pair_is_a_local_reference_and_a_non_local_cell_that_differs_in_the_select_only() -> None:
+    jobs = [job("graclus", "learned"), job("graclus", "complement"), job("diffpool", "learned"),
+            job("diffpool", "uniform"), job("diffpool", "normal"), job("graclus", "complement", "imdb_b"),
+            job("global_mean", "none")]  # fmt: skip
+    pairs = {(pair.local.id, pair.other.id) for pair in plan(jobs, "learned")}
+    assert pairs == {
+        ("graclus-learned-nci1", "graclus-complement-nci1"),
+        ("diffpool-learned-nci1", "diffpool-uniform-nci1"),
+        ("diffpool-learned-nci1", "diffpool-normal-nci1"),
+    }
+
+
+def found(local: str, other: str, seeds: int, p: float) -> SimpleNamespace:
+    """As far as a decision looks at it."""
+    answer = SimpleNamespace(estimate=paired(np.arange(seeds) / 10), p=np.array([1.0, p, 1.0, 1.0]))
+    return SimpleNamespace(
+        local=local, other=other, seeds=np.arange(seeds), judged=True, answer_a=answer, dataset="nci1",
+        verdict=Verdict(Finding.UNDECIDED),
+    )  # fmt: skip
+
+
+def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job("diffpool", name) for name in ("learned", "uniform", "normal")] + [job("global_mean", "none")]
+    trained: list[tuple[str, int]] = []
+
+    def train(words: Sequence[str]) -> int:
+        text = " ".join(words)
+        trained.append((re.search(r"pooling=(\w+)", text)[1], int(re.search(r"seeds=(\d+)", text)[1])))  # type: ignore[index]
+        return 0
+
+    def stored(*_: Any) -> list[SimpleNamespace]:
+        seeds = dict(trained)
+        # uniform is decided at the second look by a p-value that is below a half, not the whole, of the level; normal
+        # has one in between, which of two planned comparisons decides nothing.
+        p = {"uniform": 0.024 if seeds["uniform"] > 5 else 1.0, "normal": 0.026}
+        names = ("uniform", "normal")
+        return [found("diffpool-learned-nci1", f"diffpool-{n}-nci1", seeds[n], p[n]) for n in names]
+
+    monkeypatch.setattr(until_decided, "all_comparisons", stored)
+    asked = question(looks=[5, 10, 20])
+    pairs, statuses = train_until_decided(jobs, asked, train)
+    assert trained == [
+        ("none", asked.seeds),
+        *[("learned", 5), ("uniform", 5), ("normal", 5)],
+        *[("learned", 10), ("uniform", 10), ("normal", 10)],
+        *[("learned", 20), ("normal", 20)],
+    ]
+    assert [pair.stopped for pair in pairs] == ["decided", "the last look"]
+    assert set(statuses) == {0}
+
+
+def test_a_pair_that_lost_a_seed_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job("graclus", "learned"), job("graclus", "complement")]
+    monkeypatch.setattr(
+        until_decided, "all_comparisons", lambda *_: [found(jobs[0].id, jobs[1].id, seeds=4, p=1.0)]
+    )
+    (pair,), _ = train_until_decided(jobs, question(), lambda words: 1)
+    assert pair.stopped == "1 of 5 seeds are missing"
+    assert jobs[0].seeds == 5
+
+
+def test_without_a_pair_there_is_nothing_to_decide() -> None:
+    with pytest.raises(UserError, match="needs two cells to compare"):
+        train_until_decided([job("graclus", "learned")], question(), lambda words: 0)
+
+
+def test_from_the_command_line(rethinking: Call, tmp_path: Path) -> None:
+    """A margin of half of all graphs is shown at once, one of a thousandth never; the same command trains no more."""
+    command = ("run", "-m", "model=graclus", "pooling=learned,complement", *SMALL, "seeds=until_decided",
+               "compare.looks=[5,6]")  # fmt: skip
+    for margin, folder, seeds, why in ((0.5, "wide", 5, "decided"), (0.001, "narrow", 6, "the last look")):
+        words = (*command, f"tasks.classification.margin={margin}", f"runs={folder}")
+        first = rethinking(*words)
+        assert first.returncode == 0, first.stderr
+        row = next(line for line in first.stdout.splitlines() if why in line)
+        assert f" {seeds} " in row
+        entries = [entry for entry in RunStore(tmp_path / folder).entries() if entry.state == "done"]
+        assert len(entries) == 2 * seeds
+        again = rethinking(*words)
+        assert again.returncode == 0, again.stderr
+        assert "(0 trained" in again.stderr and "Traceback" not in again.stderr
+        assert row in again.stdout.splitlines()
+
+
+@pytest.mark.parametrize("word", ["compare.looks=[6,5]", "compare.level=2", "compare.nothing=1"])
+def test_a_question_that_makes_no_sense_is_refused(rethinking: Call, word: str) -> None:
+    result = rethinking("run", "-m", "model=graclus", "pooling=learned,complement", *SMALL, "seeds=until_decided", word)
+    assert result.returncode == 2
+    assert "expected" in result.stderr and "Traceback" not in result.stderr
