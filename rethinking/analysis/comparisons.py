@@ -75,7 +75,7 @@ def compare(
     What is chosen changes no verdict: p-values are adjusted for all comparisons that there are. Also returns sentences
     on what could not be compared. Raises UserError if nothing can.
     """
-    everything, unpaired = _kept(results, asked)
+    everything, unpaired = all_comparisons(results, asked)
 
     def wanted(dataset: str, family: str, of: str) -> bool:
         chosen = dataset in datasets if datasets else dataset not in asked.left_out
@@ -101,7 +101,7 @@ def compare(
 
 def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> list[Comparison]:
     """Comparisons of two cells that somebody chose: those of the standing family, or together with it."""
-    standing, _ = _kept(results, asked)
+    standing, _ = all_comparisons(results, asked)
     known = {(c.local, c.other) for c in standing}
     scores: dict[str, GraphScores | None] = {}
     added = [c for p in pairs if (c := _compared(results, p, asked, scores)) is not None]
@@ -113,7 +113,7 @@ def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> l
     return chosen
 
 
-def _kept(results: Results, asked: Question) -> tuple[list[Comparison], list[Unpaired]]:
+def all_comparisons(results: Results, asked: Question) -> tuple[list[Comparison], list[Unpaired]]:
     """All comparisons of a store with their verdicts; made once for each question."""
     key = repr(asked)
     if key not in results.kept:

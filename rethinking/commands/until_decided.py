@@ -15,9 +15,7 @@ from rethinking.analysis.tidy import read_results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
 from rethinking.configuration.settings import Settings
-from rethinking.data.load import load
 from rethinking.errors import UserError
-from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
 
 DATASET = "dataset="
@@ -63,8 +61,8 @@ def train_until_decided(jobs: Sequence[Job], asked: Question, train: Train) -> t
     pairs = plan(jobs, asked.reference)
     if not pairs:
         raise UserError(
-            f"seeds=until_decided needs two cells to compare: {asked.reference} and a non-local variant of one family on "
-            f"one data set, such as `-m … pooling={asked.reference},uniform`; for other cells give a number of seeds."
+            f"seeds=until_decided needs two cells to compare: {asked.reference} and a non-local variant of one family "
+            f"on one data set, as with `pooling={asked.reference},uniform`; for other cells give a number of seeds."
         )
     paired = {id(job) for pair in pairs for job in (pair.local, pair.other)}
     statuses = _train([job for job in jobs if id(job) not in paired], asked.seeds, train)
@@ -114,7 +112,8 @@ def _judge(pairs: Sequence[Planned], look: int, asked: Question) -> None:
     going = [pair for pair in pairs if not pair.stopped]
     for folder in {pair.local.settings.runs for pair in going}:
         # Of the store alone: what others collected was not trained for this question.
-        stored = {(c.local, c.other): c for c in all_comparisons(read_results(RunStore(folder), folder / "none"), asked)}
+        made, _ = all_comparisons(read_results(RunStore(folder), folder / "none"), asked)
+        stored = {(c.local, c.other): c for c in made}
         for pair in (pair for pair in going if pair.local.settings.runs == folder):
             found = stored.get((pair.local.id, pair.other.id))
             apart = pair.dataset in asked.left_out
@@ -139,17 +138,19 @@ def _stop(pair: Planned, found: Comparison | None, look: int, level: float, aske
 def print_decisions(pairs: Sequence[Planned], asked: Question) -> None:
     """How many seeds each pair took, and why it stopped."""
     table = Table(title="Until decided", title_style="bold", title_justify="left")
-    for heading in ("data set", "family", "variant", "seeds", "difference", "verdict", "stopped"):
+    for heading in ("data set", "family", "variant", "seeds"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("verdict", "stopped"):
         table.add_column(heading)
     for pair in pairs:
         cell, found = pair.other.settings.cell, pair.found
-        difference, verdict = "—", "—"
+        verdict = "—"
         if found is not None:
-            estimate = found.answer_a.estimate
-            difference = found.unit.interval(estimate.mean, *estimate.interval())
-            verdict = found.words(replace(found.answer_a, verdict=pair.verdict or found.verdict))
+            # What is still undecided here may be decided among all comparisons, or says how many seeds are needed.
+            shown = pair.verdict if pair.verdict is not None and pair.verdict.decided else found.verdict
+            verdict = found.words(replace(found.answer_a, verdict=shown))
         seeds = str(0 if found is None else len(found.seeds))
-        table.add_row(cell.dataset.title, cell.family, cell.variant, seeds, difference, verdict, pair.stopped)
+        table.add_row(cell.dataset.title, cell.family, cell.variant, seeds, verdict, pair.stopped)
     Console(markup=False).print(table)
     print(
         f"Looks at {', '.join(map(str, asked.looks))} seeds; level {asked.level:g} for all comparisons together. "

@@ -218,8 +218,8 @@ def _seeds(value: Any) -> list[int]:
         or len(set(seeds)) < len(seeds)
     ):
         raise UserError(
-            f"seeds={value} is not understood; expected a number of seeds up to {MOST_SEEDS} (seeds=20) or a list of "
-            f"different numbers from 0 to {LARGEST_SEED} (seeds=[0,3,7])."
+            f"seeds={value} is not understood; expected a number of seeds up to {MOST_SEEDS} (seeds=20), a list of "
+            f"different numbers from 0 to {LARGEST_SEED} (seeds=[0,3,7]), or seeds=until_decided on the command line."
         )
     return list(seeds)
 

@@ -58,13 +58,13 @@ def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytes
         trained.append((re.search(r"pooling=(\w+)", text)[1], int(re.search(r"seeds=(\d+)", text)[1])))  # type: ignore[index]
         return 0
 
-    def stored(*_: Any) -> list[SimpleNamespace]:
+    def stored(*_: Any) -> tuple[list[SimpleNamespace], list[Any]]:
         seeds = dict(trained)
         # uniform is decided at the second look by a p-value that is below a half, not the whole, of the level; normal
         # has one in between, which of two planned comparisons decides nothing.
         p = {"uniform": 0.024 if seeds["uniform"] > 5 else 1.0, "normal": 0.026}
         names = ("uniform", "normal")
-        return [found("diffpool-learned-nci1", f"diffpool-{n}-nci1", seeds[n], p[n]) for n in names]
+        return [found("diffpool-learned-nci1", f"diffpool-{n}-nci1", seeds[n], p[n]) for n in names], []
 
     monkeypatch.setattr(until_decided, "all_comparisons", stored)
     asked = question(looks=[5, 10, 20])
@@ -82,7 +82,7 @@ def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytes
 def test_a_pair_that_lost_a_seed_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [job("graclus", "learned"), job("graclus", "complement")]
     monkeypatch.setattr(
-        until_decided, "all_comparisons", lambda *_: [found(jobs[0].id, jobs[1].id, seeds=4, p=1.0)]
+        until_decided, "all_comparisons", lambda *_: ([found(jobs[0].id, jobs[1].id, seeds=4, p=1.0)], [])
     )
     (pair,), _ = train_until_decided(jobs, question(), lambda words: 1)
     assert pair.stopped == "1 of 5 seeds are missing"
@@ -102,7 +102,7 @@ def test_from_the_command_line(rethinking: Call, tmp_path: Path) -> None:
         words = (*command, f"tasks.classification.margin={margin}", f"runs={folder}")
         first = rethinking(*words)
         assert first.returncode == 0, first.stderr
-        row = next(line for line in first.stdout.splitlines() if why in line)
+        row = next(line for line in first.stdout.splitlines() if "complement" in line and why in line)
         assert f" {seeds} " in row
         entries = [entry for entry in RunStore(tmp_path / folder).entries() if entry.state == "done"]
         assert len(entries) == 2 * seeds
