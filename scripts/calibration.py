@@ -241,7 +241,7 @@ def until_decided(scores: np.ndarray, level: float) -> tuple[int, Verdict]:
     verdict = Verdict(Finding.UNDECIDED)
     looks = [look for look in ASKED.looks if look <= len(scores)]
     for look in looks:
-        verdict = verdict_at(scores[:look], MARGIN, ASKED, level)
+        verdict = verdict_at(answer_a(scores[:look], MARGIN, ASKED), level)
         if verdict.decided:
             return look, verdict
     return looks[-1], verdict

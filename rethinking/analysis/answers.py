@@ -68,17 +68,12 @@ def decide_together(answers: Sequence[Answer], margins: Sequence[float], asked: 
     return [_decided(a, own, m, levels, asked) for a, own, m in zip(answers, p, margins, strict=True)]
 
 
-def verdict_at(differences: np.ndarray, margin: float, asked: Question, level: float, step: float = 0.0) -> Verdict:
-    """The verdict A on one pair at a level of its own, by all looks so far: what decides whether it needs more seeds.
+def verdict_at(answer: Answer, level: float) -> Verdict:
+    """The verdict on one pair at a level of its own, by all looks so far: what decides whether it needs more seeds.
 
-    differences: [K], by how much the non-local variant is better with each seed, in the unit of the margin. level:
-    where several pairs are planned, divided by their number; no later result of another pair takes a verdict back.
+    level: where several pairs are planned, divided by their number; no later result of another pair takes it back.
     """
-    estimate = paired(differences, step)
-    without = _no_verdict(estimate, asked)
-    if without:
-        return without
-    return decide(estimate.mean, sequential(_looks_a(differences, margin, asked, step), asked.looks), level)
+    return decide(answer.estimate.mean, answer.p, level) if answer.verdict.judged else answer.verdict
 
 
 def _looks_a(differences: np.ndarray, margin: float, asked: Question, step: float) -> np.ndarray:

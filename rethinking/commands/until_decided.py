@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.table import Table
 
+from rethinking.analysis.answers import verdict_at
 from rethinking.analysis.comparisons import Comparison, all_comparisons
-from rethinking.analysis.inference.verdicts import Verdict, decide
+from rethinking.analysis.inference.verdicts import Verdict
 from rethinking.analysis.questions import Question
 from rethinking.analysis.tidy import read_results
 from rethinking.configuration.cell import Cell
@@ -125,8 +126,8 @@ def _judge(pairs: Sequence[Planned], look: int, asked: Question) -> None:
 def _stop(pair: Planned, found: Comparison | None, look: int, level: float, asked: Question) -> None:
     pair.found = found
     have = 0 if found is None else len(found.seeds)
-    if found is not None and found.judged:
-        pair.verdict = decide(found.answer_a.estimate.mean, found.answer_a.p, level)
+    if found is not None:
+        pair.verdict = verdict_at(found.answer_a, level)
     if pair.verdict is not None and pair.verdict.decided:
         pair.stopped = "decided"
     elif have < look:

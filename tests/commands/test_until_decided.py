@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rethinking.analysis.answers import Answer
 from rethinking.analysis.inference.estimates import paired
 from rethinking.analysis.inference.verdicts import Finding, Verdict
 from rethinking.analysis.questions import question
@@ -42,11 +43,9 @@ def test_a_pair_is_a_local_reference_and_a_non_local_cell_that_differs_in_the_se
 
 def found(local: str, other: str, seeds: int, p: float) -> SimpleNamespace:
     """As far as a decision looks at it."""
-    answer = SimpleNamespace(estimate=paired(np.arange(seeds) / 10), p=np.array([1.0, p, 1.0, 1.0]))
-    return SimpleNamespace(
-        local=local, other=other, seeds=np.arange(seeds), judged=True, answer_a=answer, dataset="nci1",
-        verdict=Verdict(Finding.UNDECIDED),
-    )  # fmt: skip
+    nothing = np.full(4, np.nan)
+    answer = Answer(paired(np.arange(seeds) / 10), np.array([1.0, p, 1.0, 1.0]), nothing, Verdict(Finding.UNDECIDED))
+    return SimpleNamespace(local=local, other=other, seeds=np.arange(seeds), answer_a=answer, dataset="nci1")
 
 
 def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytest.MonkeyPatch) -> None:
