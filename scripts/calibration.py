@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy
+import statsmodels
 
 from rethinking.analysis.answers import Answer, answer_a, answer_b, decide_together, verdict_at
 from rethinking.analysis.inference.estimates import corrected
@@ -63,7 +64,12 @@ def main() -> None:
     given = parser.parse_args()
     table = rates(given.simulations, given.seed)
     given.to.parent.mkdir(parents=True, exist_ok=True)
-    about = {**conditions(), "numpy": np.__version__, "scipy": scipy.__version__}
+    about = {
+        **conditions(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "statsmodels": statsmodels.__version__,
+    }
     table.assign(**about).drop(columns=["torch", "load"], errors="ignore").to_csv(given.to, index=False)
     print(table.drop(columns=["random seed"]).to_string(index=False))
 
