@@ -127,6 +127,7 @@ def test_a_difference_beyond_the_axis_is_an_arrow_at_its_end(tmp_path: Path) -> 
         arrows = [line for line in axis.lines if line.get_marker() == "<"]
         assert axis.get_xlim()[0] == -reach() and {arrow.get_xdata()[0] for arrow in arrows} == {-reach()}
         assert not [line for line in axis.lines if line.get_marker() == "D"]
+        assert "-30.0" in [text.get_text() for text in axis.texts]
 
 
 def test_what_is_decided_has_its_colour_and_all_else_is_grey() -> None:

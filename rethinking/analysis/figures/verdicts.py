@@ -1,5 +1,6 @@
 """The figure of all comparisons: each with its intervals and its verdict in words, and what they say together."""
 
+from collections import Counter
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
@@ -77,15 +78,21 @@ def answer_in_brief(results: Results, fidelity: str) -> Picture:
         axis.axhline(place - 0.5, color=INK, lw=0.8)
         labels |= _draw_pooled(axis, place, answer, asked)
     _dress(axis, answer, labels)
-    made.suptitle(fill(sentence(answer, asked), 66), x=0.01, ha="left", fontsize=9, fontweight="bold")
+    # The rest of the sentence is how many are decided, which the legend says.
+    lead = sentence(answer, asked).partition(";")[0].rstrip(".")
+    made.suptitle(fill(f"{lead}.", 64), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     say_within(
         made,
         "Beside a data set: how many comparisons. Small marks: each of them. Diamonds: their mean with its "
         f"{asked.confidence:.0%} interval. {BAND}",
         size=8,
     )
-    looks = {c.words(c.answer_a) if c.verdict.decided else "undecided": verdict_look(c.verdict) for c in comparisons}
-    handles = [Line2D([], [], ls="", color=look[0], marker=look[1], label=words) for words, look in looks.items()]
+    looks = {c.words(c.answer_a) if c.verdict.decided else "not decided": verdict_look(c.verdict) for c in comparisons}
+    counts = Counter(c.words(c.answer_a) if c.verdict.decided else "not decided" for c in comparisons)
+    handles = [
+        Line2D([], [], ls="", color=looks[words][0], marker=looks[words][1], label=f"{count} {words}")
+        for words, count in counts.most_common()
+    ]
     axis.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.3, -0.17), frameon=False)
     return Picture(made, "Local against non-local pooling, a row a data set.")
 
@@ -100,6 +107,7 @@ def _draw_comparison(axis: Axes, place: float, c: Comparison, answer: Overall, a
     low, high = c.answer_a.estimate.interval(asked.confidence)
     axis.plot([low * scale, high * scale], [place] * 2, color=colour, lw=3, solid_capstyle="butt")
     _draw_mean(axis, place, c, answer, ms=5, mec="white", mew=0.5)
+    _tell_beyond(axis, place, c.answer_a.estimate.mean * scale, answer)
     text = axis.text(1.01, place, c.words(c.answer_a), transform=axis.get_yaxis_transform())
     text.set(color=colour, va="center", fontsize=7, fontweight="bold" if c.verdict.decided else "normal")
 
@@ -115,6 +123,14 @@ def _draw_mark(axis: Axes, place: float, mean: float, answer: Overall, marker: s
     if abs(mean) > most:
         marker, look = ">" if mean > 0 else "<", look | {"clip_on": False}
     axis.plot(float(np.clip(mean, -most, most)), place, marker, **look)
+
+
+def _tell_beyond(axis: Axes, place: float, mean: float, answer: Overall) -> None:
+    """How much a mean is, beside its arrow, where it lies beyond the axis."""
+    most = reach() * answer.margin
+    if abs(mean) > most:
+        at, side = (0.97 * most, "right") if mean > 0 else (-0.97 * most, "left")
+        axis.text(at, place, answer.unit.signed(mean), ha=side, va="center", fontsize=7)
 
 
 def _draw_pooled(axis: Axes, place: int, answer: Overall, asked: Question) -> dict[int, str]:
@@ -134,6 +150,7 @@ def _draw_interval(
 ) -> None:
     axis.plot(list(ends), [place] * 2, color=INK, lw=1.8)
     _draw_mark(axis, place, mean, answer, "D", color=INK, ms=size, mec="white", mew=0.5)
+    _tell_beyond(axis, place, mean, answer)
 
 
 def _dress(axis: Axes, answer: Overall, labels: dict[int, str]) -> None:
@@ -146,7 +163,7 @@ def _dress(axis: Axes, answer: Overall, labels: dict[int, str]) -> None:
     axis.set_xlim(max(left, -most), min(right, most))
     axis.set_ylim(max(labels) + 0.6, -0.6)
     axis.grid(axis="y", visible=False)
-    axis.locator_params(axis="x", nbins=9)
+    axis.locator_params(axis="x", nbins=7)
     axis.tick_params(axis="x", labelsize=8)
     axis.set_xlabel(f"difference, test, {_unit(answer)}", fontsize=8)
     first, second = answer.comparisons[0].sides
