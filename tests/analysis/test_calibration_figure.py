@@ -52,7 +52,7 @@ def test_each_rate_lies_beside_what_it_has_to_be(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no runs of the simulations, .*; `make calibration` makes them"):
+    with pytest.raises(UserError, match="no runs of the simulations that count errors; `make calibration` makes them"):
         draw("calibration", read_results(RunStore(tmp_path / "runs"), tmp_path))
     with pytest.raises(UserError, match="lacks lowest, highest"):
         _draw(tmp_path, "coverage,x,20,0.9,10", header="what,population,seeds,value,simulations")

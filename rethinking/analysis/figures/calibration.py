@@ -160,7 +160,9 @@ def _read(file: Path) -> list[Rate]:
     try:
         table = pd.read_csv(file, dtype=dict.fromkeys(WORDS, str) | dict.fromkeys(NUMBERS, float))
     except FileNotFoundError as error:
-        raise UserError(f"There are no runs of the simulations, {file}; `make calibration` makes them.") from error
+        raise UserError(
+            "There are no runs of the simulations that count errors; `make calibration` makes them."
+        ) from error
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({' '.join(str(error).split())}); {anew}") from error
     lacking = [name for name in (*WORDS, *NUMBERS) if name not in table]

@@ -98,7 +98,7 @@ def score_curves(results: Results, fidelity: str) -> Iterator[Picture]:
                     curve = _curve(results, cell.id, column, label, part.index(text), unit.scale)
                     curves += [curve] if curve else []
             if curves:
-                figure = plt.figure(figsize=(3.6, 3.4 + 0.16 * len(curves)), layout="constrained")
+                figure = plt.figure(figsize=(3.3, 3.4 + 0.16 * len(curves)), layout="constrained")
                 _draw(
                     figure.subfigures(squeeze=False)[0, 0],
                     f"{title}: {family}",

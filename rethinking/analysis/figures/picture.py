@@ -58,8 +58,8 @@ def save(picture: Picture, folder: Path, name: str) -> list[Path]:
 
 def say_within(figure: Figure, text: str, size: float = 7) -> None:
     """Write below the panels, in the picture itself, how it is read, for whoever sees it without a caption."""
-    # A letter of this font is about half as wide as high, 72 points to the inch.
-    letters = int(figure.get_figwidth() * 72 / (0.52 * size))
+    # A letter of this font is a bit wider than half its height, 72 points to the inch.
+    letters = int(figure.get_figwidth() * 72 / (0.57 * size))
     lines = [line for part in text.split("\n") for line in wrap(part, letters)]
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=size, color=INK)
 

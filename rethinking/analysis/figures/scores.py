@@ -102,8 +102,8 @@ def gaps(suite: Suite, results: Results, fidelity: str) -> Picture:
             sign * gaps,
             annot=ours,
             fmt=f".{unit.digits}f",
-            cmap="RdBu_r",
-            center=0,
+            # So few colours that the bar is drawn, not an image: two alike would have one id in a page.
+            cmap=plt.get_cmap("RdBu_r", 31),
             vmin=-most,
             vmax=most,
             ax=axis,
