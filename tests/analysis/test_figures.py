@@ -162,7 +162,7 @@ def test_locality_has_a_panel_a_metric_in_margins_and_marks_schema_1(tmp_path: P
     margins = ("1 point of accuracy", "0.01 of MAE", "1 point of accuracy")
     assert all(margin in axis.get_ylabel() for margin, axis in zip(margins, axes, strict=True))
     cells = {id: replace(cell, schema=1) if cell.dataset == "nci1" else cell for id, cell in results.cells.items()}
-    picture = draw("locality", replace(results, cells=cells, kept={}))
+    picture = draw("locality", replace(results, cells=cells))
     hollow = [[len(path.get_facecolor()) == 0 for path in axis.collections] for axis in picture.figure.axes]
     assert hollow == [[True, True], [False, False], [False, False]]
     assert "Hollow: runs of schema 1" in picture.caption

@@ -52,11 +52,11 @@ def locality(results: Results, fidelity: str) -> Picture:
     everything = [point.comparison for points in panels.values() for point in points]
     families = sorted({c.family for c in everything})
     markers = {family: MARKERS[number % len(MARKERS)] for number, family in enumerate(families)}
-    width = min(2, len(panels))
-    height = -(-len(panels) // width)
-    made = plt.figure(figsize=(3.8 * width + 1.4, 3.4 * height + 0.5), layout="constrained")
-    for place, (title, points) in enumerate(panels.items(), 1):
-        _draw(made.add_subplot(height, width, place), title, points, markers)
+    # One below the other, as a phone has no place for two.
+    made = plt.figure(figsize=(5.4, 3 * len(panels) + 1.1), layout="constrained")
+    axes = made.subplots(len(panels), 1, squeeze=False)[:, 0]
+    for axis, (title, points) in zip(axes, panels.items(), strict=True):
+        _draw(axis, title, points, markers)
     older = any(c.older for c in everything)
     made.legend(handles=_legend(everything, markers, older), loc="outside right upper", fontsize=8, frameon=False)
     say_within(
