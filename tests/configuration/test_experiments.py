@@ -85,7 +85,7 @@ def test_a_value_of_a_file_that_is_swept_over_reaches_each_job(
         return Outcome(job.cell.title, "0" * 12)
 
     monkeypatch.setattr("rethinking.commands.run.execute", executed)
-    monkeypatch.setattr("rethinking.commands.run._conclude", lambda jobs: 0)
+    monkeypatch.setattr("rethinking.commands.run._conclude", lambda jobs, table: 0)
     monkeypatch.setattr("rethinking.commands.run._check", lambda parsed: [None])
     monkeypatch.setattr("sys.argv", ["rethinking"])
     monkeypatch.chdir(tmp_path)
