@@ -1,7 +1,7 @@
 """Suites: named lists of cells, those of a table or figure of the paper (`conf/suite`)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,8 @@ class Suite:
     """One file of `conf/suite`.
 
     rows: the overrides of each row's cells, None for a row that is cited and not trained. columns: the title of each
-    data set. compare: pairs of rows, the first minus the second. note: what is known of its rows. table, figure: its
+    data set. compare: pairs of rows, the first minus the second. note: what is known of its rows. known: by data set
+    what is known or expected of it, where that is not the question but its test. table, figure: its
     number in the paper, if it is one. drawn: how a figure is drawn, see `analysis/figures`. axes: the two arguments of
     the network that a figure varies.
     """
@@ -29,6 +30,7 @@ class Suite:
     columns: dict[str, str]
     compare: list[tuple[str, str]]
     note: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
     table: str | None = None
     figure: str | None = None
     drawn: str = ""
@@ -80,12 +82,16 @@ def _read(path: Path) -> Suite:
         rows = {str(row): None if words == "cited" else list(map(str, words)) for row, words in spec["rows"].items()}
         pairs = [(str(first), str(second)) for first, second in spec.get("compare", ())]
         columns = {str(dataset): str(title) for dataset, title in spec["columns"].items()}
+        known = {str(dataset): str(text) for dataset, text in spec.get("known", {}).items()}
         if not all(words is None or isinstance(spec["rows"][row], list) for row, words in rows.items()):
             raise TypeError("a row is a list of overrides, or cited")
         if type(spec["seeds"]) is not int or not {row for pair in pairs for row in pair} <= set(rows):
             raise ValueError("seeds is a whole number, and compare has pairs of rows")
-        others = {key: value for key, value in spec.items() if key not in ("rows", "compare", "columns")}
-        return Suite(path.stem, rows=rows, compare=pairs, columns=columns, **others)
+        if not known.keys() <= columns.keys():
+            raise ValueError("known speaks of data sets of columns")
+        read = ("rows", "compare", "columns", "known")
+        others = {key: value for key, value in spec.items() if key not in read}
+        return Suite(path.stem, rows=rows, compare=pairs, columns=columns, known=known, **others)
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         text = " ".join(str(error).split())
         raise UserError(

@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 
 from rethinking.analysis.collect import collect
+from rethinking.analysis.inference.looks import weights
+from rethinking.analysis.questions import question
 from rethinking.analysis.report import report
+from rethinking.analysis.report.answers import VERDICTS, needed_at_all, verdict, with_known_answer
 from rethinking.analysis.tidy import read_results
+from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
+from tests.analysis.conftest import NOISE, fill
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -26,7 +31,7 @@ FLAGS = [
 # Sorts the table of comparisons by its sixth column, twice; then asks for the rows of uniform. Also measures how far
 # right the verdicts and the page reach. In a frame, since Chromium's own window is never narrower than 500 pixels.
 PROBE = """<script>
-const table = document.querySelector("#verdict table"), button = table.querySelectorAll("th button")[5];
+const table = document.querySelector("#verdict table.tools"), button = table.querySelectorAll("th button")[5];
 const column = () => [...table.tBodies[0].rows].map(row => row.cells[5].textContent);
 button.click();
 const up = column();
@@ -38,8 +43,14 @@ input.dispatchEvent(new Event("input"));
 const shown = [...table.tBodies[0].rows].filter(row => !row.hidden).length;
 const page = document.documentElement, wide = page.scrollWidth - page.clientWidth;
 const verdicts = [...table.tHead.rows[0].cells].findIndex(head => head.textContent === "on this data set");
-const right = table.rows[1].cells[verdicts].getBoundingClientRect().right - page.clientWidth;
-document.title = JSON.stringify({up, down, shown, wide, right, width: innerWidth});
+const place = cell => cell.getBoundingClientRect(), cells = [...table.tBodies[0].rows].find(row => !row.hidden).cells;
+const right = place(cells[verdicts]).right - page.clientWidth;
+// Cells that begin where no other is further left or, among those, further up.
+const first = [...cells].sort((a, b) => place(a).left - place(b).left || place(a).top - place(b).top)[0];
+const before = table.tHead.rows[0].cells[first.cellIndex].textContent;
+const wider = table => table.scrollWidth > table.parentNode.clientWidth;
+const scrolls = [...document.querySelectorAll("table.leads")].filter(wider).length;
+document.title = JSON.stringify({up, down, shown, wide, right, before, scrolls, width: innerWidth});
 </script></body>"""
 
 
@@ -85,12 +96,60 @@ def test_the_page_is_whole(page: str) -> None:
     outline.feed(page)
     assert not outline.open
     assert len(outline.ids) == len(set(outline.ids)), "an id is there twice"
-    for section in ("verdict", "controls", "tables", "figures", "curves", "clusters", "fidelity", "runs"):
+    for section in (
+        "verdict",
+        "sure",
+        "controls",
+        "tables",
+        "figures",
+        "curves",
+        "clusters",
+        "fidelity",
+        "runs",
+    ):
         assert section in outline.ids and f'href="#{section}"' in page
     # Every run has its row, and every cell its settings.
     assert outline.rows > 185 and page.count("convs_before_pool") > 2
-    # The verdict comes first.
-    assert page.index("Over 4 comparisons") < page.index("<table")
+    # The answer comes first, then the forest, each data set, and all comparisons.
+    order = ["Over 4 comparisons", "<svg", "Each data set by itself", "Local against each non-local variant"]
+    places = [page.index(text) for text in order]
+    assert places == sorted(places)
+
+
+def test_it_is_explained_by_what_the_configuration_asks(page: str) -> None:
+    text = " ".join(re.sub("<[^>]*>", "", page).split())
+    asked = question()
+    for n, share in zip(asked.looks, weights(asked.looks), strict=True):
+        assert f"{100 * share:.0f} % at {n} seeds" in text
+    assert "p(i) ≤ (i / m) · 5 %" in text and "d̄ ± tK−1 · s / √K" in text
+    assert "Holm" not in text
+
+
+def test_controls_stand_by_themselves(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    for variant, scores in (("learned", 0.95 + 0.005 * NOISE), ("complement", 0.55 + 0.004 * NOISE[::-1])):
+        words = f"model=graclus dataset=control_local pooling={variant} model.convs_before_pool=1"
+        fill(store, words, scores)
+    results, asked = read_results(store, tmp_path / "none"), question()
+    said, nothing = verdict(results, PAPER, asked)
+    assert "There is nothing to compare" in said and nothing is None
+    section = with_known_answer(results, PAPER, asked)
+    known, comparisons, scores_of_it = section.tables
+    assert known.rows[0][:1] + known.rows[0][2:3] == ["Control, local", "1 of 1: local better by more than 1 point"]
+    assert "Local clusters are needed" in known.rows[0][1]
+    assert comparisons.leads == VERDICTS and VERDICTS[0] in comparisons.looks[0]
+    assert "54.9" in str(scores_of_it.rows)
+
+
+def test_whether_pooling_is_needed_is_asked_of_models_without(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    fill(store, "model=graclus dataset=nci1 pooling=learned", 0.8 + 0.01 * NOISE)
+    asked = question()
+    assert needed_at_all(read_results(store, tmp_path / "none"), PAPER, asked) is None
+    fill(store, "model=global_mean dataset=nci1 pooling=none", 0.85 + 0.01 * NOISE[::-1])
+    section = needed_at_all(read_results(store, tmp_path / "none"), PAPER, asked)
+    assert section is not None and "Against global_mean: over 1 comparison, no pooling differs" in section.words[1]
+    assert "no pooling better by more than 1 point" in section.tables[1].rows[0]
 
 
 def test_nothing_is_fetched(page: str) -> None:
@@ -116,6 +175,8 @@ def test_sorting_and_filtering_work_in_a_browser(page: str, tmp_path: Path, widt
     assert seen["width"] == width
     assert seen["wide"] <= 0, "the page is wider than the window"
     assert seen["right"] <= 0, "one has to scroll to see the verdict"
+    assert seen["before"] == ("on this data set" if width == 400 else "data set")
+    assert not seen["scrolls"], "a table of verdicts is wider than its box"
     console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
     assert not console, console
 

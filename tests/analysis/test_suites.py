@@ -87,3 +87,14 @@ def test_a_broken_suite_of_ones_own_stops_no_other(tmp_path: Path) -> None:
         assert load_suite("table1").table == "1"
         with pytest.raises(UserError, match="is no suite"):
             load_suite("broken")
+
+
+def test_what_is_known_is_of_the_data_sets_of_a_suite(tmp_path: Path) -> None:
+    (tmp_path / "suite").mkdir()
+    text = "title: t\nseeds: 1\nrows: {}\ncolumns: {digits: Digits}\nknown: {%s: Nothing.}\n"
+    for name in ("digits", "nci1"):
+        (tmp_path / "suite" / f"{name}_known.yaml").write_text(text % name)
+    with paths.own_configuration(tmp_path):
+        assert load_suite("digits_known").known == {"digits": "Nothing."}
+        with pytest.raises(UserError, match="known speaks of"):
+            load_suite("nci1_known")

@@ -1,0 +1,66 @@
+"""One self-contained HTML page: the answer in one sentence first, then what it rests on."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from rethinking import __version__
+from rethinking.analysis.inference.looks import weights
+from rethinking.analysis.questions import question
+from rethinking.analysis.report import answers, evidence
+from rethinking.analysis.tidy import Results
+from rethinking.configuration.cell import PAPER
+from rethinking.errors import UserError
+
+
+def report(results: Results, fidelity: str = PAPER) -> str:
+    """The page. Raises UserError if there are no runs of this fidelity."""
+    runs = results.runs[results.runs["fidelity"] == fidelity]
+    if runs.empty:
+        raise UserError(f"There are no finished runs with fidelity={fidelity} to report; `rethinking run` trains some.")
+    asked = question()
+    answer, comparisons = answers.verdict(results, fidelity, asked)
+    sections = [
+        comparisons,
+        answers.sure(results, fidelity),
+        answers.with_known_answer(results, fidelity, asked),
+        answers.needed_at_all(results, fidelity, asked),
+        evidence.tables(results, fidelity),
+        evidence.figures(results, fidelity),
+        evidence.curves(results, fidelity),
+        evidence.clusters(results, runs),
+        evidence.ledger(),
+        evidence.runs(results, runs),
+    ]
+    environment = Environment(
+        loader=PackageLoader("rethinking.analysis", "report"),
+        autoescape=select_autoescape(["j2"]),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["zip"] = zip
+    return environment.get_template("report.html.j2").render(
+        answer=answer,
+        sections=[section for section in sections if section],
+        asked=asked,
+        looks=list(zip(asked.looks, weights(asked.looks), strict=True)),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=__version__,
+        fidelity=fidelity,
+        sources="; ".join([*results.sources, *results.left_out]),
+    )
+
+
+def write_report(page: str, path: Path) -> None:
+    """Write the page beside its place and rename it; an empty one only tries. Raises UserError if that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(page)
+        if page:
+            part.replace(path)
+        else:
+            part.unlink()
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --to.") from error
