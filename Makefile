@@ -57,12 +57,13 @@ costs: setup  ## time and memory of every family on every data set, as docs/cost
 calibration: setup  ## whether verdicts hold what they promise, on made-up data sets (a quarter of an hour)
 	$(BIN)/python -m scripts.calibration
 
-results: setup  ## render tables, figures and the report from what is collected in results/
+results: setup  ## render tables, figures, the report and the answer in README.md from results/
 	for table in 1 2 3 S1 S2 S3 S4 S5; do $(BIN)/rethinking table $$table --runs none --format markdown > results/table$$table.md; done
 	$(BIN)/rethinking table control --runs none --format markdown > results/control.md
 	$(BIN)/rethinking compare --runs none --format markdown > results/compare.md
 	$(BIN)/rethinking figure --runs none --to results/figures
 	$(BIN)/rethinking report --runs none --to results/report.html
+	$(BIN)/python -m scripts.answer
 
 clean:       ## remove the environment and caches (runs stay)
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
