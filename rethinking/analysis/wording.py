@@ -21,9 +21,10 @@ def sentence(answer: Overall, asked: Question) -> str:
     verdicts = Counter(c.words(c.answer_a) for c in answer.comparisons if c.verdict.decided)
     without = sum(not c.judged for c in answer.comparisons)
     decided = len(answer.decided)
-    one_by_one = f"{decided} of them {'is' if decided == 1 else 'are'} decided one by one"
+    one_by_one = f"one by one, {decided} {'is' if decided == 1 else 'are'} decided"
     if verdicts:
-        one_by_one += f" ({', '.join(f'{n} {words}' for words, n in verdicts.most_common())})"
+        found = (f"{n} × {words.replace(' (', ', ').rstrip(')')}" for words, n in verdicts.most_common())
+        one_by_one += f" ({'; '.join(found)})"
     undecided = f"{count - decided - without} undecided" + (f", {without} without a verdict" if without else "")
     if pooled is None:
         return f"None of {_comparisons(count)} has seeds and variance enough for a verdict."
