@@ -14,6 +14,8 @@ from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import overall_texts
 from rethinking.errors import UserError
 
+FOUND = "what was found, on this data set"
+
 
 @dataclass(frozen=True)
 class Control:
@@ -52,5 +54,5 @@ def control_texts(some: Sequence[Control], asked: Question) -> pd.DataFrame:
     """A row for each, as one reads it."""
     rows = overall_texts([control.answer for control in some], asked)
     rows.insert(1, "what is known", [control.known for control in some])
-    rows.insert(2, "what was found, on this data set", [control.verdicts for control in some])
-    return rows[["data set", "what is known", "what was found, on this data set", "mean difference"]]
+    rows.insert(2, FOUND, [control.verdicts for control in some])
+    return rows[["data set", "what is known", FOUND, "mean difference"]]

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from rethinking.analysis.comparisons import Comparison, compare
-from rethinking.analysis.controls import control_texts, controls
+from rethinking.analysis.controls import FOUND, control_texts, controls
 from rethinking.analysis.figures import draw
 from rethinking.analysis.figures.colours import verdict_look
 from rethinking.analysis.overall import by_data_set, overall
@@ -62,7 +62,9 @@ def with_known_answer(results: Results, fidelity: str, asked: Question) -> Secti
         *dict.fromkeys(text for control in some for text in control.unpaired),
     ]
     tables = [
-        page_table("What is known, and what was found", control_texts(some, asked), tools=False, leads=["data set"])
+        page_table(
+            "What is known, and what was found", control_texts(some, asked), tools=False, leads=["data set", FOUND]
+        )
     ]
     for name in dict.fromkeys(control.suite for control in some):
         made = [c for control in some if control.suite == name for c in control.answer.comparisons]
@@ -97,7 +99,7 @@ def needed_at_all(results: Results, fidelity: str, asked: Question) -> Section |
             text = sentence(overall(asked_of, against_none, name), against_none)
             words.append(f"Against {name}: {text[0].lower()}{text[1:]}")
         texts = overall_texts(by_data_set(own, against_none), against_none)
-        texts.insert(0, "against", name)
+        texts.insert(1, "against", name)
         rows.append(texts)
     tables.append(page_table(POOLED, pd.concat(rows), tools=False, leads=["data set", "against"]))
     tables.append(comparison_table("Each network against each model without pooling", made, against_none))
