@@ -64,7 +64,7 @@ def test_a_wheel_has_them_and_shows_them(tmp_path: Path) -> None:
     wheel = tmp_path / built.stdout.split()[-1]
     names = zipfile.ZipFile(wheel).namelist()
     parts = sorted(Path(name).name for name in names if name.startswith("rethinking/reference/"))
-    assert parts == ["cells.yaml", "provenance.csv", "runs.csv"]
+    assert parts == ["calibration.csv", "cells.yaml", "provenance.csv", "runs.csv"]
     assert "rethinking/conf/compare.yaml" in names and "rethinking/models/graclus.py" in names
     assert wheel.stat().st_size < 2**20
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
