@@ -59,6 +59,11 @@ def suite_names() -> list[str]:
     return options("suite")
 
 
+def table_names() -> list[str]:
+    """The tables of the paper that are made from runs."""
+    return [suite.table for suite in map(load_suite, suite_names()) if suite.table]
+
+
 def load_suite(name: str) -> Suite:
     """A suite by its name, or by the number of its table. Raises UserError if there is none."""
     known = suite_names()

@@ -19,7 +19,7 @@ from rethinking.analysis.older import MARK, MEANING
 from rethinking.analysis.questions import question
 from rethinking.analysis.scores import NONE, Scores, suite_scores
 from rethinking.analysis.statistics import Summary, summarise
-from rethinking.analysis.suites import load_suite, suite_names
+from rethinking.analysis.suites import load_suite
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
@@ -113,11 +113,6 @@ class Table:
     columns: list[str]
     cells: dict[tuple[str, str], TableCell]
     comparisons: dict[tuple[str, str], dict[str, RowDifference]]
-
-
-def table_names() -> list[str]:
-    """The tables of the paper that are made from runs."""
-    return [suite.table for suite in map(load_suite, suite_names()) if suite.table]
 
 
 def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:

@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rethinking.analysis.settings import differing
-from rethinking.analysis.suites import Suite, load_suite
-from rethinking.analysis.tables import make_table, table_names
+from rethinking.analysis.suites import Suite, load_suite, table_names
 from rethinking.analysis.tidy import Results, read_results
-from rethinking.configuration.cell import PAPER
+from rethinking.configuration.cell import PAPER, Cell
 from rethinking.configuration.composition import compose_cell
 from rethinking.configuration.identity import identity
 from rethinking.runs.store import Entry, RunStore, is_stale
@@ -68,33 +67,39 @@ def _print_missing(console: Console, everything: Results, names: Sequence[str]) 
     """What suites lack, counting collected results too, but no runs of schema 1."""
     for sentence in everything.collected.problems:
         console.print(sentence, markup=False)
-    for name in names:
+    for suite in map(load_suite, names):
         lacking: dict[str, list[str]] = defaultdict(list)
-        made = make_table(name, everything)
-        others = _with_other_settings(load_suite(name), everything)
-        for cell in made.cells.values():
-            if not cell.cited and cell.seeds_trained < cell.seeds_wanted:
-                notes = [f"+{cell.seeds_older} of schema 1"] if cell.seeds_older else []
-                said = "; ".join([*notes, *others.get((cell.row, cell.dataset), [])])
-                count = f"{cell.dataset} {cell.seeds_trained}/{cell.seeds_wanted}"
-                lacking[cell.row].append(f"{count} ({said})" if said else count)
+        wanted = _wanted(suite)
+        others = _with_other_settings(wanted, everything)
+        for (row, title), cell in wanted.items():
+            trained, older = everything.seeds_of(cell, suite.seeds)
+            if trained < suite.seeds:
+                notes = [f"+{older} of schema 1"] if older else []
+                said = "; ".join([*notes, *others.get((row, title), [])])
+                count = f"{title} {trained}/{suite.seeds}"
+                lacking[row].append(f"{count} ({said})" if said else count)
         if lacking:
-            console.print(f"{made.title.partition(':')[0]} lacks (seeds done):")
+            console.print(f"{suite.title.partition(':')[0]} lacks (seeds done):")
         for row, cells in lacking.items():
             console.print(f"  {row}: {', '.join(cells)}")
 
 
-def _with_other_settings(suite: Suite, results: Results) -> dict[tuple[str, str], list[str]]:
+def _wanted(suite: Suite) -> dict[tuple[str, str], Cell]:
+    """The cells of a suite by row and column, in the order in which a table is read."""
+    return {
+        (row, title): compose_cell([*overrides, f"dataset={dataset}", f"fidelity={PAPER}"])
+        for dataset, title in suite.columns.items()
+        for row, overrides in suite.rows.items()
+        if overrides is not None
+    }
+
+
+def _with_other_settings(cells: dict[tuple[str, str], Cell], results: Results) -> dict[tuple[str, str], list[str]]:
     """By row and column of a suite, the store's runs that are not its own, for their settings: how many, and which.
 
     They are said of the cell from which they differ least.
     """
-    wanted = {
-        (row, title): identity(compose_cell([*overrides, f"dataset={dataset}", f"fidelity={PAPER}"]), None)
-        for row, overrides in suite.rows.items()
-        if overrides is not None
-        for dataset, title in suite.columns.items()
-    }
+    wanted = {place: identity(cell, None) for place, cell in cells.items()}
     of_store = results.runs[results.runs["run_id"].isin(list(results.stored))]
     counts = of_store.groupby("cell_id")["run_id"].nunique()
     said: dict[tuple[str, str], list[str]] = defaultdict(list)

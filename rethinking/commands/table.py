@@ -8,7 +8,7 @@ from rich.console import Console
 
 from rethinking import paths
 from rethinking.analysis.render import on_screen, render
-from rethinking.analysis.suites import load_suite, suite_names
+from rethinking.analysis.suites import load_suite, suite_names, table_names
 from rethinking.analysis.tables import (
     caption,
     hyperparameter_tables,
@@ -16,7 +16,6 @@ from rethinking.analysis.tables import (
     long_frame,
     make_table,
     missing_cells,
-    table_names,
     table_texts,
 )
 from rethinking.analysis.tidy import Results, read_results

@@ -10,14 +10,13 @@ import pytest
 from rethinking.analysis.collect import collect
 from rethinking.analysis.parsing import COLUMNS
 from rethinking.analysis.render import render
-from rethinking.analysis.suites import load_suite
+from rethinking.analysis.suites import load_suite, table_names
 from rethinking.analysis.tables import (
     Table,
     caption,
     long_frame,
     make_table,
     missing_cells,
-    table_names,
     table_texts,
 )
 from rethinking.analysis.tidy import Results, read_results

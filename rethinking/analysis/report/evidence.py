@@ -8,13 +8,13 @@ import pandas as pd
 from rethinking import paths
 from rethinking.analysis.figures import draw, figure_names, score_curves, style
 from rethinking.analysis.report.page import PageTable, Section, page_picture, page_table
+from rethinking.analysis.suites import table_names
 from rethinking.analysis.tables import (
     caption,
     hyperparameter_tables,
     hyperparameters,
     make_table,
     missing_cells,
-    table_names,
     table_texts,
 )
 from rethinking.analysis.tidy import Results
