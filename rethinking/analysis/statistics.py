@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,9 @@ def p_wilcoxon(a: np.ndarray, b: np.ndarray) -> float:
     """Wilcoxon's signed-rank test of a − b: a check that asks nothing of the distribution. NaN for one seed."""
     if len(a) < 2:
         return math.nan
+    # Late, as below: importing it takes longer than a table that needs none of these.
+    from scipy import stats
+
     # Scores that differ by as many graphs are ties; beyond five digits they would be ranked by their rounding.
     largest = max(float(np.abs([a, b]).max()), 1e-9)
     difference = np.round(a - b, 4 - math.floor(math.log10(largest)))
@@ -36,6 +38,8 @@ def bootstrap_interval(differences: np.ndarray, confidence: float = 0.95, sample
     """The percentile interval of the mean over resampled seeds, a check too. differences: [n]. NaN for one seed."""
     if len(differences) < 2:
         return math.nan, math.nan
+    from scipy import stats
+
     result = stats.bootstrap(
         (differences,), np.mean, confidence_level=confidence, n_resamples=samples, method="percentile", rng=0
     )

@@ -5,6 +5,7 @@ The store has checked that files are as they were written; here is checked that 
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,18 @@ def predictions_of(store: RunStore, run: str) -> pd.DataFrame:
     """The predictions of a run. Raises ValueError, with the reason, for what are none."""
     try:
         return whole(lambda: store.predictions(run), check_predictions)
+    except ValueError as error:
+        raise ValueError(f"predictions.parquet {error}") from error
+
+
+def predictions_together(store: RunStore, runs: Mapping[str, int]) -> pd.DataFrame:
+    """Those of several runs of a cell, with their seeds. runs: the seed of each.
+
+    Raises ValueError, with a reason, if those of any are none.
+    """
+    try:
+        key = ("seed", "part", "graph")
+        return whole(lambda: store.predictions_together(runs), lambda frame: check_predictions(frame, key))
     except ValueError as error:
         raise ValueError(f"predictions.parquet {error}") from error
 

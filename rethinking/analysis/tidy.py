@@ -1,18 +1,20 @@
 """Finished runs as tidy data frames, of a run store and of a results folder together."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rethinking import __version__, paths
 from rethinking.analysis.cells import StaleError, StoredCell, stored_cell
 from rethinking.analysis.collected import Collected, read_collected
 from rethinking.analysis.parsing import COLUMNS, KEYS
-from rethinking.analysis.stored import Stored, history_of, predictions_of, usable
+from rethinking.analysis.stored import Stored, history_of, predictions_together, usable
 from rethinking.configuration.cell import Cell
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
@@ -47,8 +49,8 @@ class Results:
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
         """The scores of one cell, indexed by seed; of a run whose score is not a number none."""
-        runs = self.runs
-        chosen = runs[(runs.cell_id == cell_id) & (runs.metric == metric) & (runs.split == split)]
+        runs = self._rows(cell_id)
+        chosen = runs[(runs.metric == metric) & (runs.split == split)]
         return chosen.set_index("seed")["value"].dropna().sort_index()
 
     def history(self, cell_id: str) -> pd.DataFrame:
@@ -57,7 +59,7 @@ class Results:
         columns = ["seed", "epoch", "val_loss", f"val_{cell.measure.metric}"]
         return self._of_runs(
             cell_id,
-            lambda run: history_of(self.store, cell, run),
+            lambda runs: pd.concat(history_of(self.store, cell, run).assign(seed=runs[run]) for run in runs),
             lambda: self.collected.history(cell_id, cell.measure.metric),
             columns,
         )
@@ -71,7 +73,7 @@ class Results:
             raise UserError(f"The runs of cell {cell_id} are of schema 1, without predictions; train it anew.")
         return self._of_runs(
             cell_id,
-            lambda run: predictions_of(self.store, run),
+            lambda runs: predictions_together(self.store, runs),
             lambda: self.collected.predictions(cell_id),
             ["seed", "part", "graph", "target", "prediction"],
         )
@@ -79,7 +81,7 @@ class Results:
     def cell_with_runs(self, cell: Cell) -> str | None:
         """The id of a cell on that content of its data set of which there are runs; of several, the first or most."""
         ids = [id for now in self._ids(cell) for id in (now, self.older.get(now)) if id in self.cells]
-        counts = {id: self.runs.loc[self.runs.cell_id == id, "run_id"].nunique() for id in ids if id is not None}
+        counts = {id: self._rows(id)["run_id"].nunique() for id in ids if id is not None}
         return max(counts, key=lambda id: counts[id]) if any(counts.values()) else None
 
     def seeds_of(self, cell: Cell, first: int) -> tuple[int, int]:
@@ -90,6 +92,15 @@ class Results:
         older = [len(wanted & self.seeds.get(self.older.get(id, ""), set())) for id in ids]
         return max(now, default=0), max(older, default=0)
 
+    def _rows(self, cell_id: str) -> pd.DataFrame:
+        """The rows of `runs` that are of one cell."""
+        return self.runs.iloc[self._places.get(cell_id, [])]
+
+    @cached_property
+    def _places(self) -> dict[str, np.ndarray]:
+        """The rows of each cell; to look through all of them for every cell takes longer than all else."""
+        return self.runs.groupby("cell_id", sort=False).indices
+
     def _ids(self, cell: Cell) -> list[str]:
         """The ids that a cell has on each content of its data set that is known."""
         expected = [source.fingerprint for source in cell.dataset.sources if source.fingerprint]
@@ -99,19 +110,26 @@ class Results:
     def _of_runs(
         self,
         cell_id: str,
-        read_run: Callable[[str], pd.DataFrame],
+        read: Callable[[Mapping[str, int]], pd.DataFrame],
         read_collected: Callable[[], pd.DataFrame | None],
         columns: Sequence[str],
     ) -> pd.DataFrame:
-        """What there is of each run of a cell: of the store's runs there, of all others in a collected file."""
-        mine = self.runs[self.runs.cell_id == cell_id].drop_duplicates("run_id")
-        here = mine[mine.run_id.isin(list(self.stored))]
-        frames = []
-        for run, seed in zip(here.run_id, here.seed, strict=True):
-            try:
-                frames.append(read_run(str(run)).assign(seed=int(seed)))
-            except ValueError as error:
-                self._leave_out(f"{self.store.folder / run}: {error}; this is left out.")
+        """What there is of each run of a cell: of the store's runs there, of all others in a collected file.
+
+        read: what the store has of some runs, whose seeds it is given; it raises ValueError if any of them is damaged.
+        """
+        mine = self._rows(cell_id).drop_duplicates("run_id")
+        here = mine[[run in self.stored for run in mine.run_id]]
+        runs = {str(run): int(seed) for run, seed in zip(here.run_id, here.seed, strict=True)}
+        try:
+            frames = [read(runs)] if runs else []
+        except ValueError:  # Which of them?
+            frames = []
+            for run, seed in runs.items():
+                try:
+                    frames.append(read({run: seed}))
+                except ValueError as error:
+                    self._leave_out(f"{self.store.folder / run}: {error}; this is left out.")
         try:
             frame = read_collected() if len(here) < len(mine) else None
             if frame is not None:

@@ -21,7 +21,7 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ from rethinking.runs.hashed import Hashed
 from rethinking.runs.identity import SCHEMA, is_name
 from rethinking.runs.locks import is_locked, lock
 from rethinking.runs.plain import read_plain
-from rethinking.runs.predictions import read_predictions, write_predictions
+from rethinking.runs.predictions import read_predictions, read_together, write_predictions
 from rethinking.runs.record import DIAGNOSTIC, RunRecord, check_head, checked
 from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
 
@@ -125,6 +125,10 @@ class RunStore:
     def predictions(self, run_id: str) -> pd.DataFrame:
         """The predictions of a finished run of schema 2, a row a graph; see `runs/predictions.py`."""
         return read_predictions(self._path(run_id) / PREDICTIONS)
+
+    def predictions_together(self, runs: Mapping[str, int]) -> pd.DataFrame:
+        """Those of several runs of a cell, with their seeds. runs: the seed of each."""
+        return read_together({seed: self._path(run) / PREDICTIONS for run, seed in runs.items()})
 
     def config(self, run_id: str) -> dict[str, Any]:
         """What was trained in a finished run, as data; empty if it is none."""
