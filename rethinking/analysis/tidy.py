@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from rethinking import __version__, paths
@@ -97,8 +96,8 @@ class Results:
         return self.runs.iloc[self._places.get(cell_id, [])]
 
     @cached_property
-    def _places(self) -> dict[str, np.ndarray]:
-        """The rows of each cell; to look through all of them for every cell takes longer than all else."""
+    def _places(self) -> Mapping[Any, Any]:
+        """The rows of each cell, by its id, as their places; to look through all of them for every cell takes longer than all else."""
         return self.runs.groupby("cell_id", sort=False).indices
 
     def _ids(self, cell: Cell) -> list[str]:

@@ -13,7 +13,7 @@ from rethinking.configuration.composition import compose_job
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.paths import own_configuration
-from rethinking.runs.predictions import compact, read_predictions, score_of, write_predictions
+from rethinking.runs.predictions import compact, read_predictions, read_together, score_of, write_predictions
 from rethinking.runs.store import RunStore
 from tests.conftest import random_dataset
 
@@ -98,3 +98,15 @@ def test_the_compact_form_keeps_everything_but_digits_of_log_probabilities(tmp_p
     numbers = frame.assign(prediction=rng.standard_normal(100).astype(np.float32)).drop(columns="log_probability")
     write_predictions(compact(numbers), tmp_path / "n.parquet")
     assert read_predictions(tmp_path / "n.parquet")["prediction"].equals(numbers["prediction"])
+
+
+def test_files_read_together_are_those_read_one_by_one(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"part": ["val", "test"], "graph": [3, 5], "target": [0, 1], "prediction": [1, 1]})
+    files = {seed: tmp_path / f"{seed}.parquet" for seed in (0, 4)}
+    for seed, path in files.items():
+        write_predictions(frame.assign(graph=frame.graph + seed), path)
+    each = pd.concat([read_predictions(path).assign(seed=seed) for seed, path in files.items()], ignore_index=True)
+    pd.testing.assert_frame_equal(read_together(files), each)
+    write_predictions(frame.assign(prediction=0.5), files[4])
+    with pytest.raises(ValueError):
+        read_together(files)
