@@ -97,7 +97,7 @@ class Results:
 
     @cached_property
     def _places(self) -> Mapping[Any, Any]:
-        """The rows of each cell, by its id, as their places; to look through all of them for every cell takes longer than all else."""
+        """Where the rows of each cell are, by its id: found once for all cells."""
         return self.runs.groupby("cell_id", sort=False).indices
 
     def _ids(self, cell: Cell) -> list[str]:
