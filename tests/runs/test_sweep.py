@@ -53,7 +53,7 @@ def counts(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-@pytest.mark.parametrize("wanted", [0, 2])
+@pytest.mark.parametrize("wanted", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_kill_9_keeps_finished_runs_and_the_same_command_does_the_rest(
     rethinking: Call, tmp_path: Path, cache: Path, wanted: int
 ) -> None:
