@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +14,7 @@ from rethinking.graphs.kinds import OneHot, convolve_kinds
 from rethinking.graphs.last import Last
 from rethinking.graphs.means import neighbour_mean
 from rethinking.graphs.messages import message_sum
-from rethinking.graphs.nodes import Origin, SparseNodes
+from rethinking.graphs.nodes import SparseNodes
 from rethinking.graphs.own_sum import sum_with_own
 from rethinking.graphs.rest import rest_sum
 from rethinking.graphs.segments import Segments, segment_mean, segment_sum
@@ -29,18 +28,16 @@ class SparseLevel(SparseNodes):
     drawn: clusters that were drawn before the step, and their level, by pooling layer (`rethinking/pooling/drawn.py`).
     """
 
-    def __init__(
-        self,
-        topology: Topology,
-        device: torch.device,
-        keys: np.ndarray | None = None,
-        depth: int = 0,
-        origin: Origin | None = None,
-    ) -> None:
-        super().__init__(topology, device, keys, depth, origin)
-        self.one_hot: OneHot | None = None
-        self.drawn: dict[Any, tuple[Any, SparseLevel]] = {}
-        self._last_mean = Last()
+    one_hot: OneHot | None = None
+
+    @cached_property
+    def drawn(self) -> "dict[Any, tuple[Any, SparseLevel]]":
+        """Filled and read by `pooling/drawn.py`."""
+        return {}
+
+    @cached_property
+    def _last_mean(self) -> Last:
+        return Last()
 
     def coarser(self, topology: Topology, same_always: bool) -> "SparseLevel":
         """The next level. same_always: whether a graph is coarsened alike every time."""
