@@ -1,0 +1,92 @@
+"""What the harness asks of a pooling operator of elsewhere; an adapter gives it.
+
+Graphs lie block-diagonal, as PyG batches them. There is no replica axis here: see `pooling/foreign.py`.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Graphs:
+    """Some graphs, block-diagonal.
+
+    x: [N, F]. edge_index: int64 [2, E], (source, target). edge_weight: [E], None for ones. batch: int64 [N], the graph
+    of each node, ascending. count: how many graphs there are, B.
+    """
+
+    x: Tensor
+    edge_index: Tensor
+    edge_weight: Tensor | None
+    batch: Tensor
+    count: int
+
+    @property
+    def sizes(self) -> Tensor:
+        """The number of nodes of each graph. Returns int64 [B]."""
+        return torch.bincount(self.batch, minlength=self.count)
+
+    @property
+    def weights(self) -> Tensor:
+        """The weight of each edge. Returns [E]."""
+        return self.x.new_ones(self.edge_index.shape[1]) if self.edge_weight is None else self.edge_weight
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """S of some graphs, by its entries. node, cluster: int64 [M], both counted over all graphs. weight: [M].
+
+    batch: int64 [K], the graph of each cluster, ascending. nodes: N. A node without an entry is dropped.
+    """
+
+    node: Tensor
+    cluster: Tensor
+    weight: Tensor
+    batch: Tensor
+    nodes: int
+
+    @property
+    def clusters(self) -> int:
+        """K, of all graphs together."""
+        return len(self.batch)
+
+    def permuted(self, order: Tensor) -> "Assignment":
+        """Node order[i] gets the row of node i. order: int64 [N], a permutation within each graph."""
+        return replace(self, node=order[self.node])
+
+    def dense(self) -> Tensor:
+        """S of all graphs as one matrix. Returns [N, K]."""
+        s = self.weight.new_zeros(self.nodes, self.clusters)
+        return s.index_put((self.node, self.cluster), self.weight, accumulate=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Coarse:
+    """What an operator returns. graphs: of the clusters. losses: scalars by name, with their weights.
+
+    assignment: which nodes they are made of; None if the operator does not say.
+    """
+
+    graphs: Graphs
+    assignment: Assignment | None
+    losses: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Operator(nn.Module):
+    """The base of all adapters: a pooling operator as `operator(graphs) → Coarse`.
+
+    says_assignment: whether the Assignment is known and can be given in place of its own. Controls need that.
+    out_features: the width of the clusters' features; None for that of the nodes.
+    """
+
+    says_assignment: bool = True
+    out_features: int | None = None
+
+    def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+        """Pool. given: clusters in place of its own, which it reduces and connects in its own way; no losses then.
+
+        Raises ValueError, with one sentence, for what the operator cannot do.
+        """
+        raise NotImplementedError
