@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from rethinking.pooling.losses import kl_loss
 from rethinking.pooling.pool import Pool, Pooled
 from rethinking.pooling.reduce import LinearReduce
 from rethinking.pooling.select import MakeSelect
+from rethinking.pooling.selection import Selection
 
 
 class GMN(nn.Module):
@@ -82,7 +85,7 @@ class GMN(nn.Module):
     def unsupervised(self, x: Tensor, level: SparseLevel) -> Output:
         """The predictions [R, B, out] and the loss `kl` of a batch, divided by its number of nodes."""
         prediction, layers = self._predict(x, level)
-        kl = torch.stack([kl_loss(layer.selection.soft()) for layer in layers]).sum(dim=0)
+        kl = torch.stack([kl_loss(cast(Selection, layer.selection).soft()) for layer in layers]).sum(dim=0)
         return prediction, {"kl": self.kl_weight * kl / level.sizes.sum(dim=1)}
 
     def _predict(self, x: Tensor, level: SparseLevel) -> tuple[Tensor, list[Pooled]]:

@@ -14,13 +14,14 @@ from rethinking.layers.molecules import MoleculeConv
 class DataShape:
     """in_features: width of a node's features. out_features: width of a prediction. max_nodes: of the largest graph.
 
-    fields: given if features are categorical; in_features then counts the fields of a node.
+    fields: given if features are categorical; in_features then counts the fields of a node. mean_nodes: of a graph.
     """
 
     in_features: int
     out_features: int
     max_nodes: int
     fields: Fields | None = None
+    mean_nodes: float = 0.0
 
 
 def first_conv(

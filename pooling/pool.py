@@ -21,17 +21,28 @@ class Pooled:
     """What a pooling layer returns.
 
     x: [R, N', F'], the features of the clusters. level: the clusters as graphs. selection: which nodes they are made
-    of. losses: [R] each, by name, not weighted; none where the Select learns from none.
+    of; None where an operator of elsewhere does not say. losses: [R] each, by name, not weighted; none where the Select
+    learns from none.
     """
 
     x: Tensor
     level: NodeSets
-    selection: Selection
+    selection: Selection | None
     losses: dict[str, Tensor]
 
 
-class Pool(nn.Module):
-    """A pooling layer.
+class PoolingLayer(nn.Module):
+    """The base of all pooling layers, by which those that look at them know them. out_features: F' of `Pooled`."""
+
+    out_features: int
+
+    def forward(self, x: Tensor, level: Any) -> Pooled:
+        """x: [R, N, F]. level: the graphs whose nodes these are."""
+        raise NotImplementedError
+
+
+class Pool(PoolingLayer):
+    """A pooling layer composed of its parts.
 
     select: which nodes form a cluster. reduce: called as reduce(x, selection), the features of the clusters.
     connect: called as connect(selection, same_always), the level of the clusters. lift: called as lift(x, selection),

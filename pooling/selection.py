@@ -14,7 +14,7 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.graphs.contract import Contraction
-from rethinking.graphs.levels import Level, NodeSets, SparseLevel
+from rethinking.graphs.levels import Level, ListedLevel, NodeSets, SparseLevel
 from rethinking.graphs.segments import Segments, segment_sum
 from rethinking.graphs.topology import expand, membership, pack
 
@@ -272,7 +272,7 @@ def parts_of(selection: Selection) -> list[Part]:
     ]
 
 
-def join(parts: Sequence[Part], level: SparseLevel) -> Selection:
+def join(parts: Sequence[Part], level: SparseLevel | ListedLevel) -> Selection:
     """A Selection from what was kept of each of its graphs. Raises ValueError if some are hard and some are soft."""
     rows = expand(level.topology.start, level.topology.size)
 

@@ -144,6 +144,17 @@ def command_line() -> Parser:
     _add_fidelity(compare)
     _add_stores(compare, shows=True)
 
+    text = "does a pooling operator matter? it against its own shuffled, random and other twins, and no pooling"
+    check = _add(commands, "check", "check:check", text)
+    text = (
+        "operators, as files of conf/pooler (pyg/TopKPooling, tgp/mincut) or as import paths (my_package.MyPool), and "
+        "KEY=VALUE as for run: dataset=nci1,proteins, ratio=0.25,0.5, seeds=10 (default: until decided), runs=DIR "
+        "(default: checks)"
+    )
+    check.add_argument("words", nargs="+", metavar="WORD", help=text)
+    _add_form(check)
+    _add_own(check)
+
     figure = _add(commands, "figure", "figure:write_figures", "draw figures of the paper, as PNG and SVG")
     figure.add_argument(
         "names", nargs="*", metavar="NAME", help="1 … 8, S1, verdicts, answer, locality, calibration (default: all)"

@@ -53,3 +53,9 @@ def derive(keys: np.ndarray, values: np.ndarray) -> np.ndarray:
     for i in range(len(keys)):
         derived[i] = mix(keys[i], np.uint64(values[i]))
     return derived
+
+
+def normal(keys: np.ndarray) -> np.ndarray:
+    """A standard normal number of each key (Box and Muller 1958). keys: uint64 [n]. Returns [n]."""
+    first, second = ((derive(keys, np.full(len(keys), i)) >> np.uint64(11)) * 2.0**-53 for i in range(2))
+    return np.sqrt(-2 * np.log1p(-first)) * np.cos(2 * np.pi * second)

@@ -113,6 +113,13 @@ def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> l
     return chosen
 
 
+def compare_together(results: Results, asked: Question, pairs: Sequence[Pair]) -> list[Comparison]:
+    """Comparisons of some pairs, which are tested together and with no others; none of a pair without a common seed."""
+    scores: dict[str, GraphScores | None] = {}
+    made = [c for p in pairs if (c := _compared(results, p, asked, scores)) is not None]
+    return _with_verdicts(made, asked)
+
+
 def all_comparisons(results: Results, asked: Question) -> tuple[list[Comparison], list[Unpaired]]:
     """All comparisons of a store with their verdicts; made once for each question."""
     key = repr(asked)

@@ -38,7 +38,6 @@ from rethinking.errors import UserError
 from rethinking.operators import before_compilation
 from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
-from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
 
 ALL_DONE, SOME_FAILED, SOME_ELSEWHERE = 0, 1, 3
@@ -149,7 +148,7 @@ def _sweeps(names: Sequence[str], parsed: argparse.Namespace) -> list[list[str]]
 def _run_until_decided(sweeps: Sequence[Sequence[str]]) -> int:
     """All sweeps together, with as many seeds as their comparisons take. Returns the exit status."""
     from rethinking.analysis.questions import changes, question
-    from rethinking.commands.until_decided import Job, print_decisions, train_until_decided
+    from rethinking.commands.until_decided import Job, by_families, plan, print_decisions, train_until_decided
 
     words = [word for sweep in sweeps for word in sweep]
     asked = question(**changes(list(dict.fromkeys(word for word in words if word.startswith(QUESTION)))))
@@ -160,17 +159,19 @@ def _run_until_decided(sweeps: Sequence[Sequence[str]]) -> int:
         if expanded is None:
             raise UserError(f"{UNTIL_DECIDED} lays out its sweeps itself; leave out the sweeper.")
         for own, job in _compose(expanded):
-            id = cell_id(job.cell, load(job.cell.dataset, job.places).fingerprint)
-            jobs.setdefault(id, Job(own, job, id))
-
-    def train(sweep: Sequence[str]) -> int:
-        arguments = ["-m", *sweep]
-        return _run(arguments, _parse(arguments), table=False)
-
-    pairs, statuses = train_until_decided(list(jobs.values()), asked, train)
+            made = Job.of(own, job)
+            jobs.setdefault(made.id, made)
+    pairs = plan(list(jobs.values()), asked.reference)
+    statuses = train_until_decided(list(jobs.values()), pairs, asked, train_sweep, by_families)
     status = _conclude([replace(job.settings, seeds=list(range(job.seeds))) for job in jobs.values()], table=True)
     print_decisions(pairs, asked)
     return _worst([*statuses, status])
+
+
+def train_sweep(words: Sequence[str]) -> int:
+    """A multirun without its table. Returns the exit status."""
+    arguments = ["-m", *words]
+    return _run(arguments, _parse(arguments), table=False)
 
 
 def _worst(statuses: Sequence[int]) -> int:

@@ -12,17 +12,22 @@ from rethinking.analysis.answers import verdict_at
 from rethinking.analysis.comparisons import Comparison, all_comparisons
 from rethinking.analysis.inference.verdicts import Verdict
 from rethinking.analysis.questions import Question
-from rethinking.analysis.tidy import read_results
+from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
 from rethinking.configuration.settings import Settings
+from rethinking.data.load import load
 from rethinking.errors import UserError
+from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
 
 DATASET = "dataset="
 
 # Trains one sweep, of words as one types them. Returns the exit status.
 Train = Callable[[Sequence[str]], int]
+# All comparisons that some runs allow, by families of tests.
+CompareAll = Callable[[Results, Question], Sequence[Sequence[Comparison]]]
+Ids = tuple[str, str]
 
 
 @dataclass
@@ -33,6 +38,13 @@ class Job:
     settings: Settings
     id: str
     seeds: int = 0
+
+    @classmethod
+    def of(cls, words: Sequence[str], settings: Settings) -> "Job":
+        """With the id that its runs have; its data set is read for it."""
+        return cls(
+            list(words), settings, cell_id(settings.cell, load(settings.cell.dataset, settings.places).fingerprint)
+        )
 
 
 @dataclass
@@ -50,36 +62,41 @@ class Planned:
         """Its name."""
         return self.other.settings.cell.dataset.name
 
+    @property
+    def ids(self) -> "Ids":
+        """Of both cells."""
+        return self.local.id, self.other.id
 
-def train_until_decided(jobs: Sequence[Job], asked: Question, train: Train) -> tuple[list[Planned], list[int]]:
-    """Train all pairs among some jobs, look by look. Returns what became of them, and the status of every sweep.
 
-    A pair stops when its verdict on this data set holds at the level divided by the number of comparisons, planned
-    and stored: the threshold of Benjamini and Hochberg is never below that, so no later result of another pair can
-    take it back. A cell goes on as long as one of its pairs does; one without a pair gets `asked.seeds`. What the
-    store has is not trained again, so the same command goes on where it was stopped. Raises UserError without a pair.
+def train_until_decided(
+    jobs: Sequence[Job], pairs: Sequence[Planned], asked: Question, train: Train, compare: CompareAll
+) -> list[int]:
+    """Train pairs of some jobs look by look, and say in each what became of it. Returns the status of every sweep.
+
+    compare: all comparisons that runs allow, by families of tests. A pair stops when its verdict on this data set holds
+    at the level divided by the number of comparisons, planned and stored: the threshold of Benjamini and Hochberg is
+    never below that, so no later result of another pair can take it back. A cell goes on as long as one of its pairs
+    does; one without a pair gets `asked.seeds`. What the store has is not trained again, so the same command goes on
+    where it was stopped.
     """
-    pairs = plan(jobs, asked.reference)
-    if not pairs:
-        raise UserError(
-            f"seeds=until_decided needs two cells to compare: {asked.reference} and a non-local variant of one family "
-            f"on one data set, as with `pooling={asked.reference},uniform`; for other cells give a number of seeds."
-        )
     paired = {id(job) for pair in pairs for job in (pair.local, pair.other)}
     statuses = _train([job for job in jobs if id(job) not in paired], asked.seeds, train)
     for look in asked.looks:
         going = [job for pair in pairs if not pair.stopped for job in (pair.local, pair.other)]
         statuses += _train(going, look, train)
-        _judge(pairs, look, asked)
-    return pairs, statuses
+        _judge(pairs, look, asked, compare)
+    return statuses
 
 
 def plan(jobs: Sequence[Job], reference: str) -> list[Planned]:
-    """The pairs among some jobs: a local reference, and each non-local cell that differs from it in its Select only."""
+    """The pairs among some jobs: a local reference, and each non-local cell that differs from it in its Select only.
+
+    Raises UserError if there is none.
+    """
     groups: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         groups[_shared(job.settings.cell)].append(job)
-    return [
+    pairs = [
         Planned(local, other)
         for group in groups.values()
         for local in group
@@ -87,6 +104,18 @@ def plan(jobs: Sequence[Job], reference: str) -> list[Planned]:
         for other in group
         if other.settings.cell.is_local is False
     ]
+    if not pairs:
+        raise UserError(
+            f"seeds=until_decided needs two cells to compare: {reference} and a non-local variant of one family on one "
+            f"data set, as with `pooling={reference},uniform`; for other cells give a number of seeds."
+        )
+    return pairs
+
+
+def by_families(results: Results, asked: Question) -> list[list[Comparison]]:
+    """All comparisons that runs allow: of the data sets that are compared by default, and of those left out."""
+    made, _ = all_comparisons(results, asked)
+    return [[c for c in made if (c.dataset in asked.left_out) == apart] for apart in (False, True)]
 
 
 def _shared(cell: Cell) -> str:
@@ -108,19 +137,27 @@ def _train(jobs: Iterable[Job], seeds: int, train: Train) -> list[int]:
     ]
 
 
-def _judge(pairs: Sequence[Planned], look: int, asked: Question) -> None:
+def _judge(pairs: Sequence[Planned], look: int, asked: Question, compare: CompareAll) -> None:
     """Say of pairs that still train whether they need to go on after a look."""
     going = [pair for pair in pairs if not pair.stopped]
     for folder in {pair.local.settings.runs for pair in going}:
         # Of the store alone: what others collected was not trained for this question.
-        made, _ = all_comparisons(read_results(RunStore(folder), folder / "none"), asked)
-        stored = {(c.local, c.other): c for c in made}
+        families = compare(read_results(RunStore(folder), folder / "none"), asked)
         for pair in (pair for pair in going if pair.local.settings.runs == folder):
-            found = stored.get((pair.local.id, pair.other.id))
-            apart = pair.dataset in asked.left_out
-            family = {key for key, c in stored.items() if (c.dataset in asked.left_out) == apart}
-            family |= {(p.local.id, p.other.id) for p in pairs if (p.dataset in asked.left_out) == apart}
+            family, found = _family_of(pair, pairs, families, asked)
             _stop(pair, found, look, asked.level / len(family), asked)
+
+
+def _family_of(
+    pair: Planned, pairs: Sequence[Planned], families: Sequence[Sequence[Comparison]], asked: Question
+) -> tuple[set[Ids], Comparison | None]:
+    """The ids of all comparisons that are tested together with a pair, planned and made; and its own, if it is made."""
+    beside = {p.ids for p in pairs if (p.dataset in asked.left_out) == (pair.dataset in asked.left_out)}
+    for family in families:
+        made = {(c.local, c.other): c for c in family}
+        if not beside.isdisjoint(made):
+            return beside | made.keys(), made.get(pair.ids)
+    return beside, None
 
 
 def _stop(pair: Planned, found: Comparison | None, look: int, level: float, asked: Question) -> None:

@@ -45,7 +45,13 @@ class Cell:
         network = instantiate(self.network, _partial_=True)
         return lambda replicas: network(
             replicas=replicas,
-            shape=DataShape(dataset.in_features, task.out_features(dataset), int(dataset.sizes.max()), dataset.fields),
+            shape=DataShape(
+                dataset.in_features,
+                task.out_features(dataset),
+                int(dataset.sizes.max()),
+                dataset.fields,
+                float(dataset.sizes.mean()),
+            ),
             select=instantiate(self.select),
         )
 

@@ -12,6 +12,7 @@ from torch import nn
 from rethinking.configuration.cell import Cell
 from rethinking.errors import UserError
 from rethinking.graphs.levels import SparseLevel
+from rethinking.graphs.nodes import Origin
 from rethinking.graphs.topology import Topology
 from rethinking.layers.initial import initialise
 from rethinking.models.inputs import DataShape
@@ -28,7 +29,7 @@ def check(cell: Cell) -> None:
         network = instantiate(cell.network, _partial_=True)
         _check_types(network)
         select = instantiate(cell.select)
-        made = network(replicas=2, shape=DataShape(1, 3, 2), select=select)
+        made = network(replicas=2, shape=DataShape(1, 3, 2, mean_nodes=1.5), select=select)
         initialise(made, [0, 1])
     except Exception as error:
         raise UserError(f"{pair} cannot be made with these settings: {_reason(error)}") from error
@@ -65,7 +66,8 @@ def _two_tiny_graphs() -> SparseLevel:
     edges = np.array([1, 0, 4, 3])
     pointers = np.array([0, 1, 2, 2, 3, 4, 4])
     topology = Topology(2, 3, np.array([0, 2, 3, 5]), np.array([2, 1, 2, 1]), pointers, edges, pointers, edges)
-    return SparseLevel(topology, torch.device("cpu"), np.zeros(4, np.uint64))
+    origin = Origin(np.array([0, 1, 0, 1]))
+    return SparseLevel(topology, torch.device("cpu"), np.zeros(4, np.uint64), origin=origin)
 
 
 def _check_output(output: Any) -> None:

@@ -185,8 +185,10 @@ def _refuse_unknown(overrides: Sequence[str]) -> None:
 
 
 def options(group: str) -> list[str]:
-    """The files of a group, of `conf/` and of one's own folder."""
-    return sorted({path.stem for folder in paths.configuration() for path in (folder / group).glob("*.yaml")})
+    """The files of a group, of `conf/` and of one's own folder, as one types them; those in a folder as FOLDER/FILE."""
+    folders = [folder / group for folder in paths.configuration()]
+    found = {path.relative_to(folder).with_suffix("") for folder in folders for path in folder.rglob("*.yaml")}
+    return sorted(map(Path.as_posix, found))
 
 
 @cache

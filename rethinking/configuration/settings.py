@@ -51,7 +51,7 @@ class ImpossiblePairError(UserError):
 
 
 # Every key of a composed configuration, beside `hydra`: those with keys of their own, and the others.
-PARTS = ("model", "pooling", "dataset", "trainer", "fidelity", "ledger", "tasks", "data")
+PARTS = ("model", "pooler", "pooling", "dataset", "trainer", "fidelity", "ledger", "tasks", "data")
 KEYS = frozenset(
     {
         *PARTS,

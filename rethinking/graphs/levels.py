@@ -7,8 +7,9 @@ A_ij is the weight of the edge from i to j, as PyG's `to_dense_adj` has it, so A
 """
 
 from rethinking.graphs.dense import DenseLevel, SetLevel
+from rethinking.graphs.listed import ListedLevel
 from rethinking.graphs.sparse import SparseLevel
 
-# Graphs with edges, and sets of nodes that may have none.
+# Graphs with edges, and sets of nodes that may have none, or edges that an operator of elsewhere has made.
 Level = SparseLevel | DenseLevel
-NodeSets = Level | SetLevel
+NodeSets = Level | SetLevel | ListedLevel

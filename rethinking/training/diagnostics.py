@@ -16,7 +16,7 @@ from rethinking.graphs.hops import hop_distances
 from rethinking.graphs.levels import NodeSets
 from rethinking.graphs.topology import Topology
 from rethinking.pooling.measures import assignment_measures, cosine_distance
-from rethinking.pooling.pool import Pool, Pooled
+from rethinking.pooling.pool import Pooled, PoolingLayer
 from rethinking.pooling.selection import Selection
 from rethinking.randomness import stream_keys
 from rethinking.training.sizes import graphs_at_once
@@ -56,7 +56,7 @@ def diagnose(
 
 def has_pools(network: nn.Module) -> bool:
     """Whether there is anything to be seen by `diagnose`."""
-    return any(isinstance(module, Pool) for module in network.modules())
+    return any(isinstance(module, PoolingLayer) for module in network.modules())
 
 
 @torch.no_grad()
@@ -81,9 +81,10 @@ def _observed(network: nn.Module) -> Iterator[list[Seen]]:
 
     def note(module: nn.Module, arguments: tuple[Any, ...], pooled: Pooled) -> None:
         x, level = arguments
-        seen.append(Seen(_of_graphs(x, level), _of_graphs(pooled.x, pooled.level), pooled.selection))
+        if pooled.selection is not None:
+            seen.append(Seen(_of_graphs(x, level), _of_graphs(pooled.x, pooled.level), pooled.selection))
 
-    handles = [module.register_forward_hook(note) for module in network.modules() if isinstance(module, Pool)]
+    handles = [module.register_forward_hook(note) for module in network.modules() if isinstance(module, PoolingLayer)]
     try:
         yield seen
     finally:

@@ -15,7 +15,7 @@ from rethinking.analysis.inference.estimates import paired
 from rethinking.analysis.inference.verdicts import Finding, Verdict
 from rethinking.analysis.questions import question
 from rethinking.commands import until_decided
-from rethinking.commands.until_decided import Job, plan, train_until_decided
+from rethinking.commands.until_decided import Job, by_families, plan, train_until_decided
 from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
@@ -67,7 +67,8 @@ def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytes
 
     monkeypatch.setattr(until_decided, "all_comparisons", stored)
     asked = question(looks=[5, 10, 20])
-    pairs, statuses = train_until_decided(jobs, asked, train)
+    pairs = plan(jobs, "learned")
+    statuses = train_until_decided(jobs, pairs, asked, train, by_families)
     assert trained == [
         ("none", asked.seeds),
         *[("learned", 5), ("uniform", 5), ("normal", 5)],
@@ -83,14 +84,15 @@ def test_a_pair_that_lost_a_seed_does_not_wait_for_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         until_decided, "all_comparisons", lambda *_: ([found(jobs[0].id, jobs[1].id, seeds=4, p=1.0)], [])
     )
-    (pair,), _ = train_until_decided(jobs, question(), lambda words: 1)
+    (pair,) = pairs = plan(jobs, "learned")
+    train_until_decided(jobs, pairs, question(), lambda words: 1, by_families)
     assert pair.stopped == "1 of 5 seeds are missing"
     assert jobs[0].seeds == 5
 
 
 def test_without_a_pair_there_is_nothing_to_decide() -> None:
     with pytest.raises(UserError, match="needs two cells to compare"):
-        train_until_decided([job("graclus", "learned")], question(), lambda words: 0)
+        plan([job("graclus", "learned")], "learned")
 
 
 def test_from_the_command_line(rethinking: Call, tmp_path: Path) -> None:

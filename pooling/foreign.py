@@ -1,0 +1,123 @@
+"""Pooling layers of operators of elsewhere: one replica after another, on the harness' own levels."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rethinking.graphs.levels import DenseLevel, NodeSets
+from rethinking.graphs.listed import Listed, ListedLevel, listed, numbers_of
+from rethinking.graphs.sparse import SparseLevel
+from rethinking.layers.copies import Copies
+from rethinking.layers.initial import InitialDraw
+from rethinking.pooling.listed_selection import ListedSelection
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.pool import Pooled, PoolingLayer
+from rethinking.pooling.selection import HardSelection
+from rethinking.pooling.twins import Own, Twin
+from rethinking.randomness import derive
+
+
+class MakePool(Protocol):
+    """What a host is given: makes one of its pooling layers."""
+
+    def __call__(self, *, replicas: int, in_features: int, max_nodes: int, clusters: int, ratio: float) -> PoolingLayer:
+        """max_nodes: of the largest graph. clusters: of each graph, where their number is fixed. ratio: kept nodes."""
+        ...
+
+
+class ForeignPool(Copies, PoolingLayer):
+    """A pooling layer of R copies of an operator, with its own clusters or those of a twin.
+
+    operator: called as operator(in_features=…, max_nodes=…, clusters=…, ratio=…), an `Operator`.
+    """
+
+    def __init__(
+        self,
+        replicas: int,
+        in_features: int,
+        max_nodes: int,
+        clusters: int,
+        ratio: float,
+        operator: Callable[..., Operator],
+        twin: Twin | None = None,
+    ) -> None:
+        sizes = {"in_features": in_features, "max_nodes": max_nodes, "clusters": clusters, "ratio": ratio}
+        super().__init__(replicas, lambda: operator(**sizes))
+        self.twin = twin or Own()
+        alike = cast(Operator, self.template)
+        self.out_features = alike.out_features or in_features
+        if self.twin.needs_assignment and not alike.says_assignment:
+            raise ValueError(
+                "this operator does not say which nodes its clusters are made of, so they cannot be exchanged; "
+                "pooling=learned, shuffled_input, none and whole are possible"
+            )
+        # By what the twin draws, once for each graph and seed.
+        self.key: Tensor
+        self.register_buffer("key", torch.zeros(replicas, dtype=torch.int64))
+
+    def reset(self, draw: InitialDraw) -> None:
+        """See `Copies`; and the key of each replica from its `assignment` stream."""
+        super().reset(draw)
+        for replica, generator in enumerate(draw.assignment_streams()):
+            self.key[replica] = int(generator.integers(2**62))
+
+    def forward(self, x: Tensor, level: SparseLevel | ListedLevel) -> Pooled:
+        """See `PoolingLayer`."""
+        numbers = numbers_of(level).reshape(level.replicas, -1)
+        coarse = []
+        for replica, part in enumerate(listed(level)):
+            graphs = Graphs(x[replica, : part.nodes], part.edge_index, part.edge_weight, part.batch, level.graphs)
+            keys = derive(np.full(level.graphs, int(self.key[replica]), np.uint64), numbers[replica])
+            coarse.append(self.twin(self._operator(replica, part.seed), graphs, keys))
+        return _pooled(coarse, level)
+
+    def _operator(self, replica: int, seed: int) -> Callable[..., Coarse]:
+        return lambda graphs, given=None: self.call(replica, seed, graphs, given)
+
+
+class NoPool(PoolingLayer):
+    """No pooling: every node is a cluster of its own."""
+
+    def __init__(self, in_features: int, **sizes: Any) -> None:
+        super().__init__()
+        self.out_features = in_features
+
+    def forward(self, x: Tensor, level: SparseLevel | ListedLevel) -> Pooled:
+        """See `PoolingLayer`."""
+        present = level.present.squeeze(-1)
+        itself = HardSelection.of_nodes(level.position, level.sizes.long(), level)
+        return Pooled(x * present[..., None], level, itself, {})
+
+
+class WholeGraph(PoolingLayer):
+    """All nodes of a graph in one cluster, with the mean of their features: global pooling."""
+
+    def __init__(self, in_features: int, **sizes: Any) -> None:
+        super().__init__()
+        self.out_features = in_features
+
+    def forward(self, x: Tensor, level: NodeSets) -> Pooled:
+        """See `PoolingLayer`."""
+        ones = torch.ones_like(level.sizes, dtype=torch.int64)
+        one = HardSelection.of_nodes(torch.zeros_like(level.position), ones, level)
+        no_edges = x.new_zeros(level.replicas, level.graphs, 1, 1)
+        return Pooled(level.graph_mean(x), DenseLevel(no_edges, directed=False), one, {})
+
+
+def _pooled(coarse: list[Coarse], level: SparseLevel | ListedLevel) -> Pooled:
+    parts = [
+        Listed(len(c.graphs.x), c.graphs.edge_index, c.graphs.edge_weight, c.graphs.batch, part.seed + 1)
+        for c, part in zip(coarse, listed(level), strict=True)
+    ]
+    x = nn.utils.rnn.pad_sequence([c.graphs.x for c in coarse], batch_first=True)
+    assignments = [c.assignment for c in coarse if isinstance(c.assignment, Assignment)]
+    names = coarse[0].losses
+    return Pooled(
+        x,
+        ListedLevel(level, parts),
+        ListedSelection(assignments, level) if len(assignments) == len(coarse) else None,
+        {name: torch.stack([c.losses[name] for c in coarse]) for name in names},
+    )

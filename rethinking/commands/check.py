@@ -1,0 +1,176 @@
+"""`rethinking check`: does a pooling operator do more than its own twins, than no pooling, than global pooling?"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import yaml
+from hydra.utils import instantiate
+from rich.console import Console
+
+from rethinking import paths
+from rethinking.analysis.checks import Checked, answers, comparisons_of, texts
+from rethinking.analysis.comparisons import Comparison
+from rethinking.analysis.questions import Question, changes, question
+from rethinking.analysis.render import on_screen, render
+from rethinking.analysis.settings import differing
+from rethinking.analysis.tidy import Results, read_results
+from rethinking.analysis.wording import method
+from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, train_sweep
+from rethinking.commands.until_decided import Job, Planned, train_until_decided
+from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep, options
+from rethinking.configuration.settings import Settings
+from rethinking.errors import UserError
+from rethinking.runs.store import RunStore
+
+STORE = "checks"
+# Where a word of the command line goes; all others are as for `rethinking run`.
+SHORT = {"ratio": "model.ratio"}
+
+
+@dataclass
+class Asked:
+    """One operator. words: what chooses it in the configuration. jobs: of itself and its controls.
+
+    pairs, checked: each control with it, as they train and as they are compared. refused: what is left out, in words.
+    """
+
+    name: str
+    words: list[str]
+    jobs: list[Job] = field(default_factory=list)
+    pairs: list[Planned] = field(default_factory=list)
+    checked: list[Checked] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+def check(words: Sequence[str], form: str) -> int:
+    """Train operators and their controls, and print what was found. Returns the exit status.
+
+    words: operators, by the names of files of `conf/pooler` or import paths, and KEY=VALUE as `rethinking run` takes
+    them.
+    """
+    conf = yaml.safe_load((paths.CONF / "check.yaml").read_text(encoding="utf-8"))
+    names = [word for word in words if "=" not in word]
+    given = [word for word in words if "=" in word]
+    if not names:
+        raise UserError(
+            f"Which operator? Expected a name, one of {', '.join(_operators())}, or the import path of a class such as "
+            "my_package.MyPool."
+        )
+    asked = question(**changes([word for word in given if word.startswith("compare.")]))
+    overrides = [_long(word) for word in given if not word.startswith("compare.")]
+    seeds = next((word for word in overrides if word.startswith("seeds=")), UNTIL_DECIDED)
+    overrides = [word for word in overrides if not word.startswith("seeds=")]
+    if not any(word.startswith("dataset=") for word in overrides):
+        overrides.append(f"dataset={','.join(conf['datasets'])}")
+    if not any(word.startswith("runs=") for word in overrides):
+        overrides.append(f"runs={STORE}")
+    operators, refused = [], []
+    for name in dict.fromkeys(names):
+        try:
+            operators.append(_asked(name, overrides, conf))
+            refused += operators[-1].refused
+        except UserError as error:
+            refused.append(f"{name} is left out: {error}")
+    if not operators:
+        raise UserError(" ".join(refused))
+    _say(refused)
+    statuses = _train(operators, seeds, asked)
+    _print(operators, asked, refused, form)
+    return SOME_FAILED if refused or any(statuses) else ALL_DONE
+
+
+def _operators() -> list[str]:
+    return [name for name in options("pooler") if name not in ("none", "own")]
+
+
+def _long(word: str) -> str:
+    key, _, value = word.partition("=")
+    return f"{SHORT.get(key, key)}={value}"
+
+
+def _asked(name: str, overrides: Sequence[str], conf: dict[str, list[str]]) -> Asked:
+    """All jobs of an operator. Raises UserError if it cannot be had, or pools none of the data sets."""
+    asked = Asked(name, _chosen(name))
+    common = ["model=host", *asked.words, *overrides]
+    own = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={LEARNED}"])]
+    titles = differing([{"network": job.cell.network} for _, job in own])
+    for control in conf["controls" if _says_assignment(own[0][1]) else "black_box"]:
+        try:
+            twins = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={control}"])]
+        except UserError as error:
+            asked.refused.append(f"{name} is not compared with {control}: {error}")
+            continue
+        for (own_words, own_job), (twin_words, twin_job), settings in zip(own, twins, titles, strict=True):
+            pair = Planned(_job(asked, own_words, own_job), _job(asked, twin_words, twin_job))
+            asked.pairs.append(pair)
+            asked.checked.append(Checked(own_job.cell.family, control, settings, pair.local.id, pair.other.id))
+    return asked
+
+
+def _chosen(name: str) -> list[str]:
+    """What chooses an operator: a file of `conf/pooler`, or the file of one's own with an import path."""
+    if name in options("pooler"):
+        return [f"pooler={name}"]
+    if "." not in name:
+        raise UserError(f"there is no such operator; expected one of {', '.join(_operators())}, or an import path.")
+    return ["pooler=own", f"pooler.name={name.rpartition('.')[2]}", f"pooler.operator.target={name}"]
+
+
+def _says_assignment(job: Settings) -> bool:
+    """Whether an operator says which nodes its clusters are made of; for all but these its sizes mean nothing."""
+    pool = instantiate(job.cell.select)(replicas=1, in_features=1, max_nodes=2, clusters=1, ratio=0.5)
+    return pool.template.says_assignment
+
+
+def _expanded(words: Sequence[str]) -> list[list[str]]:
+    jobs = expand_sweep(words)
+    if jobs is None:
+        raise UserError("a check lays out its sweeps itself; leave out the sweeper.")
+    return jobs
+
+
+def _job(asked: Asked, words: Sequence[str], settings: Settings) -> Job:
+    """The job of these words, once for all pairs that it is part of."""
+    made = Job.of(words, settings)
+    for job in asked.jobs:
+        if job.id == made.id:
+            return job
+    asked.jobs.append(made)
+    return made
+
+
+def _train(operators: Sequence[Asked], seeds: str, asked: Question) -> list[int]:
+    jobs = [job for operator in operators for job in operator.jobs]
+    pairs = [pair for operator in operators for pair in operator.pairs]
+    checked = [one for operator in operators for one in operator.checked]
+    if seeds == UNTIL_DECIDED:
+
+        def compare(results: Results, asked: Question) -> list[list[Comparison]]:
+            made = comparisons_of(results, asked, checked)
+            return [[c for c in made if (c.dataset in asked.left_out) == apart] for apart in (False, True)]
+
+        return train_until_decided(jobs, pairs, asked, train_sweep, compare)
+    return [train_sweep([*job.words, seeds]) for job in jobs]
+
+
+def _print(operators: Sequence[Asked], asked: Question, refused: Sequence[str], form: str) -> None:
+    folder = operators[0].jobs[0].settings.runs
+    results = read_results(RunStore(folder), folder / "none")
+    made = comparisons_of(results, asked, [one for operator in operators for one in operator.checked])
+    if not made:
+        raise UserError(f"Nothing could be compared; what failed is in {folder}/.")
+    table, notes = texts(made, asked), [method(made, asked), *results.left_out, *refused]
+    title = "Does the pooling matter? Controls against the operator"
+    if form == "screen":
+        console = Console(highlight=False, markup=False)
+        on_screen(console, table, title, notes, keys=3)
+        for sentence in answers(made):
+            console.print(sentence)
+        return
+    print(render(table, form, title, [*answers(made), *notes]), end="")
+
+
+def _say(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        print(sentence, file=sys.stderr, flush=True)

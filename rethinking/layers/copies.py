@@ -1,0 +1,63 @@
+"""R copies of an ordinary module, which knows nothing of the replica axis: called for one replica at a time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from rethinking.layers.initial import InitialDraw, ReplicaLayer
+
+
+class Copies(ReplicaLayer):
+    """The weights of R modules that `make()` makes, [R, …] each.
+
+    A module must draw its initial weights by torch's generator when it is made. What it draws later (dropout) follows
+    from the seed of a call.
+    """
+
+    def __init__(self, replicas: int, make: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self._make = make
+        # In a list, so that it is not a submodule: it lends its form, the weights are ours.
+        self._template = [make()]
+        for name, value in self.template.named_parameters():
+            self.register_parameter(_flat(name), nn.Parameter(value.detach().repeat(replicas, *[1] * value.dim())))
+        for name, buffer in self.template.named_buffers():
+            self.register_buffer(_flat(name), buffer.detach().repeat(replicas, *[1] * buffer.dim()))
+
+    @property
+    def template(self) -> nn.Module:
+        """A module as they all are; what its weights are means nothing."""
+        return self._template[0]
+
+    @torch.no_grad()
+    def reset(self, draw: InitialDraw) -> None:
+        """Each replica as the module is made under its own seed."""
+        for replica, seed in enumerate(draw.torch_seeds()):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                module = self._make()
+            for name, value in _state(module):
+                self.get_parameter_or_buffer(name)[replica] = value
+
+    def get_parameter_or_buffer(self, name: str) -> Tensor:
+        """The stacked values [R, …] of the module's parameter or buffer of that name."""
+        return getattr(self, _flat(name))
+
+    def call(self, replica: int, seed: int, *arguments: Any) -> Any:
+        """What the module of one replica returns. seed: of what it draws."""
+        self.template.train(self.training)
+        state = {name: self.get_parameter_or_buffer(name)[replica] for name, _ in _state(self.template)}
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return functional_call(self.template, state, arguments)
+
+
+def _flat(name: str) -> str:
+    return name.replace(".", "__")
+
+
+def _state(module: nn.Module) -> Sequence[tuple[str, Tensor]]:
+    return [*module.named_parameters(), *module.named_buffers()]

@@ -1,0 +1,242 @@
+"""Twins of an operator differ from it in one thing, and operators train in a group as they would alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch_geometric.nn import GraphConv as PyGGraphConv
+
+from rethinking.data.batches import Batches
+from rethinking.data.dataset import GraphDataset
+from rethinking.graphs.listed import listed
+from rethinking.layers.convolutions import GraphConv
+from rethinking.layers.initial import initialise
+from rethinking.pooling.foreign import ForeignPool, NoPool, WholeGraph
+from rethinking.pooling.operators.identity import Identity, sums
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.twins import (
+    OnComplement,
+    RandomClusters,
+    Shuffled,
+    ShuffledInput,
+    Twin,
+    alike,
+    complement,
+    permutation,
+)
+from tests.conftest import random_dataset
+
+KEYS = np.array([5, 6, 7, 8], np.uint64)
+
+
+class Soft(Operator):
+    """S = softmax(X W + b) with a loss, as MinCutPool's Select."""
+
+    def __init__(self, in_features: int, clusters: int, **sizes: Any) -> None:
+        super().__init__()
+        self.clusters = clusters
+        self.scores = nn.Linear(in_features, clusters)
+
+    def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+        losses = {}
+        if given is None:
+            s = self.scores(graphs.x).softmax(-1)
+            node = torch.arange(len(s)).repeat_interleave(self.clusters)
+            cluster = graphs.batch[:, None] * self.clusters + torch.arange(self.clusters)
+            batch = torch.arange(graphs.count).repeat_interleave(self.clusters)
+            given = Assignment(node, cluster.flatten(), s.flatten(), batch, len(s))
+            losses = {"certainty": -s.square().mean()}
+        coarse = sums(graphs, given)
+        return Coarse(coarse.graphs, given, losses)
+
+
+class FirstHalf(Operator):
+    """The first half of each graph's nodes; it does not say so if `silent`."""
+
+    def __init__(self, silent: bool = False, **sizes: Any) -> None:
+        super().__init__()
+        self.says_assignment = not silent
+        self.anchor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+        if given is None:
+            place = torch.cat([torch.arange(int(size)) for size in graphs.sizes])
+            kept = (place < (graphs.sizes[graphs.batch] + 1) // 2).nonzero().squeeze(-1)
+            weight = torch.ones(len(kept)) + self.anchor
+            given = Assignment(kept, torch.arange(len(kept)), weight, graphs.batch[kept], len(graphs.x))
+        coarse = sums(graphs, given)
+        return Coarse(coarse.graphs, given if self.says_assignment else None)
+
+
+@pytest.fixture
+def graphs() -> Graphs:
+    """Four graphs: five nodes, one, four without edges, three."""
+    edges = torch.tensor([[0, 1, 1, 2, 3, 4, 10, 11, 11, 12], [1, 0, 2, 1, 4, 3, 11, 10, 12, 11]])
+    batch = torch.tensor([0] * 5 + [1] + [2] * 4 + [3] * 3)
+    return Graphs(torch.randn(13, 3, dtype=torch.float64, generator=torch.manual_seed(0)), edges, None, batch, 4)
+
+
+def dense(graphs: Graphs) -> torch.Tensor:
+    a = torch.zeros(len(graphs.x), len(graphs.x), dtype=torch.float64)
+    return a.index_put((graphs.edge_index[0], graphs.edge_index[1]), graphs.weights.double(), accumulate=True)
+
+
+def test_a_permutation_stays_within_each_graph_and_belongs_to_its_key(graphs: Graphs) -> None:
+    order = permutation(graphs, KEYS)
+    assert torch.equal(graphs.batch[order], graphs.batch)
+    assert order.sort().values.tolist() == list(range(13))
+    assert not torch.equal(order, torch.arange(13))
+    # The last graph by itself, as in a batch with none before it.
+    alone = Graphs(graphs.x[10:], graphs.edge_index[:, 6:] - 10, None, graphs.batch[10:] - 3, 1)
+    assert torch.equal(permutation(alone, KEYS[3:]) + 10, order[10:])
+    assert any(not torch.equal(permutation(graphs, KEYS + np.uint64(i)), order) for i in range(1, 4))
+
+
+def test_the_complement_has_an_edge_where_there_is_none(graphs: Graphs) -> None:
+    same = graphs.batch[:, None] == graphs.batch
+    expected = same & (dense(graphs) == 0) & ~torch.eye(13, dtype=torch.bool)
+    assert torch.equal(dense(complement(graphs)) > 0, expected)
+
+
+@pytest.mark.parametrize("make", [Soft, FirstHalf])
+def test_shuffled_moves_the_clusters_to_other_nodes_and_nothing_else(make: type[Operator], graphs: Graphs) -> None:
+    operator = make(in_features=3, clusters=2).double()
+    own, twin = operator(graphs), Shuffled()(operator, graphs, KEYS)
+    order = permutation(graphs, KEYS)
+    s = own.assignment.dense()
+    moved = torch.zeros_like(s).index_copy(0, order, s)
+    assert torch.equal(twin.assignment.dense(), moved)
+    assert torch.allclose(twin.graphs.x, moved.T @ graphs.x)
+    assert torch.allclose(dense(twin.graphs), moved.T @ dense(graphs) @ moved)
+    assert twin.losses == own.losses
+
+
+def test_complement_clusters_by_the_other_edges_but_keeps_its_own(graphs: Graphs) -> None:
+    class Degrees(Soft):
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            if given is None:
+                degree = dense(graphs).sum(dim=1).long().clamp(max=1)
+                batch = torch.arange(graphs.count).repeat_interleave(2)
+                given = Assignment(torch.arange(13), graphs.batch * 2 + degree, torch.ones(13).double(), batch, 13)
+            return sums(graphs, given)
+
+    operator = Degrees(3, 2)
+    twin = OnComplement()(operator, graphs, KEYS)
+    s = operator(complement(graphs)).assignment.dense()
+    assert not torch.equal(s, operator(graphs).assignment.dense())
+    assert torch.allclose(dense(twin.graphs), s.T @ dense(graphs) @ s)
+
+
+@pytest.mark.parametrize("make", [Soft, FirstHalf])
+def test_random_clusters_are_as_many_and_do_not_depend_on_what_is_learned(make: type[Operator], graphs: Graphs) -> None:
+    first, second = make(in_features=3, clusters=2).double(), make(in_features=3, clusters=2).double()
+    twins = [RandomClusters()(operator, graphs, KEYS) for operator in (first, second)]
+    own = first(graphs).assignment
+    for twin in twins:
+        assert torch.equal(twin.assignment.batch, own.batch)
+        assert len(twin.assignment.node) == len(own.node)
+        assert not twin.losses
+        assert (torch.bincount(twin.assignment.cluster, minlength=own.clusters) > 0).all()
+        assert torch.equal(graphs.batch[twin.assignment.node], own.batch[twin.assignment.cluster])
+    assert torch.equal(twins[0].assignment.dense(), twins[1].assignment.dense())
+    if make is Soft:
+        assert torch.allclose(twins[0].assignment.dense().sum(dim=1), torch.ones(13).double())
+
+
+def test_random_hard_clusters_put_each_node_in_one(graphs: Graphs) -> None:
+    """As many nodes as the operator has in clusters, each once, in every cluster of its graph at times."""
+    pairs = Assignment(torch.arange(13), torch.tensor([0, 0, 1, 1, 1, 2, 3, 3, 4, 4, 5, 5, 6]), torch.ones(13),
+                       torch.tensor([0, 0, 1, 2, 2, 3, 3]), 13)  # fmt: skip
+    seen = set()
+    for key in range(40):
+        drawn = alike(pairs, graphs, KEYS + np.uint64(key))
+        assert sorted(drawn.node.tolist()) == list(range(13))
+        seen |= set(zip(drawn.node.tolist(), drawn.cluster.tolist(), strict=True))
+    assert seen == {(n, c) for n in range(13) for c in range(7) if graphs.batch[n] == pairs.batch[c]}
+
+
+def make_pool(operator: Any, twin: Twin | None, seeds: list[int]) -> ForeignPool:
+    pool = ForeignPool(len(seeds), 3, 12, 2, 0.5, operator, twin)
+    initialise(pool, seeds)
+    return pool
+
+
+@pytest.mark.usefixtures("double")
+def test_each_replica_pools_as_the_operator_alone(dataset: GraphDataset) -> None:
+    pool = make_pool(Soft, None, [3, 4])
+    batch = Batches(dataset, torch.device("cpu")).batch(np.array([[0, 5, 9], [20, 1, 5]]), np.zeros(2, np.uint64))
+    x = torch.randn(*batch.x.shape[:2], 3)
+    pooled = pool(x, batch.level)
+    for replica, part in enumerate(listed(batch.level)):
+        alone = Soft(3, 2)
+        alone.load_state_dict({name: pool.get_parameter_or_buffer(name)[replica] for name in alone.state_dict()})
+        coarse = alone(Graphs(x[replica, : part.nodes], part.edge_index, None, part.batch, 3))
+        assert torch.allclose(pooled.x[replica], coarse.graphs.x)
+        assert torch.allclose(pooled.losses["certainty"][replica], coarse.losses["certainty"])
+        # The next convolution is PyG's, with weights.
+        conv = GraphConv(2, 3, 4)
+        initialise(conv, [0, 1])
+        theirs = PyGGraphConv(3, 4)
+        theirs.load_state_dict({"lin_root.weight": conv.weight[replica, :3].T, "lin_rel.bias": conv.bias[replica, 0],
+                                "lin_rel.weight": conv.weight[replica, 3:].T})  # fmt: skip
+        expected = theirs(coarse.graphs.x, coarse.graphs.edge_index, coarse.graphs.weights)
+        assert torch.allclose(conv(pooled.x, pooled.level)[replica], expected)
+        for graph in range(3):
+            s = coarse.assignment.dense()[part.batch == graph][:, coarse.assignment.batch == graph]
+            assert np.allclose(pooled.selection.of_graph(3 * replica + graph), s.detach())
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("operator", [Soft, FirstHalf])
+def test_a_selection_says_the_same_in_all_its_forms(operator: Any, dataset: GraphDataset) -> None:
+    pool = make_pool(operator, None, [3, 4])
+    batch = Batches(dataset, torch.device("cpu")).batch(np.array([[0, 5, 9], [20, 1, 5]]), np.zeros(2, np.uint64))
+    pooled = pool(torch.randn(*batch.x.shape[:2], 3), batch.level)
+    selection, soft = pooled.selection, pooled.selection.soft()
+    for graph in range(6):
+        own = selection.of_graph(graph)
+        assert np.allclose(soft.of_graph(graph)[:, : own.shape[1]], own)
+    assert torch.allclose(selection.lift(pooled.x)[0, 0], selection.dense()[0, 0] @ selection.by_graph(pooled.x)[0, 0])
+    assert torch.equal(selection.members >= 0, selection.row_sums.squeeze(-1) > 0)
+
+
+@pytest.mark.usefixtures("double")
+def test_the_identity_is_no_pooling(dataset: GraphDataset) -> None:
+    batch = Batches(dataset, torch.device("cpu")).batch(np.array([[0, 5, 9], [20, 1, 5]]), np.zeros(2, np.uint64))
+    x = torch.randn(*batch.x.shape[:2], 3) * batch.level.present
+    ours, none = make_pool(Identity, None, [0, 1])(x, batch.level), NoPool(3)(x, batch.level)
+    assert torch.allclose(ours.x, none.x)
+    assert torch.allclose(ours.level.incoming_sum(ours.x), none.level.incoming_sum(none.x))
+    for graph in range(6):
+        assert np.array_equal(ours.selection.of_graph(graph), none.selection.of_graph(graph))
+
+
+@pytest.mark.usefixtures("double")
+def test_the_whole_graph_is_its_mean(dataset: GraphDataset) -> None:
+    batch = Batches(dataset, torch.device("cpu")).batch(np.array([[0, 5, 9], [20, 1, 5]]), np.zeros(2, np.uint64))
+    pooled = WholeGraph(3)(x := torch.randn(*batch.x.shape[:2], 3), batch.level)
+    assert torch.allclose(pooled.level.graph_sum(pooled.x), batch.level.graph_mean(x))
+    assert not pooled.level.incoming_sum(pooled.x).any()
+
+
+def test_a_black_box_has_twins_that_need_no_assignment_only() -> None:
+    silent = lambda **sizes: FirstHalf(silent=True)  # noqa: E731
+    with pytest.raises(ValueError, match="does not say which nodes"):
+        make_pool(silent, Shuffled(), [0])
+    pool = make_pool(silent, ShuffledInput(), [0])
+    batch = Batches(random_dataset(7), torch.device("cpu")).batch(np.array([[0, 1]]), np.zeros(1, np.uint64))
+    assert pool(torch.randn(*batch.x.shape[:2], 3), batch.level).selection is None
+
+
+def test_twins_are_the_same_in_every_step_and_others_for_other_seeds(dataset: GraphDataset) -> None:
+    pool = make_pool(FirstHalf, Shuffled(), [3, 4])
+    batches = Batches(dataset, torch.device("cpu"))
+    graphs = np.array([[9, 5], [9, 5]])
+    first = batches.batch(graphs, np.zeros(2, np.uint64))
+    again = batches.batch(graphs[:, ::-1].copy(), np.ones(2, np.uint64))
+    x = torch.randn(*first.x.shape[:2], 3)
+    one, other = pool(x, first.level).selection, pool(x, again.level).selection
+    assert np.array_equal(one.of_graph(0), other.of_graph(1))
+    assert not np.array_equal(one.of_graph(0), one.of_graph(2))
