@@ -1,0 +1,122 @@
+"""What an operator of elsewhere does wrong, said in one sentence."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+
+
+@contextmanager
+def in_one_sentence(name: str, graphs: Graphs) -> Iterator[None]:
+    """What a library raises becomes a ValueError that says on which graphs; want of memory stays what it is."""
+    try:
+        with quiet():
+            yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        text = (str(error).strip() or "without a text").splitlines()[0]
+        raise ValueError(f"{name} fails on {described(graphs)}: {type(error).__name__}: {text}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without torch's notes on sparse tensors, which are for those who wrote the library."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse (invariant|CSR)")
+        yield
+
+
+def described(graphs: Graphs) -> str:
+    """The graphs in words: how many, how large, how many without edges."""
+    sizes = graphs.sizes
+    edges = torch.bincount(graphs.batch[graphs.edge_index[0]], minlength=graphs.count)
+    words = f"{graphs.count} graphs of {int(sizes.min())} to {int(sizes.max())} nodes"
+    edgeless = int((edges == 0).sum())
+    return f"{words}, {edgeless} of them without edges" if edgeless else words
+
+
+def checked(coarse: Coarse, graphs: Graphs, name: str) -> Coarse:
+    """The same, if it is what the interface promises.
+
+    Raises ValueError, with one sentence that says what was expected, for anything else.
+    """
+    pooled = coarse.graphs
+    _expect(_is(pooled.x, 2, floating=True), name, "the clusters' features as floats [K, F]", pooled.x)
+    clusters = len(pooled.x)
+    _expect(_is(pooled.batch, 1) and len(pooled.batch) == clusters, name,
+            f"the graph of each of its {clusters} clusters as int64 [{clusters}]", pooled.batch)  # fmt: skip
+    _expect(_is(pooled.edge_index, 2) and len(pooled.edge_index) == 2, name, "edges as int64 [2, E]", pooled.edge_index)
+    edges = pooled.edge_index.shape[1]
+    if pooled.edge_weight is not None:
+        _expect(_is(pooled.edge_weight, 1, floating=True) and len(pooled.edge_weight) == edges, name,
+                f"the weight of each of its {edges} edges as floats [{edges}]", pooled.edge_weight)  # fmt: skip
+    _graphs_are_kept(pooled.batch, graphs, name)
+    if edges:
+        low, high = pooled.edge_index.aminmax()
+        if low < 0 or high >= clusters:
+            raise ValueError(f"{name} returns edges of clusters {int(low)} to {int(high)}, but {clusters} clusters.")
+        source, target = pooled.batch[pooled.edge_index]
+        if not torch.equal(source, target):
+            raise ValueError(f"{name} returns edges between clusters of different graphs.")
+    if coarse.assignment is not None:
+        _assignment_fits(coarse.assignment, pooled, graphs, name)
+    for what, values in _numbers(coarse):
+        if not bool(torch.isfinite(values).all()):
+            raise ValueError(f"{name} returns {what} that are not finite, on {described(graphs)}.")
+    return coarse
+
+
+def _graphs_are_kept(batch: Tensor, graphs: Graphs, name: str) -> None:
+    if bool((batch.diff() < 0).any()):
+        raise ValueError(f"{name} returns clusters that are not in the order of their graphs: batch must ascend.")
+    if len(batch) and (batch[0] < 0 or batch[-1] >= graphs.count):
+        raise ValueError(
+            f"{name} returns clusters of graphs {int(batch[0])} to {int(batch[-1])}, of {graphs.count} it was given."
+        )
+    lost = int((torch.bincount(batch, minlength=graphs.count) == 0).sum())
+    if lost:
+        raise ValueError(f"{name} leaves nothing of {lost} of {described(graphs)}: each must keep a cluster.")
+
+
+def _assignment_fits(assignment: Assignment, pooled: Graphs, graphs: Graphs, name: str) -> None:
+    nodes, clusters = len(graphs.x), len(pooled.x)
+    if assignment.nodes != nodes or not torch.equal(assignment.batch, pooled.batch):
+        raise ValueError(
+            f"{name} assigns {assignment.nodes} nodes to {assignment.clusters} clusters, but was given {nodes} nodes "
+            f"and returns {clusters} clusters, or the graphs of these differ."
+        )
+    if not len(assignment.node):
+        return
+    inside = (assignment.node >= 0) & (assignment.node < nodes)
+    inside &= (assignment.cluster >= 0) & (assignment.cluster < clusters)
+    if not bool(inside.all()):
+        raise ValueError(f"{name} assigns nodes that were not given, or to clusters that are not returned.")
+    if not torch.equal(graphs.batch[assignment.node], assignment.batch[assignment.cluster]):
+        raise ValueError(f"{name} assigns nodes of one graph to clusters of another.")
+
+
+def _numbers(coarse: Coarse) -> Iterator[tuple[str, Tensor]]:
+    yield "features", coarse.graphs.x
+    if coarse.graphs.edge_weight is not None:
+        yield "weights of edges", coarse.graphs.edge_weight
+    if coarse.assignment is not None:
+        yield "weights of its assignment", coarse.assignment.weight
+    for name, loss in coarse.losses.items():
+        yield f"values of its loss '{name}'", loss
+
+
+def _is(value: object, dimensions: int, floating: bool = False) -> bool:
+    if not isinstance(value, Tensor) or value.dim() != dimensions:
+        return False
+    return value.is_floating_point() if floating else value.dtype == torch.int64
+
+
+def _expect(holds: bool, name: str, expected: str, found: object) -> None:
+    if not holds:
+        what = f"{found.dtype} {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"{name} returns {what} where {expected} were expected.")

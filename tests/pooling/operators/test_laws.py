@@ -1,0 +1,142 @@
+"""What every operator of conf/pooler is held to."""
+
+import re
+
+import pytest
+import torch
+
+from rethinking.pooling.operators.interface import Assignment, Graphs
+from rethinking.pooling.operators.sentences import checked
+from tests.pooling.operators.conftest import (
+    NAMES,
+    SIZES,
+    assert_same,
+    batch,
+    config,
+    one_of,
+    operator,
+    shuffled,
+    together,
+)
+
+# Clusters are drawn, or found from a random start, at each call.
+DRAWN = {"tgp/bnpool", "tgp/eigen", "tgp/ndp", "tgp/nmf"}
+# What has no influence in the library: the sign of a score is all that a weight of width one decides, attention is the
+# same with any bias, and ASAPooling's choice of nodes takes no score along.
+FIXED = {"pyg/SAGPooling": {"select.weight"}, "pyg/ASAPooling": {"select.weight", "att.bias"}, "tgp/asap": {"att.bias"}}
+TRAINED = [name for name in NAMES if name.removeprefix("tgp/") not in ("eigen", "lap", "ndp", "nmf", "nopool", "sep")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_says_what_the_harness_asks(name: str) -> None:
+    file = config(name)
+    assert set(file) == {"name", "title", "is_local", "operator"}
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", file["name"])
+    assert file["is_local"] in (True, False, None)
+
+
+def test_names_differ() -> None:
+    for key in ("name", "title"):
+        said = [config(name)[key] for name in NAMES]
+        assert len(set(said)) == len(said)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("name", NAMES)
+def test_its_own_clusters_given_to_it_change_nothing(name: str, weighted: bool) -> None:
+    graphs = batch([9, 7, 12, 8], weighted=weighted)
+    pool = operator(name)
+    own = checked(pool(graphs), graphs, name)
+    assert own.graphs.x.shape[1] == (pool.out_features or graphs.x.shape[1])
+    assert own.assignment is not None
+    if not pool.says_assignment:
+        with pytest.raises(ValueError, match="cannot pool by given clusters"):
+            pool(graphs, given=own.assignment)
+        return
+    given = checked(pool(graphs, given=own.assignment), graphs, name)
+    assert_same(own, given)
+    assert not given.losses
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clusters_of_other_nodes_are_reduced_from_these(name: str, graphs: Graphs) -> None:
+    pool = operator(name)
+    own = pool(graphs)
+    if not pool.says_assignment:
+        return
+    assert own.assignment is not None
+    other = shuffled(own.assignment, graphs)
+    result = checked(pool(graphs, given=other), graphs, name)
+    torch.testing.assert_close(result.assignment.dense(), other.dense())
+    assert torch.equal(result.graphs.batch, own.graphs.batch)
+    assert not torch.allclose(result.graphs.x, own.graphs.x, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in DRAWN])
+def test_order_of_graphs_does_not_matter(name: str, graphs: Graphs) -> None:
+    pool = operator(name)
+    order = [2, 0, 3, 1]
+    result = pool(graphs)
+    turned = pool(together([one_of(graphs, graph) for graph in order]))
+    theirs = together([one_of(result.graphs, graph) for graph in order])
+    assert torch.equal(turned.graphs.batch, theirs.batch)
+    torch.testing.assert_close(turned.graphs.x, theirs.x, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in DRAWN])
+def test_other_graphs_of_the_batch_do_not_matter(name: str, graphs: Graphs) -> None:
+    pool = operator(name)
+    result = pool(graphs)
+    for graph in range(graphs.count):
+        alone = pool(one_of(graphs, graph)).graphs
+        torch.testing.assert_close(alone.x, one_of(result.graphs, graph).x, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_all_parameters_learn(name: str, graphs: Graphs) -> None:
+    pool = operator(name)
+    result = pool(graphs)
+    loss = sum(result.losses.values(), (result.graphs.x**2).sum())
+    if result.graphs.edge_weight is not None and result.graphs.edge_weight.requires_grad:
+        loss = loss + (result.graphs.edge_weight**2).sum()
+    loss.backward()
+    gradients = {key.removeprefix("pooler."): value.grad for key, value in pool.named_parameters()}
+    without = {key for key, gradient in gradients.items() if gradient is None or gradient.abs().sum() < 1e-9}
+    assert without <= FIXED.get(name, set()) and len(without) < len(gradients)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_what_chose_the_clusters_learns_where_they_are_given(name: str, graphs: Graphs) -> None:
+    """So that a control by shuffling trains what its original trains."""
+    pool = operator(name)
+    own = pool(graphs)
+    assert own.assignment is not None
+    result = pool(graphs, given=shuffled(own.assignment, graphs))
+    (result.graphs.x**2).sum().backward()
+    assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in pool.parameters())
+
+
+def hard(graphs: Graphs, clusters: int) -> Assignment:
+    """Each node in one of so many clusters of its graph, in turn."""
+    first = (graphs.sizes.cumsum(0) - graphs.sizes)[graphs.batch]
+    place = (torch.arange(len(graphs.x)) - first) % clusters
+    return Assignment(
+        node=torch.arange(len(graphs.x)),
+        cluster=graphs.batch * clusters + place,
+        weight=torch.ones(len(graphs.x)),
+        batch=torch.arange(graphs.count).repeat_interleave(clusters),
+        nodes=len(graphs.x),
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hard_clusters_of_any_origin(name: str, graphs: Graphs) -> None:
+    """They are pooled, or refused in one sentence by what keeps single nodes."""
+    pool = operator(name)
+    given = hard(graphs, SIZES["clusters"] + 1)
+    try:
+        result = checked(pool(graphs, given=given), graphs, name)
+    except ValueError as error:
+        assert re.search("of one node each|number of clusters|cannot pool by given clusters", str(error))
+    else:
+        assert torch.equal(result.graphs.batch, given.batch)
