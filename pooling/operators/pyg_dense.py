@@ -118,9 +118,12 @@ class DMoN(DenseOperator):
 
 
 def normalised(adjacency: Tensor) -> Tensor:
-    """Without loops, divided by the roots of both degrees, as PyG's MinCutPool and DMoN do it. adjacency: [B, K, K]."""
-    tiny = 1e-15
+    """Without loops, divided by the roots of both degrees, as PyG's MinCutPool and DMoN do it. adjacency: [B, K, K].
+
+    Gradients of clusters without edges are 0 here; there, they are not numbers.
+    """
     loops = torch.eye(adjacency.shape[-1], dtype=torch.bool, device=adjacency.device)
     adjacency = adjacency.masked_fill(loops, 0)
-    root = adjacency.sum(2).sqrt()[:, None] + tiny
+    degree = adjacency.sum(2, keepdim=True)
+    root = degree.where(degree > 0, 1).sqrt()
     return adjacency / root / root.mT

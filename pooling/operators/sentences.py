@@ -33,11 +33,11 @@ def quiet() -> Iterator[None]:
 
 def described(graphs: Graphs) -> str:
     """The graphs in words: how many, how large, how many without edges."""
-    sizes = graphs.sizes
+    low, high = (int(size) for size in graphs.sizes.aminmax())
     edges = torch.bincount(graphs.batch[graphs.edge_index[0]], minlength=graphs.count)
-    words = f"{graphs.count} graphs of {int(sizes.min())} to {int(sizes.max())} nodes"
+    words = f"{graphs.count} graph(s) of {low if low == high else f'{low} to {high}'} nodes"
     edgeless = int((edges == 0).sum())
-    return f"{words}, {edgeless} of them without edges" if edgeless else words
+    return f"{words}, {edgeless} without edges" if edgeless else words
 
 
 def checked(coarse: Coarse, graphs: Graphs, name: str) -> Coarse:

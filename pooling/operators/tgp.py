@@ -5,9 +5,11 @@ The library is installed by a command of its own (INSTALL): it requires torch_sc
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -62,7 +64,7 @@ class SelectReduceConnect(Operator):
             return self._pooled(graphs)
 
     def _pooled(self, graphs: Graphs) -> Coarse:
-        with in_one_sentence(self.name, graphs), warnings.catch_warnings():
+        with in_one_sentence(self.name, graphs), numpy_follows_torch(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Laplacian not provided")  # by NDP, where clusters are given
             out = self.pooler(x=graphs.x, adj=graphs.edge_index, edge_weight=graphs.edge_weight, batch=graphs.batch)
             assignment = self._assignment(out, graphs)
@@ -103,7 +105,7 @@ class SelectReduceConnect(Operator):
         single = once and len(given.node) == given.clusters == len(given.cluster.unique())
         if not single and not (once and len(given.node) == given.nodes):
             raise ValueError(
-                f"{self.name} can pool by clusters of one node each, or by such that each node is in one, not by others."
+                f"{self.name} can pool by clusters of one node each, or where each node is in one, not by others."
             )
 
 
@@ -161,6 +163,17 @@ class EigenOperator(TgpOperator):
             pooling = build_pooling_matrix(edges, labels, self.pooler.num_modes, self.pooler.normalized, s.shape[2])
             theta.append(torch.as_tensor(pooling, dtype=graphs.x.dtype, device=s.device))
         return {"theta": theta if len(theta) > 1 else theta[0]}
+
+
+@contextmanager
+def numpy_follows_torch() -> Iterator[None]:
+    """What scikit-learn draws from NumPy's generator (EigenPooling, NMF) follows from torch's, and nothing after it."""
+    before = np.random.get_state()
+    np.random.seed(int(torch.randint(2**31, ())))
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 def _made(alias: str, known: dict[str, Any], arguments: dict[str, Any]) -> nn.Module:
