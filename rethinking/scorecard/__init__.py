@@ -1,0 +1,1 @@
+"""What a pooling operator keeps of a graph: features, structure, what tells it from others, who is near whom."""
