@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from hydra.utils import get_method
 from torch import Tensor
 
-from rethinking import paths
 from rethinking.errors import UserError
 from rethinking.pooling.operators.interface import Graphs
+from rethinking.scorecard.settings import section
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class PointCloud:
 
 def point_cloud(name: str) -> PointCloud:
     """The graph of this name in `conf/scorecard.yaml`. Raises UserError if there is none, or its file is missing."""
-    known = yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))["graphs"]
+    known = section("graphs")
     if name not in known:
         raise UserError(f"There is no graph {name}; expected one of {', '.join(known)}.")
     target, arguments = known[name].pop("_target_"), known[name]

@@ -1,0 +1,46 @@
+"""`conf/scorecard.yaml`: the numbers of each experiment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from rethinking import paths
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How long something is trained on one graph, a step an epoch.
+
+    epsilon: of Adam. patience: how many steps without an improvement by more than `tolerance` end it, and `most_steps`
+    at the latest; None for no limit.
+    """
+
+    learning_rate: float
+    epsilon: float
+    patience: int
+    tolerance: float
+    most_steps: int | None
+
+
+@dataclass(frozen=True)
+class AutoencoderSettings:
+    """`autoencoder`. graphs: by name, those of the publication. ratio: of clusters to nodes."""
+
+    graphs: Sequence[str]
+    runs: int
+    ratio: float
+    hidden: int
+    fit: FitSettings
+
+
+def section(name: str) -> dict[str, Any]:
+    """A part of the file, as it stands there."""
+    return yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))[name]
+
+
+def autoencoder_settings() -> AutoencoderSettings:
+    """The first experiment's."""
+    values = section("autoencoder")
+    return AutoencoderSettings(**{**values, "fit": FitSettings(**values["fit"])})

@@ -1,0 +1,146 @@
+"""What is lifted and rebuilt has closed forms, and a better pooling rebuilds better."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from rethinking.pooling.operators.interface import Assignment, Operator
+from rethinking.scorecard.autoencoder import Autoencoder, reconstruct
+from rethinking.scorecard.fit import fit, seeded
+from rethinking.scorecard.lift import pseudo_inverse_lift
+from rethinking.scorecard.neighbours import sum_over_neighbours
+from rethinking.scorecard.point_clouds import PointCloud, grid, point_cloud
+from rethinking.scorecard.settings import AutoencoderSettings, autoencoder_settings
+from tests.scorecard.operators import Identity, Pairs, Silent, Soft, Top
+
+
+def assignment(s: Tensor) -> Assignment:
+    node, cluster = s.nonzero().T
+    return Assignment(node, cluster, s[node, cluster], torch.zeros(s.shape[1], dtype=torch.long), len(s))
+
+
+def soft(generator: torch.Generator) -> Tensor:
+    return torch.rand(7, 3, generator=generator)
+
+
+def without_full_rank(generator: torch.Generator) -> Tensor:
+    return torch.rand(7, 2, generator=generator)[:, [0, 1, 1]]
+
+
+def hard(generator: torch.Generator) -> Tensor:
+    """A node in no cluster, one cluster without nodes, and any weights."""
+    s = torch.zeros(7, 4)
+    s[torch.arange(6), torch.tensor([0, 0, 1, 3, 3, 3])] = torch.randn(6, generator=generator)
+    return s
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("kind", [soft, without_full_rank, hard])
+def test_the_lift_is_the_pseudo_inverse(kind: Callable[[torch.Generator], Tensor]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    s = kind(generator)
+    x = torch.randn(s.shape[1], 2, generator=generator)
+    assert torch.allclose(pseudo_inverse_lift(x, assignment(s)), torch.linalg.pinv(s).T @ x)
+    # Its least-squares property: lifting what was reduced is a projection.
+    projected = pseudo_inverse_lift(s.T @ torch.ones(7, 1), assignment(s))
+    assert torch.allclose(pseudo_inverse_lift(s.T @ projected, assignment(s)), projected)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("kind", [soft, hard])
+def test_gradients_flow_through_the_lift(kind: Callable[[torch.Generator], Tensor]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    made = assignment(kind(generator))
+    x = torch.randn(made.clusters, 2, generator=generator)
+
+    def lifted(x: Tensor, weight: Tensor) -> Tensor:
+        return pseudo_inverse_lift(x, replace(made, weight=weight))
+
+    assert torch.autograd.gradcheck(lifted, (x.requires_grad_(), made.weight.clone().requires_grad_()))
+
+
+@pytest.mark.usefixtures("double")
+def test_sums_over_neighbours_are_products_with_the_matrix() -> None:
+    """Repeated edges count twice; gradients flow into the weights."""
+    edge_index = torch.tensor([[0, 1, 1, 2, 1], [1, 0, 2, 2, 0]])
+    weight, x = torch.randn(5).requires_grad_(), torch.randn(3, 2).requires_grad_()
+    matrix = torch.zeros(3, 3).index_put((edge_index[1], edge_index[0]), weight, accumulate=True)
+    assert torch.allclose(sum_over_neighbours(x, edge_index, weight), matrix @ x)
+    assert torch.autograd.gradcheck(lambda x, w: sum_over_neighbours(x, edge_index, w), (x, weight))
+
+
+def few_steps(steps: int) -> AutoencoderSettings:
+    settings = autoencoder_settings()
+    return replace(settings, hidden=32, fit=replace(settings.fit, most_steps=steps, learning_rate=0.005))
+
+
+@pytest.fixture(scope="module")
+def cloud() -> PointCloud:
+    return grid(6, 6)
+
+
+def test_without_pooling_everything_can_be_rebuilt(cloud: PointCloud) -> None:
+    result = reconstruct(Identity, cloud, few_steps(150), 0)
+    assert result.mse < 2e-3 and result.x.shape == (36, 2)
+    x = torch.from_numpy(cloud.coordinates).float()
+    assert result.mse == pytest.approx(float((result.x - x).square().mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("operator", [Soft, Top, Pairs])
+def test_a_run_can_be_repeated_and_hangs_on_its_seed(operator: type[Operator], cloud: PointCloud) -> None:
+    first, second, other = (reconstruct(operator, cloud, few_steps(10), seed).mse for seed in (0, 0, 1))
+    assert first == second != other
+
+
+def test_the_best_weights_are_restored(cloud: PointCloud) -> None:
+    seen: list[float] = []
+    with seeded(0):
+        network = Autoencoder(2, 16, Top(in_features=32, ratio=0.5))
+    x = torch.from_numpy(cloud.coordinates).float()
+
+    def losses() -> tuple[Tensor, Tensor]:
+        loss = (network(cloud.with_signals(x))[0] - x).square().mean()
+        seen.append(float(loss.detach()))
+        return loss, torch.zeros(())
+
+    # A rate at which losses jump.
+    settings = replace(few_steps(1000).fit, learning_rate=0.05, patience=10, tolerance=0.0)
+    trained = fit(network, losses, settings)
+    assert not network.training
+    best = min(seen)
+    assert trained.steps == len(seen) == seen.index(best) + 1 + 10
+    assert float(losses()[0]) == pytest.approx(best, rel=1e-5)
+
+
+def test_a_loss_that_is_no_number_ends_it(cloud: PointCloud) -> None:
+    settings = few_steps(5)
+    with pytest.raises(ValueError, match="the loss is nan at step 1"):
+        reconstruct(Identity, replace(cloud, coordinates=cloud.coordinates * float("nan")), settings, 0)
+
+
+def test_an_operator_must_say_its_clusters(cloud: PointCloud) -> None:
+    with pytest.raises(ValueError, match="does not say which nodes"):
+        reconstruct(Silent, cloud, few_steps(1), 0)
+
+
+def test_global_generators_are_left_as_they_were() -> None:
+    torch.manual_seed(5), np.random.seed(5)
+    expected = torch.rand(1), np.random.rand()
+    torch.manual_seed(5), np.random.seed(5)
+    with seeded(3, "any"):
+        first = torch.rand(1), np.random.rand()
+    with seeded(3, "any"):
+        assert (torch.rand(1), np.random.rand()) == first
+    assert (torch.rand(1), np.random.rand()) == expected
+
+
+@pytest.mark.slow
+def test_a_score_loses_more_of_a_ring_than_pairs_do() -> None:
+    """Grattarola et al. 2022: keeping the best nodes loses whole regions."""
+    settings = few_steps(1500)
+    kept = reconstruct(Pairs, point_cloud("ring"), settings, 0).mse
+    assert kept < reconstruct(Top, point_cloud("ring"), settings, 0).mse
