@@ -1,6 +1,5 @@
 """Trains something on one graph until it gets no better, with random numbers that are named."""
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,31 +26,40 @@ def fit(module: nn.Module, losses: Callable[[], tuple[Tensor, Tensor]], settings
     """Train all parameters with Adam; then the module has the best weights and is in evaluation mode.
 
     losses: the main loss, which says what is best and when to stop, and the auxiliary ones, which are added for the
-    gradient. A module without parameters is left as it is.
+    gradient. A module that no gradient reaches is left as it is.
     The released code keeps the weights after the step whose loss was the best; here it is those that had that loss.
     Raises ValueError if the loss is no finite number.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     times: list[float] = []
-    best, weights, patience = float("inf"), copy.deepcopy(module.state_dict()), settings.patience
-    optimiser = torch.optim.Adam(parameters, settings.learning_rate, eps=settings.epsilon) if parameters else None
+    best, weights, patience = float("inf"), _weights(module), settings.patience
+    optimiser = (
+        torch.optim.Adam(parameters, settings.learning_rate, eps=settings.epsilon, fused=True) if parameters else None
+    )
     module.train()
     while optimiser and patience and (settings.most_steps is None or len(times) < settings.most_steps):
         began = time.perf_counter()
         main, auxiliary = losses()
-        value, total = float(main.detach()), float((main + auxiliary).detach())
-        if not np.isfinite(total):
-            raise ValueError(f"the loss is {total} at step {len(times) + 1}; expected a number")
+        total = main + auxiliary
+        if not torch.isfinite(total):
+            raise ValueError(f"the loss is {float(total.detach())} at step {len(times) + 1}; expected a number")
+        if not total.requires_grad:
+            break
+        value = float(main.detach())
         patience -= 1
         if value + settings.tolerance < best:
-            best, weights, patience = value, copy.deepcopy(module.state_dict()), settings.patience
+            best, weights, patience = value, _weights(module), settings.patience
         optimiser.zero_grad()
-        (main + auxiliary).backward()
+        total.backward()
         optimiser.step()
         times.append(time.perf_counter() - began)
     module.load_state_dict(weights)
     module.eval()
     return Fit(len(times), median(times) if times else float("nan"))
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 @contextmanager

@@ -35,6 +35,19 @@ class AutoencoderSettings:
     fit: FitSettings
 
 
+@dataclass(frozen=True)
+class SpectralSettings:
+    """`spectral`. eigenvectors: how many are signals. threshold: of the weight of an edge. squared: see `distance`."""
+
+    graphs: Sequence[str]
+    runs: int
+    ratio: float
+    eigenvectors: int
+    squared: bool
+    threshold: float
+    fit: FitSettings
+
+
 def section(name: str) -> dict[str, Any]:
     """A part of the file, as it stands there."""
     return yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))[name]
@@ -44,3 +57,9 @@ def autoencoder_settings() -> AutoencoderSettings:
     """The first experiment's."""
     values = section("autoencoder")
     return AutoencoderSettings(**{**values, "fit": FitSettings(**values["fit"])})
+
+
+def spectral_settings() -> SpectralSettings:
+    """The second experiment's."""
+    values = section("spectral")
+    return SpectralSettings(**{**values, "fit": FitSettings(**values["fit"])})

@@ -113,7 +113,7 @@ def test_the_best_weights_are_restored(cloud: PointCloud) -> None:
     assert not network.training
     best = min(seen)
     assert trained.steps == len(seen) == seen.index(best) + 1 + 10
-    assert float(losses()[0]) == pytest.approx(best, rel=1e-5)
+    assert float(losses()[0].detach()) == pytest.approx(best, rel=1e-5)
 
 
 def test_a_loss_that_is_no_number_ends_it(cloud: PointCloud) -> None:
