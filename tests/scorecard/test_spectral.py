@@ -27,7 +27,7 @@ CLOUD = grid(4, 5)
 @pytest.fixture
 def settings() -> SpectralSettings:
     settings = spectral_settings()
-    return replace(settings, eigenvectors=5, fit=replace(settings.fit, most_steps=60))
+    return replace(settings, eigenvectors=5, fit=replace(settings.fit, most_steps=30))
 
 
 def as_networkx(cloud: PointCloud) -> nx.Graph:
