@@ -48,6 +48,22 @@ class SpectralSettings:
     fit: FitSettings
 
 
+@dataclass(frozen=True)
+class ExpressiveSettings:
+    """`expressive`. data: arguments of `read_wl_pairs`. validation: the share of graphs; as many are for the test."""
+
+    tolerance: float
+    data: dict[str, Any]
+    runs: int
+    validation: float
+    ratio: float
+    hidden: int
+    dropout: float
+    learning_rate: float
+    epochs: int
+    batch_size: int
+
+
 def section(name: str) -> dict[str, Any]:
     """A part of the file, as it stands there."""
     return yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))[name]
@@ -63,3 +79,8 @@ def spectral_settings() -> SpectralSettings:
     """The second experiment's."""
     values = section("spectral")
     return SpectralSettings(**{**values, "fit": FitSettings(**values["fit"])})
+
+
+def expressive_settings() -> ExpressiveSettings:
+    """Those of the measure of expressiveness."""
+    return ExpressiveSettings(**section("expressive"))
