@@ -1,7 +1,6 @@
 """GMN, the graph memory network: soft clusters around keys (Khasahmadi et al. 2020; the paper, Section 2.4)."""
 
 from collections.abc import Sequence
-
 from typing import cast
 
 import torch
