@@ -152,6 +152,8 @@ def command_line() -> Parser:
         "(default: checks)"
     )
     check.add_argument("words", nargs="+", metavar="WORD", help=text)
+    text = "the page that it writes (default: check.html)"
+    check.add_argument("--to", type=_place, dest="path", default=Path("check.html"), metavar="FILE", help=text)
     _add_form(check)
     _add_own(check)
 

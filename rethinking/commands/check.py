@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import yaml
 from hydra.utils import instantiate
@@ -13,6 +14,8 @@ from rethinking.analysis.checks import Checked, answers, comparisons_of, texts
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
+from rethinking.analysis.report import write_report
+from rethinking.analysis.report.check import check_page
 from rethinking.analysis.settings import differing
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.analysis.wording import method
@@ -43,8 +46,8 @@ class Asked:
     refused: list[str] = field(default_factory=list)
 
 
-def check(words: Sequence[str], form: str) -> int:
-    """Train operators and their controls, and print what was found. Returns the exit status.
+def check(words: Sequence[str], form: str, path: Path) -> int:
+    """Train operators and their controls, print what was found and write it as a page. Returns the exit status.
 
     words: operators, by the names of files of `conf/pooler` or import paths, and KEY=VALUE as `rethinking run` takes
     them.
@@ -75,8 +78,9 @@ def check(words: Sequence[str], form: str) -> int:
     if not operators:
         raise UserError(" ".join(refused))
     _say(refused)
+    write_report("", path)  # Whether it can be written is known before the work.
     statuses = _train(operators, seeds, asked)
-    _print(operators, asked, refused, form)
+    _tell(operators, asked, refused, form, path)
     return SOME_FAILED if refused or any(statuses) else ALL_DONE
 
 
@@ -154,12 +158,14 @@ def _train(operators: Sequence[Asked], seeds: str, asked: Question) -> list[int]
     return [train_sweep([*job.words, seeds]) for job in jobs]
 
 
-def _print(operators: Sequence[Asked], asked: Question, refused: Sequence[str], form: str) -> None:
+def _tell(operators: Sequence[Asked], asked: Question, refused: Sequence[str], form: str, path: Path) -> None:
+    """Print what was found, and write the page."""
     folder = operators[0].jobs[0].settings.runs
     results = read_results(RunStore(folder), folder / "none")
     made = comparisons_of(results, asked, [one for operator in operators for one in operator.checked])
     if not made:
         raise UserError(f"Nothing could be compared; what failed is in {folder}/.")
+    write_report(check_page(made, results, asked), path)
     table, notes = texts(made, asked), [method(made, asked), *results.left_out, *refused]
     title = "Does the pooling matter? Controls against the operator"
     if form == "screen":
@@ -167,6 +173,7 @@ def _print(operators: Sequence[Asked], asked: Question, refused: Sequence[str], 
         on_screen(console, table, title, notes, keys=3)
         for sentence in answers(made):
             console.print(sentence)
+        console.print(f"{path} has all of it; open it in a browser, it needs no network.")
         return
     print(render(table, form, title, [*answers(made), *notes]), end="")
 

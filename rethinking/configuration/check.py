@@ -29,7 +29,7 @@ def check(cell: Cell) -> None:
         network = instantiate(cell.network, _partial_=True)
         _check_types(network)
         select = instantiate(cell.select)
-        made = network(replicas=2, shape=DataShape(1, 3, 2, mean_nodes=1.5), select=select)
+        made = network(replicas=2, shape=DataShape(1, 3, 2, mean_nodes=4.0), select=select)
         initialise(made, [0, 1])
     except Exception as error:
         raise UserError(f"{pair} cannot be made with these settings: {_reason(error)}") from error
@@ -52,7 +52,7 @@ def check(cell: Cell) -> None:
 
 def _reason(error: Exception) -> str:
     """What was wrong, on one line, without what Hydra says around it."""
-    cause = error.__cause__ or error
+    cause = (error.__cause__ or error) if isinstance(error, HydraException) else error
     text = " ".join(str(cause).split())
     if isinstance(cause, ModuleNotFoundError) or "No module named" in text:
         text += " (a module of your own is found if its folder is on PYTHONPATH)"

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rethinking.analysis.comparisons import Comparison, compare
@@ -27,22 +28,7 @@ def verdicts(results: Results, fidelity: str) -> Picture:
     asked = question()
     comparisons, _ = compare(results, asked, fidelity)
     answer = overall(comparisons, asked)
-    rows = len(comparisons) + len({c.title for c in comparisons}) + 3
-    made = plt.figure(figsize=(8, 0.21 * rows + 1.9), layout="constrained")
-    axis = made.add_subplot()
-    labels, place = {}, 0
-    for title in dict.fromkeys(c.title for c in comparisons):
-        labels[place], place = title, place + 1
-        for c in comparisons:
-            if c.title == title:
-                _draw_comparison(axis, place, c, answer, asked)
-                labels[place], place = _name(c), place + 1
-    if answer.pooled:
-        axis.axhline(place - 0.5, color=INK, lw=0.8)
-        labels |= _draw_pooled(axis, place, answer, asked)
-    _dress(axis, answer, labels)
-    for tick, text in zip(axis.get_yticklabels(), labels.values(), strict=True):
-        tick.set_fontweight("bold" if text in {c.title for c in comparisons} else "normal")
+    made = _forest(comparisons, answer, asked, answer.comparisons[0].sides, with_mean=answer.pooled is not None)
     made.suptitle(fill(sentence(answer, asked), 105), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     say_within(
         made,
@@ -54,6 +40,42 @@ def verdicts(results: Results, fidelity: str) -> Picture:
         "difference of a further one is expected." + (f" {MEANING}" if any(c.older for c in comparisons) else ""),
     )
     return Picture(made, "Local against non-local pooling, every comparison.")
+
+
+def against_controls(comparisons: Sequence[Comparison], asked: Question) -> Picture:
+    """A forest of operators against their controls; no mean, as controls ask different questions."""
+    answer = overall(comparisons, asked)
+    made = _forest(comparisons, answer, asked, ("operator", "control"), with_mean=False)
+    say_within(
+        made,
+        f"A row: an operator and the control that takes its place. Thick: {asked.confidence:.0%} interval of the mean "
+        "difference on this data set (A). Thin: on new graphs of the same kind (B), dashed where it is approximate. "
+        f"Coloured: decided, which holds for all comparisons and looks together. {BAND}",
+    )
+    return Picture(made, "Each control against its operator.")
+
+
+def _forest(
+    comparisons: Sequence[Comparison], answer: Overall, asked: Question, sides: tuple[str, str], with_mean: bool
+) -> Figure:
+    """A row a comparison, under the title of its data set; below them their mean, if it is wanted."""
+    rows = len(comparisons) + len({c.title for c in comparisons}) + 3 * with_mean
+    made = plt.figure(figsize=(8, 0.21 * rows + 1.9), layout="constrained")
+    axis = made.add_subplot()
+    labels, place = {}, 0
+    for title in dict.fromkeys(c.title for c in comparisons):
+        labels[place], place = title, place + 1
+        for c in comparisons:
+            if c.title == title:
+                _draw_comparison(axis, place, c, answer, asked)
+                labels[place], place = _name(c), place + 1
+    if with_mean:
+        axis.axhline(place - 0.5, color=INK, lw=0.8)
+        labels |= _draw_pooled(axis, place, answer, asked)
+    _dress(axis, answer, labels, sides)
+    for tick, text in zip(axis.get_yticklabels(), labels.values(), strict=True):
+        tick.set_fontweight("bold" if text in {c.title for c in comparisons} else "normal")
+    return made
 
 
 def answer_in_brief(results: Results, fidelity: str) -> Picture:
@@ -77,7 +99,7 @@ def answer_in_brief(results: Results, fidelity: str) -> Picture:
     if answer.pooled:
         axis.axhline(place - 0.5, color=INK, lw=0.8)
         labels |= _draw_pooled(axis, place, answer, asked)
-    _dress(axis, answer, labels)
+    _dress(axis, answer, labels, answer.comparisons[0].sides)
     # The rest of the sentence is how many are decided, which the legend says.
     lead = sentence(answer, asked).partition(";")[0].rstrip(".")
     made.suptitle(fill(f"{lead}.", 64), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
@@ -153,7 +175,7 @@ def _draw_interval(
     _tell_beyond(axis, place, mean, answer)
 
 
-def _dress(axis: Axes, answer: Overall, labels: dict[int, str]) -> None:
+def _dress(axis: Axes, answer: Overall, labels: dict[int, str], sides: tuple[str, str]) -> None:
     """Margin, zero, the labels of rows, and which side is which."""
     axis.axvspan(-answer.margin, answer.margin, color=MARGIN, zorder=0)
     axis.axvline(0, color="0.4", lw=1, zorder=1)
@@ -166,7 +188,7 @@ def _dress(axis: Axes, answer: Overall, labels: dict[int, str]) -> None:
     axis.locator_params(axis="x", nbins=7)
     axis.tick_params(axis="x", labelsize=8)
     axis.set_xlabel(f"difference, test, {_unit(answer)}", fontsize=8)
-    first, second = answer.comparisons[0].sides
+    first, second = sides
     axis.set_title(f"← {first} better", loc="left", fontsize=8)
     axis.set_title(f"{second} better →", loc="right", fontsize=8)
 

@@ -1,5 +1,6 @@
 """One self-contained HTML page: the answer in one sentence first, then what it rests on."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,11 +8,19 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from rethinking import __version__
 from rethinking.analysis.inference.looks import weights
-from rethinking.analysis.questions import question
+from rethinking.analysis.questions import Question, question
 from rethinking.analysis.report import answers, evidence
+from rethinking.analysis.report.page import Section
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
+
+INTRODUCTION = (
+    "Graph networks often pool: they merge neighbouring nodes into clusters, layer by layer. Here each network was trained "
+    "with such local clusters, and again, on the same seeds, splits, initial weights and batches, with clusters that do "
+    "not care who is whose neighbour (non-local). If pooling worked by keeping neighbours together, the second would be "
+    "worse. A positive difference says that non-local is better; what is smaller than the margin does not matter."
+)
 
 
 def report(results: Results, fidelity: str = PAPER) -> str:
@@ -33,6 +42,20 @@ def report(results: Results, fidelity: str = PAPER) -> str:
         evidence.ledger(),
         evidence.runs(results, runs),
     ]
+    heading = "Does local pooling matter here?"
+    return render_page(heading, [answer], INTRODUCTION, sections, asked, results, fidelity)
+
+
+def render_page(
+    heading: str,
+    answers: Sequence[str],
+    introduction: str,
+    sections: Sequence[Section | None],
+    asked: Question,
+    results: Results,
+    fidelity: str = PAPER,
+) -> str:
+    """A page of sections, those that there are, under its answers in large."""
     environment = Environment(
         loader=PackageLoader("rethinking.analysis", "report"),
         autoescape=select_autoescape(["j2"]),
@@ -41,7 +64,9 @@ def report(results: Results, fidelity: str = PAPER) -> str:
     )
     environment.globals["zip"] = zip
     return environment.get_template("report.html.j2").render(
-        answer=answer,
+        heading=heading,
+        answers=answers,
+        introduction=introduction,
         sections=[section for section in sections if section],
         asked=asked,
         looks=list(zip(asked.looks, weights(asked.looks), strict=True)),

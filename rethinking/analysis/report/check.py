@@ -1,0 +1,41 @@
+"""The page of a check: what was found of an operator, against what, and how it was run."""
+
+from collections.abc import Sequence
+
+from rethinking.analysis.checks import MEANINGS, answers
+from rethinking.analysis.comparisons import Comparison
+from rethinking.analysis.figures import style
+from rethinking.analysis.figures.verdicts import against_controls
+from rethinking.analysis.questions import Question
+from rethinking.analysis.report import evidence, render_page
+from rethinking.analysis.report.answers import comparison_table
+from rethinking.analysis.report.page import Section, page_picture
+from rethinking.analysis.tidy import Results
+from rethinking.analysis.wording import method
+
+INTRODUCTION = (
+    "A pooling operator was trained inside a plain network, and in its place, on the same seeds, splits, initial weights "
+    "and batches, controls that each lack one thing that it has. If it works by putting the right nodes together, it is "
+    "better than its own clusters made of other nodes (shuffled), than random ones, than those of the complement graphs. "
+    "If pooling is worth anything here, it is better than no pooling layer, and than the mean over all nodes. A positive "
+    "difference says that the control is better; what is smaller than the margin does not matter."
+)
+
+
+def check_page(made: Sequence[Comparison], results: Results, asked: Question) -> str:
+    """made: the comparisons of operators with their controls. results: of their runs."""
+    operators = list(dict.fromkeys(c.family for c in made))
+    controls = dict.fromkeys(c.variant for c in made)
+    with style():
+        picture = page_picture(against_controls(made, asked))
+    words = [f"{name}: {MEANINGS[name]}." for name in controls if name in MEANINGS]
+    cells = {id for c in made for id in (c.local, c.other)}
+    runs = results.runs[results.runs["cell_id"].isin(cells)]
+    table = comparison_table("Each control against its operator", made, asked)
+    sections = [
+        Section("verdict", "Against its controls", words, [table], [picture], [method(made, asked)]),
+        evidence.clusters(results, runs),
+        evidence.runs(results, runs),
+    ]
+    heading = f"Does {operators[0]} matter?" if len(operators) == 1 else "Do these pooling operators matter?"
+    return render_page(heading, answers(made), INTRODUCTION, sections, asked, results)
