@@ -17,6 +17,7 @@ setup: .venv/ready  ## create the environment and install
 	@echo "Installing into .venv; with everything to be downloaded, some two minutes."
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --constraint constraints.txt --no-deps torch-geometric-pool
 	@touch $@
 
 demo: setup  ## train Graclus and Complement on the bundled data set and print the table
