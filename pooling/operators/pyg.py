@@ -45,7 +45,7 @@ class NodeSelection(PygOperator):
 
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """See the base class."""
-        selected = {} if given is None else {"forward": constantly(select_output(given, self.name))}
+        selected = {} if given is None else {"forward": constantly(single_nodes(given, self.name))}
         with in_one_sentence(self.name, graphs), replaced(self.pooler.select, **selected):
             x, edge_index, weight, batch, perm, score = self.pooler(
                 graphs.x, graphs.edge_index, graphs.edge_weight, graphs.batch
@@ -200,12 +200,17 @@ class Memory(PygOperator):
         return Coarse(Graphs(x.flatten(0, 1), no_edges, None, assignment.batch, graphs.count), assignment, losses)
 
 
-def select_output(given: Assignment, name: str) -> Any:
+def single_nodes(given: Assignment, name: str) -> Any:
     """given: clusters of one node each. Returns what PyG's Select would return for them.
 
     Raises ValueError for other clusters.
     """
-    order = given.cluster.argsort()
-    if not torch.equal(given.cluster[order], torch.arange(given.clusters, device=order.device)):
+    if not torch.equal(given.cluster.sort().values, torch.arange(given.clusters, device=given.cluster.device)):
         raise ValueError(f"{name} can pool by clusters of one node each, but by no others.")
+    return select_output(given)
+
+
+def select_output(given: Assignment) -> Any:
+    """What PyG's Select would return for these clusters, entries in the order of clusters."""
+    order = given.cluster.argsort(stable=True)
     return SelectOutput(given.node[order], given.nodes, given.cluster[order], given.clusters, given.weight[order])

@@ -19,8 +19,12 @@ def in_one_sentence(name: str, graphs: Graphs) -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        text = (str(error).strip() or "without a text").splitlines()[0]
-        raise ValueError(f"{name} fails on {described(graphs)}: {type(error).__name__}: {text}") from error
+        raise ValueError(f"{name} fails on {described(graphs)}: {in_words(error)}") from error
+
+
+def in_words(error: Exception) -> str:
+    """Its kind and the first line of its text."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 @contextmanager

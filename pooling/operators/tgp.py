@@ -17,7 +17,7 @@ from rethinking.pooling.operators.dense import ascending, entries, matrices, pad
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
 from rethinking.pooling.operators.scatter import stand_in_where_missing
-from rethinking.pooling.operators.sentences import in_one_sentence
+from rethinking.pooling.operators.sentences import in_one_sentence, in_words
 
 INSTALL = "pip install --no-deps torch-geometric-pool==1.0.2"
 
@@ -189,4 +189,4 @@ def _made(alias: str, known: dict[str, Any], arguments: dict[str, Any]) -> nn.Mo
     try:
         return library.pooler_map[alias](**taken)
     except Exception as error:
-        raise ValueError(f"tgp's {alias} cannot be made: {type(error).__name__}: {error}") from error
+        raise ValueError(f"tgp's {alias} cannot be made: {in_words(error)}") from error

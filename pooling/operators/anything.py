@@ -1,0 +1,175 @@
+"""Any pooler by the import path of its class: what it is called with and what it returns are known by their names.
+
+One of torch-geometric-pool's is taken as Select, Reduce, Connect, one of our own interface as it is. All others are
+called as PyG's, `forward(x, edge_index, [edge_weight or edge_attr], batch)`; `returned.py` says what they may return.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from torch import Tensor, nn
+from torch_geometric.nn.pool.select import Select
+
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.operators.pyg import select_output
+from rethinking.pooling.operators.replaced import constantly, replaced
+from rethinking.pooling.operators.returned import read
+from rethinking.pooling.operators.scatter import stand_in_where_missing
+from rethinking.pooling.operators.sentences import in_one_sentence, in_words
+from rethinking.pooling.operators.tgp import SelectReduceConnect
+
+# What a constructor may call the sizes that the harness gives any operator.
+NAMES = {
+    "in_features": ("in_features", "in_channels", "in_dim", "input_dim", "channels"),
+    "clusters": ("clusters", "k", "num_clusters", "n_clusters"),
+    "ratio": ("ratio", "pooling_ratio", "pool_ratio"),
+    "max_nodes": ("max_nodes", "max_num_nodes"),
+}
+# The width of clusters' features is that of nodes', where it has to be said.
+WIDTHS = ("out_features", "out_channels", "out_dim", "output_dim")
+
+
+def operator(
+    in_features: int,
+    clusters: int,
+    ratio: float,
+    max_nodes: int,
+    path: str,
+    arguments: Mapping[str, Any] | None = None,
+) -> Operator:
+    """The pooler at an import path, as an Operator. arguments: of its constructor.
+
+    Raises ValueError, with one sentence, for what cannot be imported, made or called.
+    """
+    sizes = {"in_features": in_features, "clusters": clusters, "ratio": ratio, "max_nodes": max_nodes}
+    pooler = made(imported(path), path, sizes, dict(arguments or {}))
+    if isinstance(pooler, Operator):
+        return pooler
+    library = sys.modules.get("tgp.src")
+    if library is not None and isinstance(pooler, library.SRCPooling):
+        return SelectReduceConnect(pooler, path)
+    return AsPyg(pooler, path)
+
+
+def imported(path: str) -> type[nn.Module]:
+    """The class at an import path.
+
+    Raises ValueError if there is none, or no class of torch modules.
+    """
+    module, _, name = path.rpartition(".")
+    if not module:
+        raise ValueError(f"'{path}' is no import path: package.module.Class was expected.")
+    if importlib.util.find_spec("tgp") is not None:
+        stand_in_where_missing()
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be imported: {in_words(error)}") from error
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ValueError(f"{path} is a {type(found).__name__}, where a class of torch.nn.Module was expected.")
+    return found
+
+
+def made(cls: type[nn.Module], path: str, sizes: Mapping[str, Any], arguments: dict[str, Any]) -> nn.Module:
+    """A pooler of this class, with those of the sizes that its constructor asks for.
+
+    Raises ValueError if it asks for anything else that the arguments do not give, or does not know one of these.
+    """
+    parameters = inspect.signature(cls).parameters
+    variable = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    unknown = set(arguments) - set(parameters)
+    if unknown and not variable:
+        raise ValueError(f"{path} has no argument '{min(unknown)}'; it has: {', '.join(parameters) or 'none'}.")
+    called = {name: sizes[size] for size, names in NAMES.items() for name in names}
+    required = _required(parameters)
+    taken = {name: value for name, value in called.items() if name in parameters}
+    taken |= {name: sizes["in_features"] for name in WIDTHS if name in required}
+    # One whose results can be dense says so by an argument of this name.
+    taken |= {"sparse_output": True} if "sparse_output" in parameters else {}
+    missing = [name for name in required if name not in taken | arguments]
+    if missing:
+        raise ValueError(
+            f"{path} cannot be made without '{missing[0]}': its constructor is given "
+            f"{', '.join(called)}, as far as it asks for them, and what is in its arguments."
+        )
+    try:
+        return cls(**(taken | arguments))
+    except Exception as error:
+        raise ValueError(f"{path} cannot be made: {in_words(error)}") from error
+
+
+class AsPyg(Operator):
+    """A pooler that is called as PyG's are.
+
+    If it has a `select` that returns PyG's SelectOutput, that is its assignment, and others can be given in its place.
+    """
+
+    def __init__(self, pooler: Any, name: str) -> None:
+        super().__init__()
+        self.pooler = pooler
+        self.name = name
+        self.says_assignment = isinstance(getattr(pooler, "select", None), Select)
+        widths = [getattr(pooler, width, None) for width in WIDTHS]
+        self.out_features = next((width for width in widths if isinstance(width, int)), None)
+        self._parameters_of_call()
+
+    def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+        """Pool.
+
+        Raises ValueError for given clusters, if they cannot be put in place of its own, and for what it does wrong.
+        """
+        if given is not None and not self.says_assignment:
+            raise ValueError(f"{self.name} does not say what it selects, so it cannot pool by given clusters.")
+        selected: list[Any] = []
+        with ExitStack() as stack:
+            if given is not None:
+                stack.enter_context(replaced(self.pooler.select, forward=constantly(select_output(given))))
+            if self.says_assignment:
+                hook = self.pooler.select.register_forward_hook(lambda _, __, output: selected.append(output))
+                stack.callback(hook.remove)
+            stack.enter_context(in_one_sentence(self.name, graphs))
+            output = self.pooler(**self._call(graphs))
+        coarse = read(output, graphs, selected[0] if selected else None, self.name)
+        if given is not None and len(coarse.graphs.x) != given.clusters:
+            raise ValueError(f"{self.name} makes {len(coarse.graphs.x)} clusters of {given.clusters} that it is given.")
+        width, wanted = coarse.graphs.x.shape[-1], self.out_features or graphs.x.shape[1]
+        if coarse.graphs.x.dim() == 2 and width != wanted:
+            raise ValueError(
+                f"{self.name} returns features of width {width}, where {wanted} were expected: one whose features "
+                f"change their width must have it as an attribute '{WIDTHS[0]}' or '{WIDTHS[1]}'."
+            )
+        return coarse
+
+    def _call(self, graphs: Graphs) -> dict[str, Tensor | None]:
+        parameters = self._parameters_of_call()
+        call: dict[str, Tensor | None] = {"x": graphs.x, "edge_index": graphs.edge_index, "batch": graphs.batch}
+        for weight in ("edge_weight", "edge_attr"):
+            if weight in _required(parameters):
+                call[weight] = graphs.weights
+            elif weight in parameters:
+                call[weight] = graphs.edge_weight
+        return call
+
+    def _parameters_of_call(self) -> Mapping[str, inspect.Parameter]:
+        parameters = inspect.signature(self.pooler.forward).parameters
+        known = {"x", "edge_index", "batch"}
+        if not known <= set(parameters) or not set(_required(parameters)) <= known | {"edge_weight", "edge_attr"}:
+            raise ValueError(
+                f"{self.name} is called as forward({', '.join(parameters)}), where x, edge_index and batch were "
+                "expected and, if it takes weights of edges, edge_weight or edge_attr."
+            )
+        return parameters
+
+
+def _required(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is inspect.Parameter.empty and parameter.kind not in variable
+    ]
