@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.operators.neighbours import sum_over_neighbours
 from rethinking.scorecard.fit import Fit, fit, seeded
 from rethinking.scorecard.lift import pseudo_inverse_lift
-from rethinking.scorecard.neighbours import sum_over_neighbours
 from rethinking.scorecard.point_clouds import PointCloud
 from rethinking.scorecard.settings import AutoencoderSettings
 

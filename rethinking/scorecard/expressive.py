@@ -16,10 +16,10 @@ from torch.nn.functional import cross_entropy
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.wl_pairs import read_wl_pairs
 from rethinking.pooling.operators.interface import Assignment, Graphs, Operator
+from rethinking.pooling.operators.neighbours import sum_over_neighbours
 from rethinking.randomness import stream
 from rethinking.scorecard.autoencoder import MakeOperator
 from rethinking.scorecard.fit import seeded
-from rethinking.scorecard.neighbours import sum_over_neighbours
 from rethinking.scorecard.settings import ExpressiveSettings
 
 

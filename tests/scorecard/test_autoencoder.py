@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from rethinking.pooling.operators.interface import Assignment, Operator
+from rethinking.pooling.operators.neighbours import sum_over_neighbours
 from rethinking.scorecard.autoencoder import Autoencoder, reconstruct
 from rethinking.scorecard.fit import fit, seeded
 from rethinking.scorecard.lift import pseudo_inverse_lift
-from rethinking.scorecard.neighbours import sum_over_neighbours
 from rethinking.scorecard.point_clouds import PointCloud, grid, point_cloud
 from rethinking.scorecard.settings import AutoencoderSettings, autoencoder_settings
 from tests.scorecard.operators import Identity, Pairs, Silent, Soft, Top

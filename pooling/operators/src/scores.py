@@ -1,0 +1,50 @@
+"""Nodes with the highest scores are kept: TopK and SAGPool."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, filtered, kept_only
+
+
+class TopK(GraphwiseOperator):
+    """y = Xp/‖p‖; the ⌈ratio · n⌉ nodes with the largest y are kept, X' = (X ⊙ tanh y)[kept] (Gao and Ji 2019).
+
+    A' = A[kept, kept]. The weights of the assignment are the scores y, whose inverses lift.
+    """
+
+    def __init__(self, in_features: int, clusters: int, ratio: float, max_nodes: int) -> None:
+        super().__init__()
+        self.projection = nn.Parameter(nn.init.xavier_uniform_(torch.empty(in_features, 1)))
+        self.ratio = ratio
+
+    def score(self, graph: Graphs) -> Tensor:
+        """Returns [n]."""
+        return (graph.x @ (self.projection / self.projection.norm()))[:, 0]
+
+    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+        """See `GraphwiseOperator`."""
+        assignment = self._select(graph) if given is None else given
+        node, cluster = assignment.node, assignment.cluster
+        entries = graph.x[node] * assignment.weight.tanh()[:, None]
+        x = graph.x.new_zeros(assignment.clusters, graph.x.shape[1]).index_add(0, cluster, entries)
+        place = torch.full_like(graph.batch, -1).index_copy(0, node, cluster)
+        edges = place[graph.edge_index]
+        inside = (edges >= 0).all(dim=0)
+        batch = torch.zeros_like(assignment.batch)
+        return Coarse(Graphs(x, edges[:, inside], graph.weights[inside], batch, 1), assignment)
+
+    def _select(self, graph: Graphs) -> Assignment:
+        score = self.score(graph)
+        kept = score.detach().topk(math.ceil(self.ratio * len(score))).indices.sort().values
+        return kept_only(graph, kept, score[kept])
+
+
+class SAGPool(TopK):
+    """As TopK with scores y = ÂXp, p of any length (Lee et al. 2019)."""
+
+    def score(self, graph: Graphs) -> Tensor:
+        """Returns [n]."""
+        return filtered(graph.x @ self.projection, graph)[:, 0]

@@ -1,0 +1,116 @@
+"""Soft clusters: DiffPool, MinCutPool and LaPool."""
+
+import torch
+from torch import Tensor, nn
+
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+from rethinking.pooling.operators.src.graphwise import (
+    GraphwiseOperator,
+    by_entries,
+    filtered,
+    times_adjacency,
+    with_matrix,
+)
+
+# What keeps logarithms and quotients finite, Keras's.
+EPSILON = 1e-7
+
+
+class DiffPool(GraphwiseOperator):
+    """S = softmax(Â X W), X' = Sᵀ Â X W', A' = SᵀAS (Ying et al. 2018), with one layer and no bias in both networks.
+
+    Losses: ‖A − SSᵀ‖, which is not divided by the number of entries as PyG's is, and the mean entropy of rows.
+    """
+
+    def __init__(self, in_features: int, clusters: int, ratio: float, max_nodes: int) -> None:
+        super().__init__()
+        self.assign, self.embed = _glorot(in_features, clusters), _glorot(in_features, in_features)
+
+    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+        """See `GraphwiseOperator`."""
+        x = filtered(graph.x, graph)
+        s = (x @ self.assign).softmax(dim=1) if given is None else given.dense()
+        coarse = s.T @ times_adjacency(s, graph)
+        losses = {} if given else {"link": _link_loss(graph, s, coarse), "entropy": _entropy(s)}
+        return Coarse(with_matrix(graph, s.T @ x @ self.embed, coarse), given or by_entries(s), losses)
+
+
+class MinCut(GraphwiseOperator):
+    """S = softmax(XW + b), X' = SᵀX, A' = SᵀAS without its diagonal, normalised (Bianchi et al. 2020).
+
+    Losses: the cut −tr(SᵀAS)/tr(SᵀDS), and orthogonality ‖SᵀS/‖SᵀS‖ − I/‖I‖‖.
+    """
+
+    def __init__(self, in_features: int, clusters: int, ratio: float, max_nodes: int) -> None:
+        super().__init__()
+        self.assign, self.bias = _glorot(in_features, clusters), nn.Parameter(torch.zeros(clusters))
+
+    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+        """See `GraphwiseOperator`."""
+        s = (graph.x @ self.assign + self.bias).softmax(dim=1) if given is None else given.dense()
+        coarse = s.T @ times_adjacency(s, graph)
+        losses = {} if given else {"cut": _cut_loss(graph, s, coarse), "orthogonality": _orthogonality_loss(s)}
+        apart = coarse - torch.diag(coarse.diagonal())
+        scale = apart.sum(dim=1).clamp(min=0).sqrt() + EPSILON
+        return Coarse(with_matrix(graph, s.T @ graph.x, apart / scale / scale[:, None]), given or by_entries(s), losses)
+
+
+class LaPool(GraphwiseOperator):
+    """Clusters around leaders, the nodes that differ from their neighbours most (Noutahi et al. 2019).
+
+    A leader's ‖(LX)_i‖, with L = D − A, is not less than any neighbour's. A leader is a cluster, and another node is
+    in these by the softmax of its cosine with each; lengths of paths have no say. X' = SᵀX, A' = SᵀAS.
+    """
+
+    def __init__(self, in_features: int, clusters: int, ratio: float, max_nodes: int) -> None:
+        super().__init__()
+
+    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+        """See `GraphwiseOperator`."""
+        s = self._select(graph) if given is None else given.dense()
+        coarse = s.T @ times_adjacency(s, graph)
+        return Coarse(with_matrix(graph, s.T @ graph.x, coarse), given or by_entries(s))
+
+    def _select(self, graph: Graphs) -> Tensor:
+        x = graph.x
+        leaders = _leaders(graph)
+        unit = x / x.norm(dim=1, keepdim=True).clamp(min=EPSILON)
+        soft = (unit @ unit[leaders].T).softmax(dim=1)
+        own = torch.eye(len(x), dtype=x.dtype, device=x.device)[:, leaders]
+        return torch.where(leaders[:, None], own, soft)
+
+
+def _leaders(graph: Graphs) -> Tensor:
+    """Returns bool [n]; a node without neighbours is one."""
+    source, target = graph.edge_index
+    x = graph.x.detach()
+    degree = graph.weights.new_zeros(len(x)).index_add(0, target, graph.weights)
+    change = (degree[:, None] * x - times_adjacency(x, graph)).norm(dim=1)
+    behind = change[source] < change[target]
+    return torch.ones_like(change, dtype=torch.bool).index_fill(0, source[behind], False)
+
+
+def _link_loss(graph: Graphs, s: Tensor, coarse: Tensor) -> Tensor:
+    """‖A − SSᵀ‖, without making SSᵀ: ‖A‖² − 2 tr(SᵀAS) + ‖SᵀS‖² is its square."""
+    squared = graph.weights.square().sum() - 2 * coarse.diagonal().sum() + (s.T @ s).square().sum()
+    return squared.clamp(min=EPSILON**2).sqrt()
+
+
+def _entropy(s: Tensor) -> Tensor:
+    return -(s * (s + EPSILON).log()).sum(dim=1).mean()
+
+
+def _cut_loss(graph: Graphs, s: Tensor, coarse: Tensor) -> Tensor:
+    """A graph without edges has nothing to cut and counts as zero."""
+    degree = graph.weights.new_zeros(len(s)).index_add(0, graph.edge_index[1], graph.weights)
+    return -coarse.diagonal().sum() / (degree @ s.square().sum(dim=1)).clamp(min=EPSILON)
+
+
+def _orthogonality_loss(s: Tensor) -> Tensor:
+    gramian = s.T @ s
+    one = torch.eye(s.shape[1], dtype=s.dtype, device=s.device)
+    return (gramian / gramian.norm() - one / one.norm()).norm()
+
+
+def _glorot(rows: int, columns: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns)))
