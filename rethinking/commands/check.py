@@ -118,7 +118,7 @@ def _chosen(name: str) -> list[str]:
         return [f"pooler={name}"]
     if "." not in name:
         raise UserError(f"there is no such operator; expected one of {', '.join(_operators())}, or an import path.")
-    return ["pooler=own", f"pooler.name={name.rpartition('.')[2]}", f"pooler.operator.target={name}"]
+    return ["pooler=own", f"pooler.name={name.rpartition('.')[2]}", f"pooler.operator.path={name}"]
 
 
 def _says_assignment(job: Settings) -> bool:

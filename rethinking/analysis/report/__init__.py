@@ -16,10 +16,11 @@ from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
 
 INTRODUCTION = (
-    "Graph networks often pool: they merge neighbouring nodes into clusters, layer by layer. Here each network was trained "
-    "with such local clusters, and again, on the same seeds, splits, initial weights and batches, with clusters that do "
-    "not care who is whose neighbour (non-local). If pooling worked by keeping neighbours together, the second would be "
-    "worse. A positive difference says that non-local is better; what is smaller than the margin does not matter."
+    "Graph networks often pool: they merge neighbouring nodes into clusters, layer by layer. Here each network was "
+    "trained with such local clusters, and again, on the same seeds, splits, initial weights and batches, with "
+    "clusters that do not care who is whose neighbour (non-local). If pooling worked by keeping neighbours "
+    "together, the second would be worse. A positive difference says that non-local is better; what is smaller than "
+    "the margin does not matter."
 )
 
 

@@ -14,11 +14,12 @@ from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import method
 
 INTRODUCTION = (
-    "A pooling operator was trained inside a plain network, and in its place, on the same seeds, splits, initial weights "
-    "and batches, controls that each lack one thing that it has. If it works by putting the right nodes together, it is "
-    "better than its own clusters made of other nodes (shuffled), than random ones, than those of the complement graphs. "
-    "If pooling is worth anything here, it is better than no pooling layer, and than the mean over all nodes. A positive "
-    "difference says that the control is better; what is smaller than the margin does not matter."
+    "A pooling operator was trained inside a plain network, and in its place, on the same seeds, splits, initial "
+    "weights and batches, controls that each lack one thing that it has. If it works by putting the right nodes "
+    "together, it is better than its own clusters made of other nodes (shuffled), than random ones, than those of "
+    "the complement graphs. If pooling is worth anything here, it is better than no pooling layer, and than the "
+    "mean over all nodes. A positive difference says that the control is better; what is smaller than the margin "
+    "does not matter."
 )
 
 

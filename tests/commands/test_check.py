@@ -1,0 +1,110 @@
+"""`rethinking check`: from an operator to a verdict, and what a person does wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Call = Callable[..., CompletedProcess[str]]
+SMALL = ("dataset=digits", "trainer.max_epochs=1", "model.hidden=4", "model.batch_size=256", "diagnosed_graphs=0",
+         "compare.fewest=2")  # fmt: skip
+OWN = '''
+import torch
+from torch import nn
+
+
+class FirstHalf(nn.Module):
+    """Keeps the first half of each graph's nodes, by a weight that is learned; says which."""
+
+    def __init__(self, in_channels, ratio):
+        super().__init__()
+        self.ratio = ratio
+        self.weight = nn.Parameter(torch.ones(in_channels))
+
+    def forward(self, x, edge_index, edge_attr=None, batch=None):
+        size = torch.bincount(batch)
+        place = torch.arange(len(batch)) - (size.cumsum(0) - size)[batch]
+        perm = (place < (self.ratio * size[batch]).ceil()).nonzero().squeeze(-1)
+        new = torch.full_like(batch, -1).scatter(0, perm, torch.arange(len(perm)))
+        kept = (new[edge_index] >= 0).all(dim=0)
+        return x[perm] * self.weight, new[edge_index][:, kept], None, batch[perm], perm
+
+
+class Crashes(FirstHalf):
+    def forward(self, x, edge_index, batch=None):
+        raise RuntimeError("out of ideas")
+
+
+class Drops(FirstHalf):
+    def forward(self, x, edge_index, batch=None):
+        return x[:0], edge_index[:, :0], batch[:0]
+
+
+class NotANumber(FirstHalf):
+    def forward(self, x, edge_index, batch=None):
+        return x * float("nan"), edge_index, batch
+'''
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> None:
+    """A module of somebody's own in the folder where the command is given."""
+    (tmp_path / "my_poolers.py").write_text(OWN)
+
+
+@pytest.mark.usefixtures("own")
+def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
+    """Two poolers, one of which crashes: the other is checked all the same."""
+    command = ("check", "my_poolers.FirstHalf", "my_poolers.Crashes", *SMALL, "seeds=2")
+    done = rethinking(*command, PYTHONPATH=".")
+    assert done.returncode == 1, done.stderr
+    assert "out of ideas" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "FirstHalf: against none (no pooling layer)" in " ".join(done.stdout.split())
+    page = (tmp_path / "check.html").read_text()
+    assert "Does FirstHalf matter?" in page
+    assert not {"http:", "https:"} & set(page.replace("http://www.w3.org", "").split('"'))
+    assert (tmp_path / "checks").is_dir()
+    again = rethinking(*command, "--format", "latex", PYTHONPATH=".")
+    assert "trained, 2 done before" in again.stderr.replace("0 ", "")
+    assert r"\begin{tabular}" in again.stdout
+
+
+def test_until_decided_is_the_default(rethinking: Call) -> None:
+    """A margin of half of all graphs is shown at the first look."""
+    done = rethinking("check", "pyg/TopKPooling", *SMALL, "compare.looks=[2,3]", "tasks.classification.margin=0.5")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    for control in ("shuffled", "complement", "random", "none", "whole"):
+        assert f"against {control} " in said
+    assert "does not matter (within 50 points)" in said
+
+
+def test_a_ratio_sweep_says_which_ratio(rethinking: Call) -> None:
+    done = rethinking("check", "pyg/TopKPooling", *SMALL, "seeds=2", "ratio=0.25,0.5", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    assert {line.rpartition(",")[2] for line in done.stdout.splitlines()[1:]} == {"ratio=0.25", "ratio=0.5"}
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["my_poolers.Absent"], "my_poolers.Absent"),
+        (["my_poolers.Drops"], "graph"),
+        (["my_poolers.NotANumber"], "NaN"),
+        (["nobody.MyPool"], "nobody"),
+        (["topk"], "there is no such operator"),
+        (["pyg/TopKPooling", "ratio=2"], "ratio=2"),
+        (["dataset=nci1"], "Which operator?"),
+        (["tgp/pan"], "torch_sparse"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(words: list[str], said: str, rethinking: Call, tmp_path: Path) -> None:
+    done = rethinking("check", *words, *SMALL, PYTHONPATH=".")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "check.html").exists()
