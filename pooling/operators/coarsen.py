@@ -19,9 +19,9 @@ def joined(graphs: Graphs, assignment: Assignment, entry: Tensor, edge_weight: T
     Returns int64 [2, E'], loops included, and their weights [E'].
     """
     nodes, clusters = assignment.nodes, assignment.clusters
-    adjacency = torch.sparse_coo_tensor(graphs.edge_index, edge_weight, (nodes, nodes))
-    s = torch.sparse_coo_tensor(torch.stack([assignment.node, assignment.cluster]), entry, (nodes, clusters))
     with quiet():
+        adjacency = torch.sparse_coo_tensor(graphs.edge_index, edge_weight, (nodes, nodes))
+        s = torch.sparse_coo_tensor(torch.stack([assignment.node, assignment.cluster]), entry, (nodes, clusters))
         pooled = torch.sparse.mm(s.t(), torch.sparse.mm(adjacency, s)).coalesce()
     return pooled.indices(), pooled.values()
 

@@ -29,6 +29,13 @@ def unpad(x: Tensor, adjacency: Tensor, exists: Tensor) -> Graphs:
     )
 
 
+def only(graphs: Graphs, exists: Tensor) -> Graphs:
+    """Those of B times K nodes that exist; the others must have no edges. exists: bool [B, K]."""
+    number = exists.flatten().cumsum(0) - 1
+    there = exists.flatten()
+    return Graphs(graphs.x[there], number[graphs.edge_index], graphs.edge_weight, graphs.batch[there], graphs.count)
+
+
 def entries(s: Tensor, graphs: Graphs, exists: Tensor) -> Assignment:
     """s: [N, K], a row a node of any graph, a column a cluster of its graph. exists: bool [B, K]."""
     number = exists.flatten().cumsum(0).view_as(exists) - 1

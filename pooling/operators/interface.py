@@ -79,10 +79,13 @@ class Operator(nn.Module):
 
     says_assignment: whether the Assignment is known and can be given in place of its own. Controls need that.
     out_features: the width of the clusters' features; None for that of the nodes.
+    sees_features: whether clusters depend on features or on what is learned; else on the edges of each graph alone, and
+    they can be found once and given then.
     """
 
     says_assignment: bool = True
     out_features: int | None = None
+    sees_features: bool = True
 
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """Pool. given: clusters in place of its own, which it reduces and connects in its own way; no losses then.

@@ -96,10 +96,10 @@ def _assignment_fits(assignment: Assignment, pooled: Graphs, graphs: Graphs, nam
         )
     if not len(assignment.node):
         return
-    inside = (assignment.node >= 0) & (assignment.node < nodes)
-    inside &= (assignment.cluster >= 0) & (assignment.cluster < clusters)
-    if not bool(inside.all()):
-        raise ValueError(f"{name} assigns nodes that were not given, or to clusters that are not returned.")
+    for found, count in ((assignment.node, nodes), (assignment.cluster, clusters)):
+        low, high = found.aminmax()
+        if low < 0 or high >= count:
+            raise ValueError(f"{name} assigns nodes that were not given, or to clusters that are not returned.")
     if not torch.equal(graphs.batch[assignment.node], assignment.batch[assignment.cluster]):
         raise ValueError(f"{name} assigns nodes of one graph to clusters of another.")
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.pooling.operators.dense import ascending, entries, matrices, pad
+from rethinking.pooling.operators.dense import ascending, entries, matrices, only, pad
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
 from rethinking.pooling.operators.scatter import stand_in_where_missing
@@ -38,13 +38,14 @@ def poolers() -> Any:
 class SelectReduceConnect(Operator):
     """Any pooler made of the library's Select, Reduce and Connect, with its own losses and their weights.
 
-    Clusters without any node are left out where the library leaves them out: where it pads graphs to one size.
+    Where the library pads graphs to one size it leaves out clusters without any node.
     """
 
     def __init__(self, pooler: Any, name: str) -> None:
         super().__init__()
         self.pooler = pooler
         self.name = name
+        self.sees_features = not pooler.is_precoarsenable
 
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """Pool. given: clusters in the form of its own.
@@ -57,29 +58,29 @@ class SelectReduceConnect(Operator):
             return self._pooled(graphs)
         if not self.pooler.is_dense:
             self._connects(given)
+        _, clusters = matrices(given, graphs)
         with in_one_sentence(self.name, graphs):
             selected = self._select_output(given, graphs)
         select = replaced(self.pooler.selector, forward=constantly(selected))
         with select, replaced(self.pooler, compute_loss=constantly(None), compute_sparse_loss=constantly(None)):
-            return self._pooled(graphs)
+            return self._pooled(graphs, clusters)
 
-    def _pooled(self, graphs: Graphs) -> Coarse:
+    def _pooled(self, graphs: Graphs, clusters: Tensor | None = None) -> Coarse:
+        """clusters: bool [B, K], those there are, where all graphs have equally many columns; None for all."""
         with in_one_sentence(self.name, graphs), numpy_follows_torch(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Laplacian not provided")  # by NDP, where clusters are given
             out = self.pooler(x=graphs.x, adj=graphs.edge_index, edge_weight=graphs.edge_weight, batch=graphs.batch)
-            assignment = self._assignment(out, graphs)
             coarse = Graphs(out.x, out.edge_index, out.edge_weight, out.batch, graphs.count)
-            return Coarse(*ascending(coarse, assignment), losses=dict(out.loss or {}))
-
-    def _assignment(self, out: Any, graphs: Graphs) -> Assignment:
-        s = out.so.s
-        if s.is_sparse:
-            node, cluster = s.indices()
-            return Assignment(node, cluster, s.values(), out.batch, len(graphs.x))
-        if s.dim() == 3:
-            _, _, mask = pad(graphs)
-            return entries(s[mask], graphs, out.so.out_mask)
-        return entries(s, graphs, torch.ones(graphs.count, s.shape[1], dtype=torch.bool, device=s.device))
+            s, losses = out.so.s, dict(out.loss or {})
+            if s.is_sparse:
+                node, cluster = s.indices()
+                assignment = Assignment(node, cluster, s.values(), out.batch, len(graphs.x))
+                return Coarse(*ascending(coarse, assignment), losses)
+            if s.dim() == 3:
+                return Coarse(coarse, entries(s[pad(graphs)[2]], graphs, out.so.out_mask), losses)
+            if clusters is None:
+                clusters = torch.ones(graphs.count, s.shape[1], dtype=torch.bool, device=s.device)
+            return Coarse(only(coarse, clusters), entries(s, graphs, clusters), losses)
 
     def _select_output(self, given: Assignment, graphs: Graphs) -> Any:
         """What the library's selector would return for these clusters."""

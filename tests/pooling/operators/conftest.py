@@ -81,6 +81,19 @@ def together(parts: list[Graphs]) -> Graphs:
     )
 
 
+def assigned_together(parts: list[Assignment]) -> Assignment:
+    """The assignment of a batch of single graphs."""
+    nodes, clusters = torch.tensor([[part.nodes, part.clusters] for part in parts]).t()
+    node, cluster = (nodes.cumsum(0) - nodes).tolist(), (clusters.cumsum(0) - clusters).tolist()
+    return Assignment(
+        torch.cat([part.node + first for part, first in zip(parts, node, strict=True)]),
+        torch.cat([part.cluster + first for part, first in zip(parts, cluster, strict=True)]),
+        torch.cat([part.weight for part in parts]),
+        torch.arange(len(parts)).repeat_interleave(clusters),
+        int(nodes.sum()),
+    )
+
+
 def matrix(graphs: Graphs) -> Tensor:
     """The adjacency matrix of all graphs, [N, N]."""
     edges = tuple(graphs.edge_index)

@@ -1,6 +1,7 @@
 """What every operator of conf/pooler is held to."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,10 @@ from tests.pooling.operators.conftest import (
     NAMES,
     SIZES,
     assert_same,
+    assigned_together,
     batch,
     config,
+    matrix,
     one_of,
     operator,
     shuffled,
@@ -90,6 +93,32 @@ def test_other_graphs_of_the_batch_do_not_matter(name: str, graphs: Graphs) -> N
     for graph in range(graphs.count):
         alone = pool(one_of(graphs, graph)).graphs
         torch.testing.assert_close(alone.x, one_of(result.graphs, graph).x, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_sees_no_features_clusters_by_edges_alone(name: str, graphs: Graphs) -> None:
+    pool = operator(name)
+    assert pool.sees_features == (name not in ("tgp/eigen", "tgp/ndp", "tgp/nmf", "tgp/nopool", "tgp/sep"))
+    if pool.sees_features:
+        return
+    found = []
+    for x in (graphs.x, graphs.x.flip(0)):
+        torch.manual_seed(5)
+        found.append(pool(replace(graphs, x=x)).assignment)
+    torch.testing.assert_close(found[0].dense(), found[1].dense())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("nopool")])
+def test_clusters_found_graph_by_graph(name: str, graphs: Graphs) -> None:
+    """What was found of each graph alone, where there may be fewer clusters, can be given for all together."""
+    pool = operator(name)
+    alone = [pool(one_of(graphs, graph)) for graph in range(graphs.count)]
+    given = assigned_together([part.assignment for part in alone])
+    found = checked(pool(graphs, given=given), graphs, name)
+    assert torch.equal(found.graphs.batch, given.batch)
+    torch.testing.assert_close(found.graphs.x, torch.cat([part.graphs.x for part in alone]), atol=1e-4, rtol=1e-4)
+    theirs = together([part.graphs for part in alone])
+    torch.testing.assert_close(matrix(found.graphs), matrix(theirs), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", TRAINED)
