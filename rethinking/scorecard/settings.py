@@ -64,6 +64,18 @@ class ExpressiveSettings:
     batch_size: int
 
 
+@dataclass(frozen=True)
+class CostSettings:
+    """`cost`. nodes: of each graph, in increasing order. neighbours: of a node. repeats: steps after the first."""
+
+    nodes: Sequence[int]
+    neighbours: int
+    features: int
+    ratio: float
+    repeats: int
+    seed: int
+
+
 def section(name: str) -> dict[str, Any]:
     """A part of the file, as it stands there."""
     return yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))[name]
@@ -84,3 +96,8 @@ def spectral_settings() -> SpectralSettings:
 def expressive_settings() -> ExpressiveSettings:
     """Those of the measure of expressiveness."""
     return ExpressiveSettings(**section("expressive"))
+
+
+def cost_settings() -> CostSettings:
+    """Those of the measure of time and memory."""
+    return CostSettings(**section("cost"))
