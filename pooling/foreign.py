@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rethinking.draws import derive
 from rethinking.graphs.levels import DenseLevel, NodeSets
 from rethinking.graphs.listed import Listed, ListedLevel, listed, numbers_of
 from rethinking.graphs.sparse import SparseLevel
@@ -17,7 +18,6 @@ from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, O
 from rethinking.pooling.pool import Pooled, PoolingLayer
 from rethinking.pooling.selection import HardSelection
 from rethinking.pooling.twins import Own, Twin
-from rethinking.randomness import derive
 
 
 class MakePool(Protocol):

@@ -10,11 +10,11 @@ import numpy as np
 from numba import njit
 from torch import Tensor
 
+from rethinking.draws import below, mix
 from rethinking.graphs.sparse import SparseComplement, SparseLevel
 from rethinking.graphs.topology import Topology
 from rethinking.pooling.select import Select
 from rethinking.pooling.selection import HardSelection
-from rethinking.randomness import below, mix
 
 # Separates the stream that picks partners from the one that orders the nodes.
 CHOICE = np.uint64(1 << 40)

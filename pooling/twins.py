@@ -12,8 +12,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from rethinking.draws import below, derive, mix, normal
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
-from rethinking.randomness import below, derive, mix, normal
 
 
 class Twin:

@@ -4,10 +4,12 @@ import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from rethinking.cli import command_line, main, resolve
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,21 @@ def test_help_and_refusals_do_not_wait_for_torch() -> None:
         status, *modules = answer.stdout.split()
         assert status == "2"
         assert not {"torch", "hydra", "pandas", "rich", "argcomplete"} & set(modules)
+
+
+@pytest.mark.parametrize(
+    ("command", "late"),
+    [
+        ("status", {"torch", "numba", "scipy.stats", "statsmodels"}),
+        ("table 1 2", {"torch", "numba", "scipy.stats", "statsmodels"}),
+        ("compare", {"torch", "numba"}),
+    ],
+)
+def test_what_only_reads_runs_does_not_wait_for_what_trains_them(tmp_path: Path, command: str, late: set[str]) -> None:
+    program = "import sys; from rethinking.cli import main; print(main(sys.argv[1:]), *sys.modules, file=sys.stderr)"
+    folders = ["--runs", str(tmp_path), "--results", str(ROOT / "results")]
+    arguments = [sys.executable, "-c", program, *command.split(), *folders]
+    answer = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    status, *modules = answer.stderr.split()
+    assert status == "0", answer.stderr
+    assert not late & set(modules)

@@ -10,12 +10,12 @@ from functools import cache
 from typing import Any
 
 import yaml
-from hydra.utils import get_class
 
 from rethinking import paths
 from rethinking.analysis.known import known_task
 from rethinking.configuration.composition import options
 from rethinking.configuration.identity import class_name
+from rethinking.configuration.locality import locality
 
 MARK, MEANING = "†", "† runs of schema 1, without predictions."
 
@@ -51,5 +51,5 @@ def _locality() -> dict[str, bool | None]:
             selects = yaml.safe_load((paths.CONF / group / f"{option}.yaml").read_text())[key]
             for select in selects.values() if isinstance(selects, dict) else ():
                 if isinstance(select, dict) and "_target_" in select:
-                    known[class_name(select["_target_"])] = getattr(get_class(select["_target_"]), "is_local", None)
+                    known[class_name(select["_target_"])] = locality(None, select)
     return known

@@ -29,7 +29,6 @@ from rethinking.configuration.composition import (
 from rethinking.configuration.settings import (
     ImpossiblePairError,
     Settings,
-    choose_device,
     register_resolvers,
     settings,
 )
@@ -39,6 +38,7 @@ from rethinking.operators import before_compilation
 from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
+from rethinking.training.device import choose_device
 
 ALL_DONE, SOME_FAILED, SOME_ELSEWHERE = 0, 1, 3
 SUITE = r"\+?suite="

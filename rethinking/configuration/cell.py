@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
-from torch import nn
 
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import DatasetConfig
 from rethinking.data.split import Splitter
-from rethinking.models.inputs import DataShape
 from rethinking.tasks.task import Task
 from rethinking.training.settings import TrainerConfig
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # What a row of the fidelity ledger can follow.
 PAPER, RELEASED_CODE = "paper", "released_code"
@@ -40,8 +41,10 @@ class Cell:
         """The cell in words, without its numbers."""
         return f"{self.family} / {self.variant} / {self.dataset.name}"
 
-    def build(self, dataset: GraphDataset, task: Task) -> Callable[[int], nn.Module]:
+    def build(self, dataset: GraphDataset, task: Task) -> "Callable[[int], nn.Module]":
         """The function that makes the network for a number of replicas."""
+        from rethinking.models.inputs import DataShape  # Late: networks need torch, and most cells are only looked up.
+
         network = instantiate(self.network, _partial_=True)
         return lambda replicas: network(
             replicas=replicas,

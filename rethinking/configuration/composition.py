@@ -22,7 +22,6 @@ from tabulate import tabulate
 
 from rethinking import paths
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.check import check
 from rethinking.configuration.hints import explain, unknown_key
 from rethinking.configuration.settings import PARTS, ImpossiblePairError, Settings, register_resolvers, settings
 from rethinking.data.load import DatasetConfig
@@ -44,6 +43,8 @@ def compose_job(overrides: Sequence[str]) -> Settings:
             job = settings(config)
         except ImpossiblePairError as error:
             raise ImpossiblePairError(*error.pair, error.skip, _what_is_possible(config.model)) from error
+    from rethinking.configuration.check import check  # Late: to try a network takes torch, to compose a cell does not.
+
     check(job.cell)
     return job
 

@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from rethinking.configuration.lookup import named
+from rethinking.configuration.written import declared_types
 
 
 def as_declared(config: Any) -> Any:
@@ -14,20 +15,26 @@ def as_declared(config: Any) -> Any:
     What cannot be imported stays as it is; making it will say why.
     """
     if isinstance(config, Mapping):
-        types = _types(config["_target_"]) if "_target_" in config else {}
+        types = types_of(config["_target_"]) if "_target_" in config else {}
         return {key: as_declared(_converted(value, types.get(key))) for key, value in config.items()}
     return [as_declared(value) for value in config] if isinstance(config, list) else config
 
 
-def _types(target: Any) -> Mapping[str, Any]:
+def types_of(target: Any) -> Mapping[str, Any]:
+    """The types that a Hydra target declares, by argument; of the project's own without importing them."""
     try:
-        return _hints(named(target))
+        written = _written(str(target))
+        return hints(named(target)) if written is None else written
     except Exception:  # Somebody's own module may fail in any way.
         return {}
 
 
+_written = cache(declared_types)
+
+
 @cache
-def _hints(called: Callable[..., Any]) -> Mapping[str, Any]:
+def hints(called: Callable[..., Any]) -> Mapping[str, Any]:
+    """The types that a class or function declares."""
     return get_type_hints(vars(called).get("__init__", called) if isinstance(called, type) else called)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rethinking.configuration.lookup import named
+from rethinking.configuration.written import attribute
 from rethinking.errors import UserError
 
 
@@ -18,7 +19,15 @@ def locality(stated: Any, select: Mapping[str, Any]) -> bool | None:
     if stated is not None or "_target_" not in select:
         return stated
     try:
-        said = getattr(named(select["_target_"]), "is_local", None)
+        said = _said(select["_target_"])
     except Exception:  # A class of somebody's own may fail in any way; making the Select will say how.
         return None
     return said if isinstance(said, bool) else None
+
+
+def _said(target: Any) -> Any:
+    """What a class says; of the project's own without importing it."""
+    try:
+        return attribute(target, "is_local")
+    except LookupError:
+        return getattr(named(target), "is_local", None)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -145,13 +144,6 @@ def settings(config: DictConfig) -> Settings:
         diagnosed_graphs=_count("diagnosed_graphs", config.diagnosed_graphs),
         places=_typed(config, "data"),
     )
-
-
-def choose_device(name: str) -> torch.device:
-    """The device for `device=auto|cpu|cuda`. Raises UserError for cuda where there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device=cuda was asked for, but torch finds no CUDA device; use device=auto or device=cpu.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _check_shape(config: DictConfig) -> None:

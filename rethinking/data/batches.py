@@ -10,11 +10,11 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
+from rethinking.draws import derive
 from rethinking.graphs.kinds import OneHot
 from rethinking.graphs.nodes import Origin
 from rethinking.graphs.sparse import SparseLevel
 from rethinking.graphs.topology import Topology, expand, pack
-from rethinking.randomness import derive
 
 
 @dataclass(frozen=True)

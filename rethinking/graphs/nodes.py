@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rethinking.draws import derive
 from rethinking.graphs.products import from_places, graph_product, places
 from rethinking.graphs.segments import Segments, segment_max, segment_mean, segment_sum
 from rethinking.graphs.topology import Topology
-from rethinking.randomness import derive
 
 
 @dataclass(frozen=True)

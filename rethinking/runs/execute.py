@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from rethinking.configuration.settings import Settings, choose_device
+from rethinking.configuration.settings import Settings
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
@@ -27,6 +27,7 @@ from rethinking.runs.outcome import Outcome
 from rethinking.runs.predictions import predictions_of
 from rethinking.runs.record import RunRecord, cell_record, head_of
 from rethinking.runs.store import RunStore
+from rethinking.training.device import choose_device
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
 from rethinking.training.sizes import NODES, in_equal_parts, replicas_at_once

@@ -1,15 +1,17 @@
 """The record of a finished run: what is kept of it, and the forms in which the store writes it down."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from torch import Tensor
 
 from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.runs.identity import SCHEMA, is_name, run_id
 from rethinking.tasks.task import Measure
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # What every reader of a record relies on, of a failed run and of a finished one.
 HEAD = ("run_id", "cell_id", "schema", "family", "variant", "dataset", "fidelity", "seed")
@@ -35,7 +37,7 @@ class RunRecord:
     predictions: pd.DataFrame
     diagnostics: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, Tensor] | None = None
+    weights: "dict[str, Tensor] | None" = None
 
     @property
     def config(self) -> dict[str, Any]:

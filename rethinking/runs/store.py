@@ -16,7 +16,6 @@ Any number of processes may work on one store. What is read is data: nothing tha
 import errno
 import fcntl
 import hashlib
-import io
 import json
 import os
 import tempfile
@@ -25,10 +24,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-import torch
 import yaml
 
 from rethinking.errors import UserError
@@ -39,6 +37,9 @@ from rethinking.runs.plain import read_plain
 from rethinking.runs.predictions import read_predictions, read_together, write_predictions
 from rethinking.runs.record import DIAGNOSTIC, RunRecord, check_head, checked
 from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 State = Literal["done", "failed", "damaged", "running", "missing"]
 
@@ -153,21 +154,15 @@ class RunStore:
                     _write_text(self._locks / f"{run_id}.json", json.dumps(head))
             yield mine
 
-    def weights(self, run_id: str) -> dict[str, torch.Tensor]:
+    def weights(self, run_id: str) -> dict[str, "Tensor"]:
         """The saved weights of a finished run, as the state of a network with one replica.
 
         Raises UserError if the run has none.
         """
-        path = self._path(run_id) / WEIGHTS
-        if not path.is_file():
-            raise UserError(f"{path} does not exist; train with save_model=true to have it.")
-        try:
-            weights = torch.load(path, weights_only=True, map_location="cpu")
-            if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
-                raise TypeError("expected tensors by name")
-        except Exception as error:  # torch lets through whatever it meets in a file that is none of its own.
-            raise UserError(f"{path} holds no weights; delete the run's folder to have it trained anew.") from error
-        return weights
+        # Late, here and below: importing torch takes longer than all that a table or `rethinking status` does.
+        from rethinking.runs.weights import read_weights
+
+        return read_weights(self._path(run_id) / WEIGHTS)
 
     def write_result(self, record: RunRecord) -> None:
         """Keep a finished run. What was under the same id gives way, when all is written.
@@ -179,10 +174,9 @@ class RunStore:
             record.history.to_parquet(part / "history.parquet", index=False)
             write_predictions(record.predictions, part / PREDICTIONS)
             if record.weights is not None:
-                # Through memory: torch's own writer does not say that a disk is full.
-                content = io.BytesIO()
-                torch.save(record.weights, content)
-                (part / WEIGHTS).write_bytes(content.getvalue())
+                from rethinking.runs.weights import write_weights
+
+                write_weights(record.weights, part / WEIGHTS)
             written = sorted(path.name for path in part.iterdir())
             whole = {**record.result, "files": {name: _sha256(part / name) for name in written}}
             _write_text(part / "result.json", _with_checksum(whole))

@@ -1,13 +1,15 @@
 """Classification: cross-entropy, and the share of graphs whose class is right."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
 from rethinking.errors import UserError
 from rethinking.tasks.task import Columns, Task, Unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Classification(Task):
@@ -27,13 +29,17 @@ class Classification(Task):
             raise UserError(f"{dataset.name} has numbers to predict, no classes; its task cannot be a classification.")
         return dataset.y
 
-    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def loss(self, prediction: "Tensor", y: "Tensor") -> "Tensor":
         """See `Task.loss`."""
+        import torch.nn.functional as F  # Late, as in `Task.score`.
+
         losses = F.cross_entropy(prediction.flatten(0, 1), y.flatten(), reduction="none")
         return losses.view_as(y).mean(dim=1)
 
     def predictions(self, raw: np.ndarray, y: np.ndarray) -> Columns:
         """The likeliest class, the first of several, and the natural logarithm of its probability."""
+        import torch
+
         chosen = raw.argmax(axis=1)
         log_probability = torch.from_numpy(raw).double().log_softmax(dim=1).numpy()[np.arange(len(raw)), chosen]
         return {"target": y, "prediction": chosen, "log_probability": log_probability.astype(np.float32)}

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from rethinking.tasks.classification import Classification
 from rethinking.tasks.task import Columns, Unit
@@ -51,6 +50,8 @@ class OGBClassification(Classification):
         Each class has half of the weight, however many graphs it has, as in the variance of DeLong, DeLong and
         Clarke-Pearson (1988); the mean is the area under the curve. NaN where there is one class only.
         """
+        from scipy.stats import rankdata  # Late: importing it takes longer than a table.
+
         logit, positive = columns["prediction"].astype(np.float64), columns["target"] == 1
         n, ones = len(logit), int(positive.sum())
         if ones in (0, n) or not np.isfinite(logit).all():

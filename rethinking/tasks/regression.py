@@ -1,12 +1,15 @@
 """Regression: one number a graph, by its mean absolute error."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
 from rethinking.tasks.task import Columns, Task, Unit
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Regression(Task):
@@ -24,7 +27,7 @@ class Regression(Task):
         """The number of every graph, float32 [G]; classes are taken as numbers."""
         return dataset.y.astype(np.float32, copy=False)
 
-    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def loss(self, prediction: "Tensor", y: "Tensor") -> "Tensor":
         """See `Task.loss`."""
         return (prediction.squeeze(-1) - y).abs().mean(dim=1)
 

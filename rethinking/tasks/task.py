@@ -4,14 +4,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from rethinking.data.dataset import GraphDataset
 from rethinking.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Task(ABC):
         """What is to be predicted of every graph, [G]. Raises UserError if the data set has no such thing."""
 
     @abstractmethod
-    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def loss(self, prediction: "Tensor", y: "Tensor") -> "Tensor":
         """The mean loss over each replica's graphs. prediction: [R, B, C]. y: [R, B]. Returns [R]."""
 
     @abstractmethod
@@ -121,11 +122,13 @@ class Task(ABC):
         """What each of some graphs contributes, double [G]: their mean is the metric. None if that cannot be said."""
         return None
 
-    def score(self, prediction: Tensor, y: Tensor) -> Tensor:
+    def score(self, prediction: "Tensor", y: "Tensor") -> "Tensor":
         """The metric over each replica's graphs, [R, G, C] and [R, G]. Returns [R], double, on the CPU.
 
         By way of `predictions`, so that a recorded score can be had again from recorded predictions, bit by bit.
         """
+        import torch  # Late: what a score means is asked by tables, too.
+
         raw, targets = prediction.detach().cpu().numpy(), y.cpu().numpy()
         scores = [self.metric_of(self.predictions(r, t)) for r, t in zip(raw, targets, strict=True)]
         return torch.tensor(scores, dtype=torch.float64)

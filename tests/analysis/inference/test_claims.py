@@ -85,15 +85,21 @@ def test_adding_seeds_until_something_is_found_finds_nothing_more() -> None:
     assert (wrong <= 0.06).all() and (naive >= 0.09).all()
 
 
-def test_adjusted_for_each_claim_or_over_all() -> None:
-    p = RNG.random((7, 4)) ** 3
-    p[3] = np.nan
-    known = [0, 1, 2, 4, 5, 6]
-    for claim in range(4):
-        expected = multipletests(p[known, claim], method="fdr_bh")[1]
-        assert adjusted(p, "bh")[known, claim] == pytest.approx(expected)
-    assert adjusted(p, "holm")[known] == pytest.approx(multipletests(p[known].ravel(), method="holm")[1].reshape(6, 4))
-    assert np.isnan(adjusted(p, "bh")[3]).all() and np.isnan(adjusted(p, "holm")[3]).all()
+@pytest.mark.parametrize("digits", [1, 2, 16])
+def test_adjusted_for_each_claim_or_over_all(digits: int) -> None:
+    """With few digits there are ties; some p-values are missing."""
+    for comparisons in (1, 2, 7, 40):
+        p = (RNG.random((comparisons, 4)) ** 3).round(digits)
+        p[RNG.random(p.shape) < 0.2] = np.nan
+        known = ~np.isnan(p)
+        for claim in range(4):
+            own, expected = known[:, claim], np.full(comparisons, np.nan)
+            if own.any():
+                expected[own] = multipletests(p[own, claim], method="fdr_bh")[1]
+            assert adjusted(p, "bh")[:, claim] == pytest.approx(expected, nan_ok=True)
+        if known.any():
+            assert adjusted(p, "holm")[known] == pytest.approx(multipletests(p[known], method="holm")[1])
+        assert np.array_equal(np.isnan(adjusted(p, "holm")), ~known)
     worked = np.array([[0.01], [0.04], [np.nan], [0.03], [0.005]])
     assert adjusted(worked, "holm")[:, 0] == pytest.approx([0.03, 0.06, np.nan, 0.06, 0.02], nan_ok=True)
     assert adjusted(worked, "bh")[:, 0] == pytest.approx([0.02, 0.04, np.nan, 0.04, 0.02], nan_ok=True)

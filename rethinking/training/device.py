@@ -1,0 +1,12 @@
+"""Which device trains."""
+
+import torch
+
+from rethinking.errors import UserError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for `device=auto|cpu|cuda`. Raises UserError for cuda where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda was asked for, but torch finds no CUDA device; use device=auto or device=cpu.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
