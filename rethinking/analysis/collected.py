@@ -52,10 +52,17 @@ class Collected:
         """The learning curves of a cell, None if there are none. Raises UserError if the file is damaged."""
         return self._read(history_file(cell_id), pd.read_parquet, lambda f: check_history(f, metric, ("seed", "epoch")))
 
-    def predictions(self, cell_id: str) -> pd.DataFrame | None:
-        """The predictions of a cell, None if there are none. Raises UserError if the file is damaged."""
-        key = ("seed", "part", "graph")
-        return self._read(predictions_file(cell_id), read_predictions, lambda f: check_predictions(f, key))
+    def predictions(self, cell_id: str, seed: int | None = None) -> pd.DataFrame | None:
+        """The predictions of a cell, None if there are none. Raises UserError if the file is damaged.
+
+        seed: only those of this run, if there are any.
+        """
+
+        def check(frame: pd.DataFrame) -> None:
+            if seed is None or len(frame):
+                check_predictions(frame, ("seed", "part", "graph"))
+
+        return self._read(predictions_file(cell_id), lambda source: read_predictions(source, seed), check)
 
     def _read(self, name: str, read: Any, check: Any) -> pd.DataFrame | None:
         try:

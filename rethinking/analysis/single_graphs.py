@@ -41,12 +41,15 @@ class GraphDifferences:
         return self.difference[:end], self.graph[:end], self.seed[:end]
 
 
-def graph_scores(results: Results, cell: StoredCell) -> GraphScores | None:
-    """Of all runs of a cell that have predictions; None if none has, or its task is none that `conf` names."""
+def graph_scores(results: Results, cell: StoredCell, seed: int | None = None) -> GraphScores | None:
+    """Of all runs of a cell that have predictions; None if none has, or its task is none that `conf` names.
+
+    seed: only of this run.
+    """
     task = known_task(cell.config["dataset"]["task"]["_target_"])
     if cell.older or task is None or task.metric != cell.measure.metric:
         return None
-    frame = results.predictions(cell.id)
+    frame = results.predictions(cell.id, seed)
     frame = frame[(frame["part"] == "test").to_numpy()]
     if frame.empty:
         return None
@@ -61,6 +64,26 @@ def graph_scores(results: Results, cell: StoredCell) -> GraphScores | None:
             by_seed[int(seed)] = columns["graph"][start:end], scores
     counts = all(np.isin(scores, (0.0, 1.0)).all() for _, scores in by_seed.values())
     return GraphScores(by_seed, counts) if by_seed else None
+
+
+def counted_graphs(results: Results, first: StoredCell, second: StoredCell, seeds: Sequence[int]) -> int:
+    """How many test graphs two cells have in common, where scores count graphs; else 0, or if there are no predictions.
+
+    By the first of the seeds of which both have predictions: each seed tests on as many graphs.
+    """
+    for seed in seeds:
+        a, b = (_of_one_run(results, cell, seed) for cell in (first, second))
+        if a is not None and b is not None:
+            return len(np.intersect1d(a.by_seed[seed][0], b.by_seed[seed][0])) if a.counts and b.counts else 0
+    return 0
+
+
+def _of_one_run(results: Results, cell: StoredCell, seed: int) -> GraphScores | None:
+    """Scores of a run's graphs; kept, as a cell is in several comparisons."""
+    key = f"graph scores of {cell.id}, seed {seed}"
+    if key not in results.kept:
+        results.kept[key] = graph_scores(results, cell, seed)
+    return results.kept[key]
 
 
 def graph_differences(

@@ -12,7 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from rethinking import paths
-from rethinking.analysis.comparisons import Comparison, compare
+from rethinking.analysis.comparisons import Comparison, on_this_data
 from rethinking.analysis.inference.estimates import Estimate
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.older import MARK, MEANING
@@ -258,13 +258,9 @@ def _published_values() -> pd.DataFrame:
 
 
 def _marks(results: Results, fidelity: str) -> list[Comparison]:
-    """What is decided of local and non-local variants; nothing while there is nothing to compare."""
-    asked = question()
-    try:
-        everything = sorted({cell.dataset for cell in results.cells.values()})
-        return [c for c in compare(results, asked, fidelity, everything)[0] if c.verdict.decided]
-    except UserError:
-        return []
+    """What is decided of local and non-local variants on these data sets."""
+    made, _ = on_this_data(results, question())
+    return [c for c in made if c.fidelity == fidelity and c.verdict.decided]
 
 
 def _mark(decided: Sequence[Comparison], own: Scores, column: dict[str, Scores]) -> str:

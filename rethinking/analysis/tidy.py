@@ -63,18 +63,20 @@ class Results:
             columns,
         )
 
-    def predictions(self, cell_id: str) -> pd.DataFrame:
+    def predictions(self, cell_id: str, seed: int | None = None) -> pd.DataFrame:
         """The predictions of a cell's runs, a row a seed, part and graph; of damaged ones none.
 
-        See `runs/predictions.py`. Raises UserError if the runs are of schema 1, which has none.
+        seed: only those of this run. See `runs/predictions.py`. Raises UserError if the runs are of schema 1, which has
+        none.
         """
         if self.cells[cell_id].older:
             raise UserError(f"The runs of cell {cell_id} are of schema 1, without predictions; train it anew.")
         return self._of_runs(
             cell_id,
             lambda runs: predictions_together(self.store, runs),
-            lambda: self.collected.predictions(cell_id),
+            lambda: self.collected.predictions(cell_id, seed),
             ["seed", "part", "graph", "target", "prediction"],
+            seed,
         )
 
     def cell_with_runs(self, cell: Cell) -> str | None:
@@ -112,12 +114,15 @@ class Results:
         read: Callable[[Mapping[str, int]], pd.DataFrame],
         read_collected: Callable[[], pd.DataFrame | None],
         columns: Sequence[str],
+        seed: int | None = None,
     ) -> pd.DataFrame:
         """What there is of each run of a cell: of the store's runs there, of all others in a collected file.
 
         read: what the store has of some runs, whose seeds it is given; it raises ValueError if any of them is damaged.
+        seed: only of this run.
         """
         mine = self._rows(cell_id).drop_duplicates("run_id")
+        mine = mine if seed is None else mine[mine.seed == seed]
         here = mine[[run in self.stored for run in mine.run_id]]
         runs = {str(run): int(seed) for run, seed in zip(here.run_id, here.seed, strict=True)}
         try:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rethinking.data.split import Split
@@ -62,9 +63,13 @@ def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     )
 
 
-def read_predictions(source: Path | BinaryIO) -> pd.DataFrame:
-    """What `write_predictions` has written. Raises whatever its reader does if the file is no such thing."""
-    return _frame(_table(source))
+def read_predictions(source: Path | BinaryIO, seed: int | None = None) -> pd.DataFrame:
+    """What `write_predictions` has written. Raises whatever its reader does if the file is no such thing.
+
+    seed: of a file that holds all runs of a cell, only the rows of this one.
+    """
+    table = _table(source)
+    return _frame(table if seed is None else table.filter(pc.field("seed") == seed))
 
 
 def read_together(files: Mapping[int, Path]) -> pd.DataFrame:

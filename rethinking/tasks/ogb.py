@@ -50,18 +50,21 @@ class OGBClassification(Classification):
         Each class has half of the weight, however many graphs it has, as in the variance of DeLong, DeLong and
         Clarke-Pearson (1988); the mean is the area under the curve. NaN where there is one class only.
         """
-        from scipy.stats import rankdata  # Late: importing it takes longer than a table.
-
         logit, positive = columns["prediction"].astype(np.float64), columns["target"] == 1
         n, ones = len(logit), int(positive.sum())
         if ones in (0, n) or not np.isfinite(logit).all():
             return np.full(n, math.nan)
         placements = np.empty(n)
-        among_all = rankdata(logit)
-        placements[positive] = (among_all[positive] - rankdata(logit[positive])) / (n - ones)
-        placements[~positive] = 1 - (among_all[~positive] - rankdata(logit[~positive])) / ones
+        among_all = _ranks(logit)
+        placements[positive] = (among_all[positive] - _ranks(logit[positive])) / (n - ones)
+        placements[~positive] = 1 - (among_all[~positive] - _ranks(logit[~positive])) / ones
         area = placements[positive].mean()
         return area + (placements - area) * np.where(positive, n / ones, n / (n - ones))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """From 1 on; of equal values their mean."""
+    return pd.Series(values).rank().to_numpy()
 
 
 @cache

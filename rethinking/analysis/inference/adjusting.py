@@ -36,8 +36,7 @@ def level_left(adjusted_p: np.ndarray, level: float, how: Adjustment) -> np.ndar
     return level * np.minimum(found + 1, tested) / tested
 
 
-# What follows is `multipletests` of statsmodels, which a test holds it against: importing that takes 1.7 s, as long as a
-# table.
+# The rest is `multipletests` of statsmodels, which a test holds it against: importing that takes as long as a table.
 def _benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """p · n / rank, made monotone from the largest down. p: [n]."""
     order = np.argsort(p)[::-1]
