@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -11,7 +12,6 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -24,6 +24,7 @@ from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.hints import explain, unknown_key
 from rethinking.configuration.settings import PARTS, ImpossiblePairError, Settings, register_resolvers, settings
+from rethinking.configuration.together import group_file, group_names, is_plain, parse_word, put_together, unresolved
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
 
@@ -60,56 +61,29 @@ def compose_cell(overrides: Sequence[str]) -> Cell:
 @cache
 def _compose_cell(overrides: tuple[str, ...], folders: tuple[Path, ...]) -> Cell:
     """folders: where configuration files are found; a key of the cache."""
+    prepare_hydra()
+    with in_one_sentence(overrides):
+        whole = put_together(_base(), [parse_word(word) for word in overrides], folders)
+        if whole is not None:
+            return settings(OmegaConf.create(whole, flags={"struct": True})).cell
     with _hydra(overrides):
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-        return settings(_put_together(parsed, folders) or _compose(overrides)).cell
-
-
-def _put_together(overrides: Sequence[Override], folders: tuple[Path, ...]) -> DictConfig | None:
-    """What Hydra would compose of `GROUP=FILE` and `KEY=VALUE`; None where that takes more than putting together."""
-    config = _base().copy()
-    groups = [override for override in overrides if override.key_or_group in _groups(folders)]
-    for override in groups:
-        file = _file(override.key_or_group, str(override.value()), folders)
-        if not _is_plain(override) or file is None:
-            return None
-        OmegaConf.update(config, override.key_or_group, file, merge=False)
-    for override in overrides:
-        if override not in groups:
-            if not _is_plain(override):
-                return None
-            OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
-    return config
-
-
-def _is_plain(override: Override) -> bool:
-    special = override.is_add() or override.is_force_add() or override.is_delete() or override.is_sweep_override()
-    return not special and override.package is None and not override.is_hydra_override()
+        return settings(_compose(overrides)).cell
 
 
 @cache
-def _base() -> DictConfig:
+def _base() -> dict[str, Any]:
     """What is not chosen by a cell's overrides."""
-    return compose("config", overrides=any_choice())
+    return unresolved(_some_configuration())
+
+
+def _some_configuration() -> DictConfig:
+    with _started():
+        return compose("config", overrides=any_choice())
 
 
 def any_choice() -> list[str]:
     """Some file of each group that has no default: one of the project's."""
     return [f"{group}={min((paths.CONF / group).glob('*.yaml')).stem}" for group in ("model", "pooling", "dataset")]
-
-
-def _file(group: str, option: str, folders: tuple[Path, ...]) -> DictConfig | None:
-    """A file of a group; None if there is none, or it says of itself where it belongs or what else it needs."""
-    places = [folder / group / f"{option}.yaml" for folder in folders]
-    return next((_plain_file(place) for place in places if place.is_file()), None)
-
-
-@cache
-def _plain_file(path: Path) -> DictConfig | None:
-    if "@package" in path.read_text():
-        return None
-    config = OmegaConf.load(path)
-    return config if isinstance(config, DictConfig) and "defaults" not in config else None
 
 
 def asks_for_several(overrides: Sequence[str]) -> bool:
@@ -125,7 +99,7 @@ def _of_hydra(overrides: Sequence[str]) -> DictConfig:
     """
     _refuse_unknown(overrides)
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    files = _groups(paths.configuration())
+    files = group_names(paths.configuration())
     told = [o for o in parser.parse_overrides(list(overrides)) if o.is_hydra_override() or o.key_or_group in files]
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
@@ -141,8 +115,8 @@ def as_choices(overrides: Sequence[str]) -> dict[str, str]:
     """
     with _hydra(overrides):
         parsed = OverridesParser.create().parse_overrides(list(overrides))
-    groups = _groups(paths.configuration())
-    inside = [o for o in parsed if _is_plain(o) and "." in o.key_or_group and o.key_or_group.split(".")[0] in groups]
+    groups = group_names(paths.configuration())
+    inside = [o for o in parsed if is_plain(o) and "." in o.key_or_group and o.key_or_group.split(".")[0] in groups]
     words = [(str(o.input_line), *str(o.input_line).split("=", 1)) for o in inside]
     return {word: f"{key}=choice({value})" for word, key, value in words if value.strip()}
 
@@ -165,7 +139,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     # Of other parts it is known which keys they have. What an added file brings must be a key too, or it is a slip.
     for part in ("model", "pooling"):
         name = OmegaConf.select(config, f"{part}.name")
-        file = _file(part, str(name), paths.configuration())
+        file = group_file(part, str(name), paths.configuration())
         for key in set(config[part] or ()) - set(file or config[part] or ()):
             raise UserError(unknown_key(f"{part}.{key}", OmegaConf.create({part: file})))
     return config
@@ -173,7 +147,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 
 def _refuse_unknown(overrides: Sequence[str]) -> None:
     """Raises UserError for `+KEY=VALUE` that adds no file of a group, and for a group without a name of a file."""
-    groups = _groups(paths.configuration())
+    groups = group_names(paths.configuration())
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.key_or_group
         if not key:
@@ -192,13 +166,6 @@ def options(group: str) -> list[str]:
     return sorted(map(Path.as_posix, found))
 
 
-@cache
-def _groups(folders: tuple[Path, ...]) -> frozenset[str]:
-    """The groups there are; a suite is one for the commands only, and `hydra` is Hydra's."""
-    found = {path.name for folder in folders for path in folder.iterdir() if any(path.glob("*.yaml"))}
-    return frozenset(found - {"hydra", "suite"})
-
-
 def possible_variants(model: str) -> list[str]:
     """The variants, the project's and one's own, that a model can be combined with."""
     return _possible_variants(_read("model", model))
@@ -214,7 +181,7 @@ def _read(group: str, option: str) -> DictConfig:
     """A file of `model` or `pooling` as a job has it."""
     folders = paths.configuration()
     with _hydra():
-        return _file(group, option, folders) or _compose([*any_choice(), f"{group}={option}"])[group]
+        return group_file(group, option, folders) or _compose([*any_choice(), f"{group}={option}"])[group]
 
 
 def _what_is_possible(model: DictConfig) -> str:
@@ -301,8 +268,8 @@ def _known(overrides: Sequence[str]) -> DictConfig:
         try:
             return compose("config", overrides=chosen)
         except HydraException:
-            return _base()
+            return _some_configuration()
 
 
 def _addable() -> list[str]:
-    return sorted(_groups(paths.configuration()) - set(PARTS))
+    return sorted(group_names(paths.configuration()) - set(PARTS))
