@@ -7,6 +7,7 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,15 +59,14 @@ class SelectReduceConnect(Operator):
             return self._pooled(graphs)
         if not self.pooler.is_dense:
             self._connects(given)
-        _, clusters = matrices(given, graphs)
         with in_one_sentence(self.name, graphs):
             selected = self._select_output(given, graphs)
         select = replaced(self.pooler.selector, forward=constantly(selected))
         with select, replaced(self.pooler, compute_loss=constantly(None), compute_sparse_loss=constantly(None)):
-            return self._pooled(graphs, clusters)
+            return self._pooled(graphs, given)
 
-    def _pooled(self, graphs: Graphs, clusters: Tensor | None = None) -> Coarse:
-        """clusters: bool [B, K], those there are, where all graphs have equally many columns; None for all."""
+    def _pooled(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+        """given: what is selected, if that is known before. Clusters without a node are known by it alone."""
         with in_one_sentence(self.name, graphs), numpy_follows_torch(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Laplacian not provided")  # by NDP, where clusters are given
             out = self.pooler(x=graphs.x, adj=graphs.edge_index, edge_weight=graphs.edge_weight, batch=graphs.batch)
@@ -74,12 +74,13 @@ class SelectReduceConnect(Operator):
             s, losses = out.so.s, dict(out.loss or {})
             if s.is_sparse:
                 node, cluster = s.indices()
-                assignment = Assignment(node, cluster, s.values(), out.batch, len(graphs.x))
-                return Coarse(*ascending(coarse, assignment), losses)
+                batch = out.batch if given is None else given.batch
+                assignment = Assignment(node, cluster, s.values(), batch, len(graphs.x))
+                return Coarse(*ascending(replace(coarse, batch=batch), assignment), losses)
             if s.dim() == 3:
                 return Coarse(coarse, entries(s[pad(graphs)[2]], graphs, out.so.out_mask), losses)
-            if clusters is None:
-                clusters = torch.ones(graphs.count, s.shape[1], dtype=torch.bool, device=s.device)
+            columns = torch.ones(graphs.count, s.shape[1], dtype=torch.bool, device=s.device)
+            clusters = columns if given is None else matrices(given, graphs)[1]
             return Coarse(only(coarse, clusters), entries(s, graphs, clusters), losses)
 
     def _select_output(self, given: Assignment, graphs: Graphs) -> Any:
