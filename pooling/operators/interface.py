@@ -3,6 +3,7 @@
 Graphs lie block-diagonal, as PyG batches them. There is no replica axis here: see `pooling/foreign.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -93,3 +94,30 @@ class Operator(nn.Module):
         Raises ValueError, with one sentence, for what the operator cannot do.
         """
         raise NotImplementedError
+
+
+def split(assignment: Assignment, graphs: Graphs) -> list[Assignment]:
+    """The assignment of each graph by itself."""
+    nodes = graphs.sizes
+    clusters = torch.bincount(assignment.batch, minlength=graphs.count)
+    first_node, first_cluster = nodes.cumsum(0) - nodes, clusters.cumsum(0) - clusters
+    of = graphs.batch[assignment.node]
+    parts = []
+    for graph in range(graphs.count):
+        own = (of == graph).nonzero().squeeze(-1)
+        batch = torch.zeros(int(clusters[graph]), dtype=torch.int64, device=own.device)
+        node, cluster = assignment.node[own] - first_node[graph], assignment.cluster[own] - first_cluster[graph]
+        parts.append(Assignment(node, cluster, assignment.weight[own], batch, int(nodes[graph])))
+    return parts
+
+
+def join(parts: Sequence[Assignment]) -> Assignment:
+    """That of several graphs, one after another."""
+    node, cluster = 0, 0
+    moved = []
+    for part in parts:
+        moved.append((part.node + node, part.cluster + cluster))
+        node, cluster = node + part.nodes, cluster + part.clusters
+    nodes, clusters = (torch.cat(entries) for entries in zip(*moved, strict=True))
+    batch = torch.cat([part.batch + graph for graph, part in enumerate(parts)])
+    return Assignment(nodes, clusters, torch.cat([part.weight for part in parts]), batch, node)

@@ -44,8 +44,8 @@ def described(graphs: Graphs) -> str:
     return f"{words}, {edgeless} without edges" if edgeless else words
 
 
-def checked(coarse: Coarse, graphs: Graphs, name: str) -> Coarse:
-    """The same, if it is what the interface promises.
+def checked(coarse: Coarse, graphs: Graphs, name: str, numbers: bool = True) -> Coarse:
+    """The same, if it is what the interface promises. numbers: whether these must be finite, too.
 
     Raises ValueError, with one sentence that says what was expected, for anything else.
     """
@@ -69,7 +69,7 @@ def checked(coarse: Coarse, graphs: Graphs, name: str) -> Coarse:
             raise ValueError(f"{name} returns edges between clusters of different graphs.")
     if coarse.assignment is not None:
         _assignment_fits(coarse.assignment, pooled, graphs, name)
-    for what, values in _numbers(coarse):
+    for what, values in _numbers(coarse) if numbers else ():
         if not bool(torch.isfinite(values).all()):
             raise ValueError(f"{name} returns {what} that are not finite, on {described(graphs)}.")
     return coarse

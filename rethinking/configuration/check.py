@@ -77,6 +77,8 @@ def _check_output(output: Any) -> None:
     prediction, losses = output
     if tuple(prediction.shape) != (2, 2, 3):
         raise ValueError(f"predictions have the shape {list(prediction.shape)}; expected [R, B, out], here [2, 2, 3]")
+    if not bool(torch.isfinite(prediction).all()):
+        raise ValueError("predictions of two tiny graphs, one of them a single node, are NaN or infinite")
     for name, loss in losses.items():
         if tuple(loss.shape) != (2,):
             raise ValueError(f"the loss {name} has the shape {list(loss.shape)}; expected [R], here [2]")

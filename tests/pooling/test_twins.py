@@ -240,3 +240,25 @@ def test_twins_are_the_same_in_every_step_and_others_for_other_seeds(dataset: Gr
     one, other = pool(x, first.level).selection, pool(x, again.level).selection
     assert np.array_equal(one.of_graph(0), other.of_graph(1))
     assert not np.array_equal(one.of_graph(0), one.of_graph(2))
+
+
+def test_clusters_that_see_no_features_are_found_once_for_each_graph(dataset: GraphDataset) -> None:
+    calls = []
+
+    class ByEdges(FirstHalf):
+        sees_features = False
+
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            calls.append(given is None)
+            return super().forward(graphs, given)
+
+    pools = [make_pool(maker, twin, [3]) for maker in (ByEdges, FirstHalf) for twin in (None, OnComplement())]
+    batches = Batches(dataset, torch.device("cpu"))
+    for graphs in ([[9, 5, 2]], [[2, 9, 9]], [[5, 7, 2]]):
+        batch = batches.batch(np.array(graphs), np.zeros(1, np.uint64))
+        x = torch.randn(*batch.x.shape[:2], 3)
+        ours, other, expected, other_expected = (pool(x, batch.level) for pool in pools)
+        assert torch.equal(ours.x, expected.x)
+        assert torch.equal(other.level.edge_index, other_expected.level.edge_index)
+    # Not for the second batch, whose graphs are known: of each of the two, and of the complements.
+    assert sum(calls) == 4
