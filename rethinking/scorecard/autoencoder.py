@@ -3,8 +3,6 @@
 Experiment 1 of Grattarola et al. 2022 ("Understanding pooling in graph neural networks"), as the released code has it.
 """
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,11 +12,9 @@ from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, O
 from rethinking.pooling.operators.neighbours import sum_over_neighbours
 from rethinking.scorecard.fit import Fit, fit, seeded
 from rethinking.scorecard.lift import pseudo_inverse_lift
+from rethinking.scorecard.making import MakeOperator, make_operator
 from rethinking.scorecard.point_clouds import PointCloud
 from rethinking.scorecard.settings import AutoencoderSettings
-
-# Called with in_features, clusters (for all operators with a fixed number), ratio and max_nodes.
-MakeOperator = Callable[..., Operator]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +33,9 @@ def reconstruct(make: MakeOperator, cloud: PointCloud, settings: AutoencoderSett
     Raises ValueError, with one sentence, if the operator does not say which nodes its clusters are made of.
     """
     x = torch.from_numpy(cloud.coordinates).to(torch.get_default_dtype())
-    clusters = math.ceil(settings.ratio * cloud.nodes)
     with seeded(seed, "autoencoder"):
         hidden = settings.hidden
-        pool = make(in_features=2 * hidden, clusters=clusters, ratio=settings.ratio, max_nodes=cloud.nodes)
+        pool = make_operator(make, 2 * hidden, settings.ratio, [cloud.nodes])
         network = Autoencoder(x.shape[1], hidden, pool)
         graphs = cloud.with_signals(x)
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from rethinking.pooling.operators.interface import Graphs, Operator
-from rethinking.scorecard.autoencoder import MakeOperator
 from rethinking.scorecard.fit import seeded
+from rethinking.scorecard.making import MakeOperator, make_operator
 from rethinking.scorecard.point_clouds import sensor
 from rethinking.scorecard.settings import CostSettings
 
@@ -45,8 +45,7 @@ def costs(make: MakeOperator, settings: CostSettings) -> list[Cost]:
         cloud = sensor(nodes, settings.neighbours, settings.seed)
         with seeded(settings.seed, "cost", nodes):
             graphs = cloud.with_signals(torch.randn(nodes, settings.features))
-            clusters = math.ceil(settings.ratio * nodes)
-            pool = make(in_features=settings.features, clusters=clusters, ratio=settings.ratio, max_nodes=nodes)
+            pool = make_operator(make, settings.features, settings.ratio, [nodes])
             before = _forget_peak()
             first = _step(pool, graphs)
             memory = _resident("VmHWM") - before

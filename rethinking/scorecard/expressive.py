@@ -18,8 +18,8 @@ from rethinking.data.wl_pairs import read_wl_pairs
 from rethinking.pooling.operators.interface import Assignment, Graphs, Operator
 from rethinking.pooling.operators.neighbours import sum_over_neighbours
 from rethinking.randomness import stream
-from rethinking.scorecard.autoencoder import MakeOperator
 from rethinking.scorecard.fit import seeded
+from rethinking.scorecard.making import MakeOperator, make_operator
 from rethinking.scorecard.settings import ExpressiveSettings
 
 
@@ -51,7 +51,7 @@ def row_sums(assignment: Assignment, tolerance: float) -> RowSums:
 def accuracy(make: MakeOperator, settings: ExpressiveSettings, seed: int) -> Accuracy:
     """Train a network with the operator in its middle to tell apart the two classes of `read_wl_pairs`.
 
-    The recipe is Bianchi and Lachi's, on other graphs.
+    The recipe is Bianchi and Lachi's, on other graphs. Raises ValueError if the loss is never a finite number.
     """
     dataset = read_wl_pairs(None, "wl_pairs", **settings.data)
     y = torch.from_numpy(dataset.y)
@@ -59,12 +59,7 @@ def accuracy(make: MakeOperator, settings: ExpressiveSettings, seed: int) -> Acc
     held_out = int(settings.validation * len(dataset))
     validation, test, train = np.split(order, [held_out, 2 * held_out])
     with seeded(seed, "expressive"):
-        pool = make(
-            in_features=settings.hidden,
-            clusters=math.ceil(settings.ratio * float(dataset.sizes.mean())),
-            ratio=settings.ratio,
-            max_nodes=int(dataset.sizes.max()),
-        )
+        pool = make_operator(make, settings.hidden, settings.ratio, dataset.sizes.tolist())
         network = Classifier(dataset.in_features, dataset.classes, pool, settings)
         optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate)
         best, tested, trained = math.inf, math.nan, math.nan
@@ -82,6 +77,8 @@ def accuracy(make: MakeOperator, settings: ExpressiveSettings, seed: int) -> Acc
             loss, _ = _evaluate(network, dataset, y, validation, settings.batch_size)
             if loss < best:
                 best, (_, tested) = loss, _evaluate(network, dataset, y, test, settings.batch_size)
+    if math.isnan(tested):
+        raise ValueError("the loss was no number in any epoch; expected a finite one")
     return Accuracy(tested, trained)
 
 

@@ -4,7 +4,7 @@ import yaml
 from hydra.utils import instantiate
 
 from rethinking import paths
-from rethinking.scorecard.autoencoder import MakeOperator
+from rethinking.scorecard.making import MakeOperator
 from rethinking.scorecard.settings import section
 
 

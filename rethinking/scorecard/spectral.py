@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from rethinking.pooling.operators.interface import Coarse, Graphs
-from rethinking.scorecard.autoencoder import MakeOperator
 from rethinking.scorecard.fit import Fit, fit, seeded
+from rethinking.scorecard.making import MakeOperator, make_operator
 from rethinking.scorecard.point_clouds import PointCloud
 from rethinking.scorecard.settings import SpectralSettings
 
@@ -38,8 +38,7 @@ def compare_structure(
     Raises ValueError, with one sentence, if it gives other features than its own clusters' of these signals.
     """
     with seeded(seed, "spectral"):
-        clusters = math.ceil(settings.ratio * cloud.nodes)
-        pool = make(in_features=x.shape[1], clusters=clusters, ratio=settings.ratio, max_nodes=cloud.nodes)
+        pool = make_operator(make, x.shape[1], settings.ratio, [cloud.nodes])
         graphs = cloud.with_signals(x)
         before = quadratic_forms(graphs)
 

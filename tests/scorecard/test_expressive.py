@@ -89,6 +89,16 @@ def test_a_run_can_be_repeated_and_hangs_on_its_seed() -> None:
     assert first == second != other
 
 
+def test_a_loss_that_is_no_number_is_said() -> None:
+    class Broken(Identity):
+        def forward(self, graphs: Graphs, given: object = None) -> Coarse:
+            coarse = super().forward(graphs)
+            return replace(coarse, graphs=replace(coarse.graphs, x=coarse.graphs.x * float("nan")))
+
+    with pytest.raises(ValueError, match="no number in any epoch"):
+        accuracy(Broken, replace(SMALL, epochs=1), 0)
+
+
 @pytest.mark.slow
 def test_without_pooling_pairs_are_told_apart_and_after_dropping_nodes_they_are_not() -> None:
     settings = replace(expressive_settings(), epochs=60)

@@ -10,6 +10,7 @@ import torch
 
 from rethinking.pooling.operators.interface import Coarse, Graphs
 from rethinking.scorecard.point_clouds import PointCloud, grid, point_cloud
+from rethinking.scorecard.published import published_operators
 from rethinking.scorecard.settings import SpectralSettings, spectral_settings
 from rethinking.scorecard.spectral import (
     compare_structure,
@@ -93,6 +94,17 @@ def test_pairs_of_a_ring_are_a_ring() -> None:
     # Loops, two of each pair, count for the degree and not for the Laplacian.
     expected = np.sort((1 - np.cos(2 * np.pi * np.arange(32) / 32)) / 2)
     assert np.allclose(spectrum(found.coarse.graphs), expected)
+
+
+def test_soft_clusters_are_joined_to_nearly_all_others_and_single_nodes_are_not() -> None:
+    """Grattarola et al. 2022."""
+    cloud = point_cloud("grid2d")
+    settings = spectral_settings()
+    settings = replace(settings, fit=replace(settings.fit, most_steps=0))
+    operators, x = published_operators(), signals(cloud, settings.eigenvectors)
+    density = {name: compare_structure(operators[name], cloud, x, settings, 0).density for name in operators}
+    assert min(density[name] for name in ("diffpool", "mincut", "lapool")) > 0.8
+    assert max(density[name] for name in ("topk", "sagpool", "ndp", "graclus")) < 0.25
 
 
 def test_spectra_are_networkxs() -> None:
