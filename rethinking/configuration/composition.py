@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -24,7 +23,7 @@ from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.hints import explain, unknown_key
 from rethinking.configuration.settings import PARTS, ImpossiblePairError, Settings, register_resolvers, settings
-from rethinking.configuration.together import group_file, group_names, is_plain, parse_word, put_together, unresolved
+from rethinking.configuration.together import group_file, group_names, is_plain, parse_word, put_together
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
 
@@ -65,18 +64,14 @@ def _compose_cell(overrides: tuple[str, ...], folders: tuple[Path, ...]) -> Cell
     with in_one_sentence(overrides):
         whole = put_together(_base(), [parse_word(word) for word in overrides], folders)
         if whole is not None:
-            return settings(OmegaConf.create(whole, flags={"struct": True})).cell
+            return settings(whole).cell
     with _hydra(overrides):
         return settings(_compose(overrides)).cell
 
 
 @cache
-def _base() -> dict[str, Any]:
+def _base() -> DictConfig:
     """What is not chosen by a cell's overrides."""
-    return unresolved(_some_configuration())
-
-
-def _some_configuration() -> DictConfig:
     with _started():
         return compose("config", overrides=any_choice())
 
@@ -268,7 +263,7 @@ def _known(overrides: Sequence[str]) -> DictConfig:
         try:
             return compose("config", overrides=chosen)
         except HydraException:
-            return _some_configuration()
+            return _base()
 
 
 def _addable() -> list[str]:

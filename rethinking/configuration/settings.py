@@ -120,15 +120,16 @@ def settings(config: DictConfig) -> Settings:
     if config.device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={config.device} is unknown; expected auto, cpu or cuda.")
     dataset = _with_splits(_typed(config, "dataset"), config.splits)
+    select = _plain(select)
     cell = Cell(
         family=config.model.name,
         variant=config.pooling.name,
         fidelity=_fidelity(config.fidelity, config.ledger),
         dataset=replace(dataset, split=as_declared(dataset.split), task=as_declared(dataset.task)),
         network=as_declared(_plain(config.model.network)),
-        select=as_declared(_plain(select)),
+        select=as_declared(select),
         trainer=_typed(config, "trainer"),
-        is_local=locality(config.pooling.get("is_local"), _plain(select)),
+        is_local=locality(config.pooling.get("is_local"), select),
     )
     return Settings(
         cell=cell,

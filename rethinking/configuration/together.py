@@ -1,13 +1,13 @@
 """Puts the configuration of a cell together from files and values, as Hydra would; what takes more is left to Hydra."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
 
 
 @cache
@@ -16,39 +16,40 @@ def parse_word(word: str) -> Override:
     return OverridesParser.create().parse_override(word)
 
 
-def put_together(
-    base: Mapping[str, Any], overrides: Sequence[Override], folders: tuple[Path, ...]
-) -> dict[str, Any] | None:
+def put_together(base: DictConfig, overrides: Sequence[Override], folders: tuple[Path, ...]) -> DictConfig | None:
     """What Hydra would compose of `GROUP=FILE` and `KEY=VALUE`; None where that takes more than putting together.
 
-    base: what a cell that chooses nothing would have. Plain data, as the result, and unresolved: to copy a whole
-    configuration of OmegaConf for each cell takes longer than all else.
+    base: what a cell that chooses nothing would have. Valid until the next call: parts that have no values of their own
+    are those of the files, as to copy them takes OmegaConf longer than all else.
     """
-    config = dict(base)
-    groups = [override for override in overrides if override.key_or_group in group_names(folders)]
-    for override in groups:
-        file = _data(_place(override.key_or_group, str(override.value()), folders))
-        if not is_plain(override) or file is None:
+    if not all(map(is_plain, overrides)):
+        return None
+    parts = dict(_parts(base))
+    chosen = [override for override in overrides if override.key_or_group in group_names(folders)]
+    for override in chosen:
+        file = group_file(override.key_or_group, str(override.value()), folders)
+        if file is None:
             return None
-        config[override.key_or_group] = file
-    for override in overrides:
-        if override not in groups:
-            value = override.value()
-            if not is_plain(override) or isinstance(value, dict):
-                return None
-            try:
-                config = _changed(config, override.key_or_group.split("."), value)
-            except KeyError:  # Hydra will say so.
-                return None
+        parts[override.key_or_group] = file
+    values = [override for override in overrides if override not in chosen]
+    for name in {override.key_or_group.split(".")[0] for override in values} & parts.keys():
+        parts[name] = deepcopy(parts[name])
+    config = OmegaConf.create({}, flags={"struct": True})
+    for name, part in parts.items():
+        # Past `config[name] = part`, which copies.
+        part._set_parent(config)
+        part._set_key(name)
+        _parts(config)[name] = part
+    for override in values:
+        OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
     return config
 
 
-def _changed(config: Any, keys: Sequence[str], value: Any) -> dict[str, Any]:
-    """The same with a new value, a copy as far as it changes. Raises KeyError if there is no such key."""
-    first, *others = keys
-    if not isinstance(config, dict) or first not in config:
-        raise KeyError(first)
-    return {**config, first: _changed(config[first], others, value) if others else value}
+def _parts(config: DictConfig) -> dict[str, Node]:
+    """The nodes themselves, by their keys."""
+    content = config._content
+    assert isinstance(content, dict)
+    return content
 
 
 def is_plain(override: Override) -> bool:
@@ -59,25 +60,8 @@ def is_plain(override: Override) -> bool:
 
 def group_file(group: str, option: str, folders: tuple[Path, ...]) -> DictConfig | None:
     """A file of a group; None if there is none, or it says of itself where it belongs or what else it needs."""
-    place = _place(group, option, folders)
-    return _plain_file(place) if place else None
-
-
-def _place(group: str, option: str, folders: tuple[Path, ...]) -> Path | None:
     places = [folder / group / f"{option}.yaml" for folder in folders]
-    return next((place for place in places if place.is_file()), None)
-
-
-@cache
-def _data(path: Path | None) -> dict[str, Any] | None:
-    """What stands in a file that is whole by itself."""
-    config = _plain_file(path) if path else None
-    return None if config is None else unresolved(config)
-
-
-def unresolved(config: DictConfig) -> dict[str, Any]:
-    """The same as plain data, references in it as texts."""
-    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    return next((_plain_file(place) for place in places if place.is_file()), None)
 
 
 @cache
