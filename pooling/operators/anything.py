@@ -10,11 +10,14 @@ import inspect
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.nn.pool.select import Select
 
+from rethinking.pooling.operators.explained import by_clusters, is_explained, with_weights
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.pyg import select_output
 from rethinking.pooling.operators.replaced import constantly, replaced
@@ -53,7 +56,7 @@ def operator(
     library = sys.modules.get("tgp.src")
     if library is not None and isinstance(pooler, library.SRCPooling):
         return SelectReduceConnect(pooler, path)
-    return AsPyg(pooler, path)
+    return AsPyg(pooler, path, in_features)
 
 
 def imported(path: str) -> type[nn.Module]:
@@ -107,16 +110,25 @@ class AsPyg(Operator):
     """A pooler that is called as PyG's are.
 
     If it has a `select` that returns PyG's SelectOutput, that is its assignment, and others can be given in its place.
+    So they can if it returns which nodes it keeps, or which cluster each is in, and its features and edges follow from
+    that (`explained.py`).
     """
 
-    def __init__(self, pooler: Any, name: str) -> None:
+    def __init__(self, pooler: Any, name: str, in_features: int) -> None:
         super().__init__()
         self.pooler = pooler
         self.name = name
-        self.says_assignment = isinstance(getattr(pooler, "select", None), Select)
+        self._selects = isinstance(getattr(pooler, "select", None), Select)
+        self._explained = False
         widths = [getattr(pooler, width, None) for width in WIDTHS]
         self.out_features = next((width for width in widths if isinstance(width, int)), None)
         self._parameters_of_call()
+        if not self._selects:
+            pooler.eval()
+            with torch.no_grad():
+                self._explained = is_explained(self.forward, in_features)
+            pooler.train()
+        self.says_assignment = self._selects or self._explained
 
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """Pool.
@@ -125,11 +137,13 @@ class AsPyg(Operator):
         """
         if given is not None and not self.says_assignment:
             raise ValueError(f"{self.name} does not say what it selects, so it cannot pool by given clusters.")
+        if given is not None and self._explained:
+            return by_clusters(graphs, given)
         selected: list[Any] = []
         with ExitStack() as stack:
             if given is not None:
                 stack.enter_context(replaced(self.pooler.select, forward=constantly(select_output(given))))
-            if self.says_assignment:
+            if self._selects:
                 hook = self.pooler.select.register_forward_hook(lambda _, __, output: selected.append(output))
                 stack.callback(hook.remove)
             stack.enter_context(in_one_sentence(self.name, graphs))
@@ -143,7 +157,7 @@ class AsPyg(Operator):
                 f"{self.name} returns features of width {width}, where {wanted} were expected: one whose features "
                 f"change their width must have it as an attribute '{WIDTHS[0]}' or '{WIDTHS[1]}'."
             )
-        return coarse
+        return replace(coarse, assignment=with_weights(coarse, graphs)) if self._explained else coarse
 
     def _call(self, graphs: Graphs) -> dict[str, Tensor | None]:
         parameters = self._parameters_of_call()

@@ -19,11 +19,12 @@ from rethinking.analysis.report.check import check_page
 from rethinking.analysis.settings import differing
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.analysis.wording import method
-from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, train_sweep
+from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, tell_compilation, train_sweep
 from rethinking.commands.until_decided import Job, Planned, train_until_decided
 from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep, options
 from rethinking.configuration.settings import Settings
 from rethinking.errors import UserError
+from rethinking.operators import before_compilation
 from rethinking.runs.store import RunStore
 
 STORE = "checks"
@@ -46,12 +47,34 @@ class Asked:
     refused: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Plan:
+    """What a command asks. seeds: their word. refused: sentences on what is left out."""
+
+    operators: list[Asked]
+    asked: Question
+    seeds: str
+    refused: list[str]
+
+
 def check(words: Sequence[str], form: str, path: Path) -> int:
     """Train operators and their controls, print what was found and write it as a page. Returns the exit status.
 
     words: operators, by the names of files of `conf/pooler` or import paths, and KEY=VALUE as `rethinking run` takes
     them.
     """
+    plan = planned(words)
+    for sentence in plan.refused:
+        print(sentence, file=sys.stderr, flush=True)
+    write_report("", path)  # Whether it can be written is known before the work.
+    with before_compilation(tell_compilation):
+        statuses = _train(plan)
+    _tell(plan, form, path)
+    return SOME_FAILED if plan.refused or any(statuses) else ALL_DONE
+
+
+def planned(words: Sequence[str]) -> Plan:
+    """The jobs of a command. Raises UserError if nothing is left of it."""
     conf = yaml.safe_load((paths.CONF / "check.yaml").read_text(encoding="utf-8"))
     names = [word for word in words if "=" not in word]
     given = [word for word in words if "=" in word]
@@ -77,11 +100,7 @@ def check(words: Sequence[str], form: str, path: Path) -> int:
             refused.append(f"{name} is left out: {error}")
     if not operators:
         raise UserError(" ".join(refused))
-    _say(refused)
-    write_report("", path)  # Whether it can be written is known before the work.
-    statuses = _train(operators, seeds, asked)
-    _tell(operators, asked, refused, form, path)
-    return SOME_FAILED if refused or any(statuses) else ALL_DONE
+    return Plan(operators, asked, seeds, refused)
 
 
 def _operators() -> list[str]:
@@ -144,29 +163,32 @@ def _job(asked: Asked, words: Sequence[str], settings: Settings) -> Job:
     return made
 
 
-def _train(operators: Sequence[Asked], seeds: str, asked: Question) -> list[int]:
-    jobs = [job for operator in operators for job in operator.jobs]
-    pairs = [pair for operator in operators for pair in operator.pairs]
-    checked = [one for operator in operators for one in operator.checked]
-    if seeds == UNTIL_DECIDED:
+def _train(plan: Plan) -> list[int]:
+    jobs = [job for operator in plan.operators for job in operator.jobs]
+    pairs = [pair for operator in plan.operators for pair in operator.pairs]
+    if plan.seeds != UNTIL_DECIDED:
+        return [train_sweep([*job.words, plan.seeds]) for job in jobs]
 
-        def compare(results: Results, asked: Question) -> list[list[Comparison]]:
-            made = comparisons_of(results, asked, checked)
-            return [[c for c in made if (c.dataset in asked.left_out) == apart] for apart in (False, True)]
+    def compare(results: Results, asked: Question) -> list[list[Comparison]]:
+        made = comparisons_of(results, asked, _checked(plan))
+        return [[c for c in made if (c.dataset in asked.left_out) == apart] for apart in (False, True)]
 
-        return train_until_decided(jobs, pairs, asked, train_sweep, compare)
-    return [train_sweep([*job.words, seeds]) for job in jobs]
+    return train_until_decided(jobs, pairs, plan.asked, train_sweep, compare)
 
 
-def _tell(operators: Sequence[Asked], asked: Question, refused: Sequence[str], form: str, path: Path) -> None:
+def _checked(plan: Plan) -> list[Checked]:
+    return [one for operator in plan.operators for one in operator.checked]
+
+
+def _tell(plan: Plan, form: str, path: Path) -> None:
     """Print what was found, and write the page."""
-    folder = operators[0].jobs[0].settings.runs
+    asked, folder = plan.asked, plan.operators[0].jobs[0].settings.runs
     results = read_results(RunStore(folder), folder / "none")
-    made = comparisons_of(results, asked, [one for operator in operators for one in operator.checked])
+    made = comparisons_of(results, asked, _checked(plan))
     if not made:
         raise UserError(f"Nothing could be compared; what failed is in {folder}/.")
     write_report(check_page(made, results, asked), path)
-    table, notes = texts(made, asked), [method(made, asked), *results.left_out, *refused]
+    table, notes = texts(made, asked), [method(made, asked), *results.left_out, *plan.refused]
     title = "Does the pooling matter? Controls against the operator"
     if form == "screen":
         console = Console(highlight=False, markup=False)
@@ -176,8 +198,3 @@ def _tell(operators: Sequence[Asked], asked: Question, refused: Sequence[str], f
         console.print(f"{path} has all of it; open it in a browser, it needs no network.")
         return
     print(render(table, form, title, [*answers(made), *notes]), end="")
-
-
-def _say(sentences: Sequence[str]) -> None:
-    for sentence in sentences:
-        print(sentence, file=sys.stderr, flush=True)

@@ -57,7 +57,7 @@ class JobFailedError(Exception):
 def main(arguments: Sequence[str]) -> int:
     """Run the Hydra application on these arguments, or once for each row of a suite. Returns the exit status."""
     parsed = _parse(arguments)
-    with paths.own_configuration(parsed.config_dir), before_compilation(_tell):
+    with paths.own_configuration(parsed.config_dir), before_compilation(tell_compilation):
         suites = [word.partition("=")[2] for word in parsed.overrides if re.match(SUITE, word)]
         until_decided = UNTIL_DECIDED in parsed.overrides
         if not suites and not (until_decided and parsed.trains):
@@ -66,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
         return _run_until_decided(sweeps) if until_decided else _worst([main(["-m", *sweep]) for sweep in sweeps])
 
 
-def _tell() -> None:
+def tell_compilation() -> None:
+    """Say that a first run takes a while."""
     print("Compiling loops for this processor; they are kept for later runs.", file=sys.stderr, flush=True)
 
 

@@ -53,15 +53,26 @@ class ListedLevel(SparseNodes):
 
     def incoming_sum(self, x: Tensor) -> Tensor:
         """Aᵀ X, the weighted sum over those that point to a node. x: [R, N, F]. Returns [R, N, F]."""
-        source, target = self.edge_index
-        rows = x.flatten(0, 1)
-        values = rows.index_select(0, source) * self.edge_weight[:, None].to(x.dtype)
-        return torch.zeros_like(rows).index_add(0, target, values).view_as(x)
+        return self._sum(x, *self.edge_index)
+
+    def neighbour_sum(self, x: Tensor) -> Tensor:
+        """A X, the weighted sum over those that a node points to. x: [R, N, F]. Returns [R, N, F]."""
+        target, source = self.edge_index
+        return self._sum(x, source, target)
 
     def incoming_mean(self, x: Tensor) -> Tensor:
-        """The same by the sum of the weights, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
+        """Aᵀ X by the sum of the weights, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
         total = self.incoming_sum(torch.ones_like(x[..., :1]))
         return self.incoming_sum(x) / torch.where(total == 0, 1, total)
+
+    def neighbour_mean(self, x: Tensor) -> Tensor:
+        """A X by the sum of the weights, zero where there are none. x: [R, N, F]. Returns [R, N, F]."""
+        total = self.neighbour_sum(torch.ones_like(x[..., :1]))
+        return self.neighbour_sum(x) / torch.where(total == 0, 1, total)
+
+    def mean_with_self(self, x: Tensor) -> Tensor:
+        """The weighted mean over each node, which counts as one, and those it points to. x: [R, N, F]. Likewise."""
+        return (x + self.neighbour_sum(x)) / (1 + self.neighbour_sum(torch.ones_like(x[..., :1])))
 
     def incoming_sum_with_own(self, x: Tensor, own: Tensor) -> Tensor:
         """own · X + Aᵀ X. x: [R, N, F]. own: [R, 1, 1]. Returns [R, N, F]."""
@@ -71,9 +82,18 @@ class ListedLevel(SparseNodes):
         """[X | Aᵀ X] W + b, and ReLU. x: [R, N, F]. weight: [R, 2·F, G]. bias: [R, 1, G]. Returns [R, N, G]."""
         return self._convolved(self.incoming_sum(x), x, weight, bias, relu)
 
+    def convolve_outgoing(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
+        """[X | A X] W + b, and ReLU; as `convolve_incoming`."""
+        return self._convolved(self.neighbour_sum(x), x, weight, bias, relu)
+
     def mean_convolve_incoming(self, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         """[X | weighted means over those that point to a node] W + b, and ReLU; as `convolve_incoming`."""
         return self._convolved(self.incoming_mean(x), x, weight, bias, relu)
+
+    def _sum(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        rows = x.flatten(0, 1)
+        values = rows.index_select(0, source) * self.edge_weight[:, None].to(x.dtype)
+        return torch.zeros_like(rows).index_add(0, target, values).view_as(x)
 
     def _convolved(self, sums: Tensor, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         out = affine(torch.cat([x, sums], dim=-1), weight, bias)

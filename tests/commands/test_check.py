@@ -31,6 +31,12 @@ class FirstHalf(nn.Module):
         return x[perm] * self.weight, new[edge_index][:, kept], None, batch[perm], perm
 
 
+class Silent(FirstHalf):
+    def forward(self, x, edge_index, batch=None):
+        x, edge_index, _, batch, _ = super().forward(x, edge_index, None, batch)
+        return x, edge_index, batch
+
+
 class Crashes(FirstHalf):
     def forward(self, x, edge_index, batch=None):
         raise RuntimeError("out of ideas")
@@ -61,7 +67,8 @@ def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "out of ideas" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "FirstHalf: against none (no pooling layer)" in " ".join(done.stdout.split())
+    said = " ".join(done.stdout.split())
+    assert "FirstHalf: against shuffled (its own clusters, of other nodes)" in said
     page = (tmp_path / "check.html").read_text()
     assert "Does FirstHalf matter?" in page
     assert not {"http:", "https:"} & set(page.replace("http://www.w3.org", "").split('"'))
@@ -69,6 +76,14 @@ def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
     again = rethinking(*command, "--format", "latex", PYTHONPATH=".")
     assert "trained, 2 done before" in again.stderr.replace("0 ", "")
     assert r"\begin{tabular}" in again.stdout
+
+
+@pytest.mark.usefixtures("own")
+def test_a_black_box_is_compared_as_far_as_it_can_be(rethinking: Call) -> None:
+    done = rethinking("check", "my_poolers.Silent", *SMALL, "seeds=2", "--format", "csv", PYTHONPATH=".")
+    assert done.returncode == 0, done.stderr
+    controls = [line.split(",")[1] for line in done.stdout.splitlines()[1:]]
+    assert controls == ["shuffled_input", "none", "whole"]
 
 
 def test_until_decided_is_the_default(rethinking: Call) -> None:

@@ -221,6 +221,28 @@ def test_the_whole_graph_is_its_mean(dataset: GraphDataset) -> None:
     assert not pooled.level.incoming_sum(pooled.x).any()
 
 
+@pytest.mark.usefixtures("double")
+def test_sums_along_edges_are_products_with_the_adjacency(dataset: GraphDataset) -> None:
+    """Weighted and directed; loops count."""
+    batch = Batches(dataset, torch.device("cpu")).batch(np.array([[0, 5, 9], [20, 1, 5]]), np.zeros(2, np.uint64))
+    pooled = make_pool(Soft, None, [3, 4])(torch.randn(*batch.x.shape[:2], 3), batch.level)
+    x, level = pooled.x, pooled.level
+    width = level.topology.rows
+    a = torch.zeros(width, width).index_put(tuple(level.edge_index), level.edge_weight, accumulate=True)
+    rows, own = x.flatten(0, 1), torch.eye(width)
+    mean = lambda m: m / torch.where((total := m.sum(dim=1, keepdim=True)) == 0, 1, total)  # noqa: E731
+    expected = {
+        "neighbour_sum": a @ rows, "incoming_sum": a.T @ rows, "neighbour_mean": mean(a) @ rows,
+        "incoming_mean": mean(a.T) @ rows, "mean_with_self": (rows + a @ rows) / (1 + a.sum(dim=1, keepdim=True)),
+    }  # fmt: skip
+    for name, value in expected.items():
+        assert torch.allclose(getattr(level, name)(x).flatten(0, 1), value), name
+    assert torch.allclose(level.incoming_sum_with_own(x, torch.ones(2, 1, 1)).flatten(0, 1), (own + a.T) @ rows)
+    weight, bias = torch.randn(2, 6, 4), torch.randn(2, 1, 4)
+    found = level.convolve_outgoing(x, weight, bias, relu=True)
+    assert torch.allclose(found, torch.relu(torch.cat([x, (a @ rows).view_as(x)], dim=-1) @ weight + bias))
+
+
 def test_a_black_box_has_twins_that_need_no_assignment_only() -> None:
     silent = lambda **sizes: FirstHalf(silent=True)  # noqa: E731
     with pytest.raises(ValueError, match="does not say which nodes"):

@@ -57,6 +57,32 @@ class SaysClusters(nn.Module):
         return pooled, edge_index[:, :0], torch.arange(len(sizes)), SimpleNamespace(cluster=batch)
 
 
+class Weighs(Halves):
+    """Keeps nodes, and multiplies their features by a number each: all that it does can be seen from outside."""
+
+    def __init__(self, in_channels, k):
+        super().__init__(in_channels, k)
+        self.lin = nn.Identity()
+        self.score = nn.Linear(in_channels, 1)
+
+    def forward(self, x, edge_index, edge_attr=None, batch=None):
+        kept, edge_index, batch, perm = self.keep(x, edge_index, batch)
+        return kept * self.score(kept).sigmoid(), edge_index, None, batch, perm
+
+
+class Contracts(nn.Module):
+    """Puts the first two nodes of a graph together, and says in which cluster each node is."""
+
+    def forward(self, x, edge_index, batch):
+        new = torch.ones(len(x), dtype=torch.int64)
+        new[torch.searchsorted(batch, torch.arange(int(batch.max()) + 1)) + 1] = 0
+        cluster = new.cumsum(0) - 1
+        sums = torch.zeros(int(new.sum()), x.shape[1]).index_add(0, cluster, x)
+        edges = torch.unique(cluster[edge_index], dim=1)
+        batch = torch.zeros(len(sums), dtype=torch.int64).scatter(0, cluster, batch)
+        return 3 * sums, edges[:, edges[0] != edges[1]], batch, SimpleNamespace(cluster=cluster)
+
+
 class AnObject(Halves):
     def forward(self, x, edge_index, batch, edge_weight):
         assert edge_weight.shape == edge_index.shape[1:]
@@ -255,6 +281,18 @@ def test_clusters_of_nodes(graphs: Graphs) -> None:
     _, found = pooled("good_poolers.SaysClusters", graphs)
     assert found.assignment is not None
     torch.testing.assert_close(found.assignment.dense().t() @ graphs.x, found.graphs.x)
+
+
+@pytest.mark.parametrize("name", ["Weighs", "Contracts"])
+def test_clusters_can_be_given_where_all_that_follows_from_them_is_seen(name: str, graphs: Graphs) -> None:
+    pool, found = pooled(f"good_poolers.{name}", graphs)
+    assert pool.says_assignment and found.assignment is not None
+    assert_same(found, pool(graphs, given=found.assignment))
+    other = shuffled(found.assignment, graphs)
+    torch.testing.assert_close(pool(graphs, given=other).graphs.x, other.dense().t() @ graphs.x)
+    if name == "Weighs":
+        pool(graphs, given=other).graphs.x.sum().backward()
+        assert pool.pooler.score.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
 
 
 def test_an_object(graphs: Graphs) -> None:
