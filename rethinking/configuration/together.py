@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -45,7 +46,7 @@ def put_together(base: DictConfig, overrides: Sequence[Override], folders: tuple
     return config
 
 
-def _parts(config: DictConfig) -> dict[str, Node]:
+def _parts(config: DictConfig) -> dict[Any, Node]:
     """The nodes themselves, by their keys."""
     content = config._content
     assert isinstance(content, dict)
