@@ -31,6 +31,13 @@ def sentence(answer: Overall, asked: Question) -> str:
     first, second = _sides(answer)
     low, high = pooled.interval(asked.confidence)
     only = "only " if pooled.within(asked.level) > answer.margin else ""
+    if count == 1:
+        (one,) = answer.comparisons
+        return (
+            f"On {one.title}, {second} differs from {first} by {_number(answer, pooled.mean)} {_unit(answer)} on average "
+            f"over {len(one.seeds)} seeds, {asked.confidence:.0%} interval [{_number(answer, low)}, "
+            f"{_number(answer, high)}]; verdict: {one.words(one.answer_a)}."
+        )
     return (
         f"Over {_comparisons(pooled.comparisons)}, {second} differs from {first} by "
         f"{_number(answer, pooled.mean)} {_unit(answer)} on average, {asked.confidence:.0%} interval "

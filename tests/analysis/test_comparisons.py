@@ -101,6 +101,10 @@ def test_the_answer_in_one_sentence_and_as_a_frame(store: RunStore) -> None:
     assert "margins on average, 95% interval [" in text and "equivalent only within" in text
     assert "one by one, 4 are decided (" in text and text.endswith(", 0 undecided.")
     assert "1 × does not matter, within 0.01" in text and text.count(". ") == 0
+    (alone,) = [c for c in comparisons if c.verdict.words(c.sides, "0.01").startswith("does not matter")]
+    text = sentence(overall([alone], asked), asked)
+    assert text.startswith(f"On {alone.title}, non-local pooling differs from local pooling by ")
+    assert f"over {len(alone.seeds)} seeds" in text and text.endswith("; verdict: does not matter (within 0.01).")
     parts = overall_texts(by_data_set(comparisons, asked), asked).set_index("data set")
     assert parts["comparisons"].to_dict() == {"NCI1": "2", "ZINC": "2"} and parts["decided"].tolist() == ["2", "2"]
     assert parts.loc["NCI1", "equivalent within"].endswith(" points")
