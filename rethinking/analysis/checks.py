@@ -24,6 +24,10 @@ MEANINGS = {
 }
 
 
+# What the two of a comparison are called where there are several.
+SIDES = ("operator", "control")
+
+
 @dataclass(frozen=True)
 class Checked:
     """One operator on one data set, with one choice of settings, against one control: which cells these are.
@@ -61,33 +65,55 @@ def texts(comparisons: Sequence[Comparison], asked: Question) -> pd.DataFrame:
 
 
 def answers(comparisons: Sequence[Comparison]) -> list[str]:
-    """What was found of each operator against each of its controls: a sentence an operator."""
-    by_operator: Mapping[str, dict[str, list[Comparison]]] = defaultdict(lambda: defaultdict(list))
+    """What was found: a sentence for each operator on each data set, with each of its settings."""
+    groups: Mapping[tuple[str, str, str], list[Comparison]] = defaultdict(list)
     for c in comparisons:
-        by_operator[c.family][c.variant].append(c)
-    return [_answer(operator, by_control) for operator, by_control in by_operator.items()]
+        groups[c.family, c.title, c.settings].append(c)
+    return [
+        f"{operator} on {title}{f' with {settings}' if settings else ''}: {_found(made)}."
+        for (operator, title, settings), made in groups.items()
+    ]
 
 
-def _answer(operator: str, by_control: Mapping[str, Sequence[Comparison]]) -> str:
-    parts = []
-    for control, made in by_control.items():
-        found: dict[str, list[str]] = defaultdict(list)
-        for c in made:
-            where = c.title + (f" with {c.settings}" if c.settings else "")
-            found[_words(c)].append(where)
-        said = "; ".join(f"{words} on {', '.join(places)}" for words, places in found.items())
-        parts.append(f"against {control} ({MEANINGS.get(control, 'another Select')}) {said}")
-    return f"{operator}: {'; '.join(parts)}."
+def _found(made: Sequence[Comparison]) -> str:
+    """What is decided first, each with its difference; then what is not."""
+    said = [f"{_words(c)} {_control(c)}{_by(c)}" for c in made if c.verdict.decided]
+    others: Mapping[str, list[str]] = defaultdict(list)
+    for c in made:
+        if not c.verdict.decided:
+            others[_open(c)].append(_control(c))
+    return "; ".join([*said, *(f"{words} {', '.join(controls)}" for words, controls in others.items())])
+
+
+def _control(c: Comparison) -> str:
+    return f"{c.variant} ({MEANINGS[c.variant]})" if c.variant in MEANINGS else c.variant
 
 
 def _words(c: Comparison) -> str:
-    """What one comparison says of the operator."""
+    """What a comparison that is decided says of the operator."""
     verdict, amount = c.verdict, c.unit.amount(c.margin)
     side = "worse" if verdict.other else "better"
     return {
-        Finding.EQUIVALENT: f"it does not matter (within {amount})",
-        Finding.RELEVANT: f"{side} by more than {amount}",
-        Finding.DIFFERENT: side,
-        Finding.NOT_WORSE: f"not needed (helps by less than {amount})",
-        Finding.UNDECIDED: "undecided",
-    }.get(verdict.finding, c.words(c.answer_a))
+        Finding.EQUIVALENT: f"no more than {amount} from",
+        Finding.RELEVANT: f"{side} by more than {amount} than",
+        Finding.DIFFERENT: f"{side} than",
+        Finding.NOT_WORSE: f"not needed, as it helps by less than {amount}, against",
+    }[verdict.finding]
+
+
+def _open(c: Comparison) -> str:
+    """Why one is not decided."""
+    if not c.differences.any():
+        return "exactly as"
+    return {
+        Finding.UNDECIDED: "undecided against",
+        Finding.FEW_SEEDS: "too few seeds against",
+    }.get(c.verdict.finding, "no verdict against")
+
+
+def _by(c: Comparison) -> str:
+    """By how much the operator is better, with the interval."""
+    a = c.answer_a.estimate
+    low, high = a.interval()
+    unit = "points" if c.unit.scale == 100 else f"of {c.unit.name}"
+    return f": {c.unit.signed(-a.mean)} [{c.unit.signed(-high)}, {c.unit.signed(-low)}] {unit}"

@@ -34,8 +34,8 @@ def sentence(answer: Overall, asked: Question) -> str:
     if count == 1:
         (one,) = answer.comparisons
         return (
-            f"On {one.title}, {second} differs from {first} by {_number(answer, pooled.mean)} {_unit(answer)} on average "
-            f"over {len(one.seeds)} seeds, {asked.confidence:.0%} interval [{_number(answer, low)}, "
+            f"On {one.title}, {second} differs from {first} by {_number(answer, pooled.mean)} {_unit(answer)} on "
+            f"average over {len(one.seeds)} seeds, {asked.confidence:.0%} interval [{_number(answer, low)}, "
             f"{_number(answer, high)}]; verdict: {one.words(one.answer_a)}."
         )
     return (
@@ -107,9 +107,9 @@ def answer_b_text(c: Comparison) -> str:
     return "cannot be said" if c.answer_b is None else c.words(c.answer_b) + APPROXIMATE * c.answer_b.approximate
 
 
-def method(comparisons: Sequence[Comparison], asked: Question) -> str:
-    """How the numbers of `row_texts` are made."""
-    first, second = comparisons[0].sides
+def method(comparisons: Sequence[Comparison], asked: Question, sides: tuple[str, str] | None = None) -> str:
+    """How the numbers of `row_texts` are made. sides: what the two are called, where comparisons differ in that."""
+    first, second = sides or comparisons[0].sides
     looks = ", ".join(map(str, asked.looks))
     how = "Benjamini and Hochberg for each claim" if asked.adjust == "bh" else "Holm over all claims"
     margins = sorted({c.unit.margin_text(c.margin) for c in comparisons})

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from rich.console import Console
 
 from rethinking import paths
-from rethinking.analysis.checks import Checked, answers, comparisons_of, texts
+from rethinking.analysis.checks import SIDES, Checked, answers, comparisons_of, texts
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
@@ -127,7 +127,7 @@ def _asked(name: str, overrides: Sequence[str], conf: dict[str, list[str]]) -> A
         for (own_words, own_job), (twin_words, twin_job), settings in zip(own, twins, titles, strict=True):
             pair = Planned(_job(asked, own_words, own_job), _job(asked, twin_words, twin_job))
             asked.pairs.append(pair)
-            asked.checked.append(Checked(own_job.cell.family, control, settings, pair.local.id, pair.other.id))
+            asked.checked.append(Checked(name, control, settings, pair.local.id, pair.other.id))
     return asked
 
 
@@ -188,7 +188,7 @@ def _tell(plan: Plan, form: str, path: Path) -> None:
     if not made:
         raise UserError(f"Nothing could be compared; what failed is in {folder}/.")
     write_report(check_page(made, results, asked), path)
-    table, notes = texts(made, asked), [method(made, asked), *results.left_out, *plan.refused]
+    table, notes = texts(made, asked), [method(made, asked, SIDES), *results.left_out, *plan.refused]
     title = "Does the pooling matter? Controls against the operator"
     if form == "screen":
         console = Console(highlight=False, markup=False)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from rethinking.analysis.checks import SIDES
 from rethinking.analysis.comparisons import Comparison, compare
 from rethinking.analysis.figures.colours import INK, MARGIN, reach, verdict_look
 from rethinking.analysis.figures.picture import Picture, difference_label, say_within
@@ -45,7 +46,7 @@ def verdicts(results: Results, fidelity: str) -> Picture:
 def against_controls(comparisons: Sequence[Comparison], asked: Question) -> Picture:
     """A forest of operators against their controls; no mean, as controls ask different questions."""
     answer = overall(comparisons, asked)
-    made = _forest(comparisons, answer, asked, ("operator", "control"), with_mean=False)
+    made = _forest(comparisons, answer, asked, SIDES, with_mean=False)
     say_within(
         made,
         f"A row: an operator and the control that takes its place. Thick: {asked.confidence:.0%} interval of the mean "

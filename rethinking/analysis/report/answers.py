@@ -108,15 +108,22 @@ def needed_at_all(results: Results, fidelity: str, asked: Question) -> Section |
 
 def comparison_table(title: str, made: Sequence[Comparison], asked: Question) -> PageTable:
     """A row a comparison; verdicts come first on a narrow page, those that decide have the colour of the figures."""
-    rows, looks = [], []
+    rows = []
     several = len({c.reference for c in made}) > 1
     for c in made:
         against = {"against": c.reference} if several else {}
         family = f"{c.family} ({c.settings})" if c.settings else c.family
         rows.append(against | row_texts(c, asked) | {"family": family})
+    return page_table(title, pd.DataFrame(rows), leads=VERDICTS, looks=looks_of(made))
+
+
+def looks_of(made: Sequence[Comparison]) -> list[dict[str, str]]:
+    """The colours of the verdicts that are decided, of each row."""
+    looks = []
+    for c in made:
         answers = zip(VERDICTS, (c.answer_a, c.answer_b), strict=True)
         looks.append({name: to_hex(verdict_look(a.verdict)[0]) for name, a in answers if a and a.verdict.decided})
-    return page_table(title, pd.DataFrame(rows), leads=VERDICTS, looks=looks)
+    return looks
 
 
 def _below_the_sentence(name: str, results: Results, fidelity: str, narrow: bool = False) -> PagePicture:

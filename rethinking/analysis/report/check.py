@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from rethinking.analysis.checks import MEANINGS, answers
+from rethinking.analysis.checks import MEANINGS, SIDES, answers, texts
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.figures import style
 from rethinking.analysis.figures.verdicts import against_controls
 from rethinking.analysis.questions import Question
 from rethinking.analysis.report import evidence, render_page
-from rethinking.analysis.report.answers import comparison_table
-from rethinking.analysis.report.page import Section, page_picture
+from rethinking.analysis.report.answers import VERDICTS, looks_of
+from rethinking.analysis.report.page import Section, page_picture, page_table
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import method
 
@@ -32,9 +32,9 @@ def check_page(made: Sequence[Comparison], results: Results, asked: Question) ->
     words = [f"{name}: {MEANINGS[name]}." for name in controls if name in MEANINGS]
     cells = {id for c in made for id in (c.local, c.other)}
     runs = results.runs[results.runs["cell_id"].isin(cells)]
-    table = comparison_table("Each control against its operator", made, asked)
+    table = page_table("Each control against its operator", texts(made, asked), leads=VERDICTS, looks=looks_of(made))
     sections = [
-        Section("verdict", "Against its controls", words, [table], [picture], [method(made, asked)]),
+        Section("verdict", "Against its controls", words, [table], [picture], [method(made, asked, SIDES)]),
         evidence.clusters(results, runs),
         evidence.runs(results, runs),
     ]
