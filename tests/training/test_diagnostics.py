@@ -17,8 +17,23 @@ from rethinking.training.group import ReplicaGroup, train_group
 from tests.conftest import random_dataset
 
 PAIRS = [(model, pooling) for model, pooling in product(options("model"), options("pooling"))
-         if pooling in possible_variants(model) and pooling != "none"]  # fmt: skip
+         if pooling in possible_variants(model) and pooling != "none" and model != "host"]  # fmt: skip
 NAMES = ("entropy", "clusters", "edges_inside", "hops", "modularity")
+
+
+def test_shuffled_clusters_are_as_many_and_as_certain_of_other_nodes() -> None:
+    """What the twin of an operator keeps, and what it does not."""
+    dataset = random_dataset(7)
+    found = {}
+    for pooling in ("learned", "shuffled"):
+        words = ["model=host", "pooler=pyg/SAGPooling", f"pooling={pooling}", "dataset=digits", "model.ratio=0.3"]
+        network = compose_job(words).cell.build(dataset, Classification())(1)
+        initialise(network, [0])
+        found[pooling] = diagnose(network, dataset, np.arange(len(dataset)), seed=0, epoch=1, batch_size=7)
+    own, twin = found["learned"], found["shuffled"]
+    for name in ("entropy", "clusters", "before"):
+        assert twin[f"pool1_{name}"] == pytest.approx(own[f"pool1_{name}"])
+    assert twin["pool1_after"] != pytest.approx(own["pool1_after"])
 
 
 @pytest.mark.parametrize(("model", "pooling"), PAIRS)
