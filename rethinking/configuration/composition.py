@@ -22,7 +22,14 @@ from tabulate import tabulate
 from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.hints import explain, unknown_key
-from rethinking.configuration.settings import PARTS, ImpossiblePairError, Settings, register_resolvers, settings
+from rethinking.configuration.settings import (
+    PARTS,
+    ImpossiblePairError,
+    Settings,
+    cell_of,
+    register_resolvers,
+    settings,
+)
 from rethinking.configuration.together import group_file, group_names, is_plain, parse_word, put_together
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
@@ -64,9 +71,9 @@ def _compose_cell(overrides: tuple[str, ...], folders: tuple[Path, ...]) -> Cell
     with in_one_sentence(overrides):
         whole = put_together(_base(), [parse_word(word) for word in overrides], folders)
         if whole is not None:
-            return settings(whole).cell
+            return cell_of(whole)
     with _hydra(overrides):
-        return settings(_compose(overrides)).cell
+        return cell_of(_compose(overrides))
 
 
 @cache

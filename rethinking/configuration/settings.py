@@ -112,25 +112,9 @@ def settings(config: DictConfig) -> Settings:
 
     Raises UserError for an impossible pair of model and pooling, or a value of the wrong kind.
     """
-    _check_shape(config)
-    select = config.pooling.select.get(config.model.select_kind)
-    if select is None:
-        skip = _boolean("skip_impossible", config.skip_impossible)
-        raise ImpossiblePairError(config.model.name, config.pooling.name, skip)
+    cell = cell_of(config)
     if config.device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={config.device} is unknown; expected auto, cpu or cuda.")
-    dataset = _with_splits(_typed(config, "dataset"), config.splits)
-    select = _plain(select)
-    cell = Cell(
-        family=config.model.name,
-        variant=config.pooling.name,
-        fidelity=_fidelity(config.fidelity, config.ledger),
-        dataset=replace(dataset, split=as_declared(dataset.split), task=as_declared(dataset.task)),
-        network=as_declared(_plain(config.model.network)),
-        select=as_declared(select),
-        trainer=_typed(config, "trainer"),
-        is_local=locality(config.pooling.get("is_local"), select),
-    )
     return Settings(
         cell=cell,
         seeds=_seeds(config.seeds),
@@ -144,6 +128,27 @@ def settings(config: DictConfig) -> Settings:
         save_model=_boolean("save_model", config.save_model),
         diagnosed_graphs=_count("diagnosed_graphs", config.diagnosed_graphs),
         places=_typed(config, "data"),
+    )
+
+
+def cell_of(config: DictConfig) -> Cell:
+    """What is trained, of a composed configuration. Raises UserError as `settings` does."""
+    _check_shape(config)
+    select = config.pooling.select.get(config.model.select_kind)
+    if select is None:
+        skip = _boolean("skip_impossible", config.skip_impossible)
+        raise ImpossiblePairError(config.model.name, config.pooling.name, skip)
+    dataset = _with_splits(_typed(config, "dataset"), config.splits)
+    select = _plain(select)
+    return Cell(
+        family=config.model.name,
+        variant=config.pooling.name,
+        fidelity=_fidelity(config.fidelity, config.ledger),
+        dataset=replace(dataset, split=as_declared(dataset.split), task=as_declared(dataset.task)),
+        network=as_declared(_plain(config.model.network)),
+        select=as_declared(select),
+        trainer=_typed(config, "trainer"),
+        is_local=locality(config.pooling.get("is_local"), select),
     )
 
 
