@@ -8,7 +8,10 @@ from rethinking.pooling.operators.interface import Assignment, Graphs
 
 
 def locality(assignment: Assignment, graphs: Graphs) -> dict[str, float]:
-    """The means over graphs of `assignment_measures`, with `hops_of_all`, those of all pairs joined by a path.
+    """The means over graphs of `assignment_measures`, and of two more.
+
+    - hops_of_all: the hops of all pairs joined by a path.
+    - lost: the share of nodes that are in no cluster and have no neighbour in one.
 
     graphs: those whose nodes were pooled; edges count both ways. A graph that lacks a measure does not count for it,
     and a measure that all of them lack is NaN.
@@ -28,7 +31,10 @@ def locality(assignment: Assignment, graphs: Graphs) -> dict[str, float]:
         hops = hop_distances(size, mine)
         others = hops[np.isfinite(hops) & ~np.eye(size, dtype=bool)]
         measures = assignment_measures(s[nodes, clusters], mine, hops)
-        found.append(measures | {"hops_of_all": float(others.mean()) if len(others) else np.nan})
+        kept = np.abs(s[nodes, clusters]).sum(axis=1) > 0
+        lost = (hops[:, kept] > 1).all(axis=1).mean()
+        far = float(others.mean()) if len(others) else np.nan
+        found.append(measures | {"hops_of_all": far, "lost": float(lost)})
     return {name: _mean([measures[name] for measures in found]) for name in found[0]}
 
 

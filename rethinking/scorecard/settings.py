@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from rethinking import paths
+from rethinking.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -76,21 +77,62 @@ class CostSettings:
     seed: int
 
 
-def section(name: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class DrawnSettings:
+    """`drawn`. edges: how many, the heaviest, are kept of a graph to draw it. eigenvalues: at most, of its spectrum."""
+
+    edges: int
+    eigenvalues: int
+
+
+@dataclass(frozen=True)
+class CardSettings:
+    """A scorecard of one of the `sizes`. A measurement that is None is left out.
+
+    tolerance: see `row_sums`. graphs: what makes each of those that are measured.
+    """
+
+    autoencoder: AutoencoderSettings
+    spectral: SpectralSettings
+    expressive: ExpressiveSettings | None
+    cost: CostSettings | None
+    tolerance: float
+    drawn: DrawnSettings
+    graphs: dict[str, Any]
+
+
+def section(name: str) -> Any:
     """A part of the file, as it stands there."""
-    return yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))[name]
+    return _file()[name]
+
+
+def card_settings(size: str) -> CardSettings:
+    """The scorecard of this size. Raises UserError if there is none."""
+    file = _file()
+    sizes = file["sizes"]
+    if size not in sizes:
+        raise UserError(f"There is no scorecard of the size {size}; expected one of {', '.join(sizes)}.")
+    changed = _merged(file, sizes[size])
+    autoencoder, spectral = _autoencoder(changed["autoencoder"]), _spectral(changed["spectral"])
+    return CardSettings(
+        autoencoder,
+        spectral,
+        ExpressiveSettings(**changed["expressive"]) if changed["expressive"] else None,
+        CostSettings(**changed["cost"]) if changed["cost"] else None,
+        float(file["expressive"]["tolerance"]),
+        DrawnSettings(**changed["drawn"]),
+        {name: file["graphs"][name] for name in {*autoencoder.graphs, *spectral.graphs}},
+    )
 
 
 def autoencoder_settings() -> AutoencoderSettings:
     """The first experiment's."""
-    values = section("autoencoder")
-    return AutoencoderSettings(**{**values, "fit": FitSettings(**values["fit"])})
+    return _autoencoder(section("autoencoder"))
 
 
 def spectral_settings() -> SpectralSettings:
     """The second experiment's."""
-    values = section("spectral")
-    return SpectralSettings(**{**values, "fit": FitSettings(**values["fit"])})
+    return _spectral(section("spectral"))
 
 
 def expressive_settings() -> ExpressiveSettings:
@@ -101,3 +143,23 @@ def expressive_settings() -> ExpressiveSettings:
 def cost_settings() -> CostSettings:
     """Those of the measure of time and memory."""
     return CostSettings(**section("cost"))
+
+
+def _file() -> dict[str, Any]:
+    return yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))
+
+
+def _autoencoder(values: dict[str, Any]) -> AutoencoderSettings:
+    return AutoencoderSettings(**{**values, "fit": FitSettings(**values["fit"])})
+
+
+def _spectral(values: dict[str, Any]) -> SpectralSettings:
+    return SpectralSettings(**{**values, "fit": FitSettings(**values["fit"])})
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """With other values in the place of some, at any depth."""
+    merged = dict(values)
+    for key, change in changes.items():
+        merged[key] = _merged(values[key], change) if isinstance(change, dict) else change
+    return merged

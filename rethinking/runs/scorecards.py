@@ -1,0 +1,88 @@
+"""Scorecards of operators, kept in a run store: a file of plain numbers each, written whole or not at all.
+
+    .scorecards/KEY.json   the parts that were measured, what of, and a checksum
+
+The key is a hash of the operator's configuration and of the scorecard's settings. What is read is data: nothing that it
+names is imported or called.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rethinking.configuration.identity import canonical
+from rethinking.errors import UserError
+from rethinking.runs.replacement import synchronise
+from rethinking.scorecard.card import Part, as_data, from_data
+from rethinking.scorecard.settings import CardSettings
+
+# Of what the files hold and how it is measured: numbers of another schema are measured anew.
+SCHEMA = 1
+
+
+class Scorecards:
+    """Those below the folder of a run store. Nothing is created until something is written."""
+
+    def __init__(self, store: Path) -> None:
+        self.folder = store / ".scorecards"
+
+    def read(self, key: str) -> tuple[dict[str, Part], str]:
+        """The parts that are there by their names, and what is damaged, in one sentence."""
+        path = self._path(key)
+        try:
+            return _parts(path.read_text(encoding="utf-8")), ""
+        except FileNotFoundError:
+            return {}, ""
+        except (OSError, ValueError, RecursionError) as error:
+            return {}, f"The scorecard {path} cannot be used ({error}); it is measured anew."
+
+    def write(self, key: str, operator: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
+        """In the place of what was there, with all parts but those that have a problem: these are tried again.
+
+        operator: its configuration, for whoever reads the file. Raises UserError if it cannot be written.
+        """
+        data = {name: as_data(part) for name, part in parts.items() if not part.problem}
+        whole = {"schema": SCHEMA, "operator": canonical(operator), "sha256": _sha256(data), "parts": data}
+        path = self._path(key)
+        part = self.folder / f".{key}.{uuid.uuid4().hex[:8]}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(whole, allow_nan=False, separators=(",", ":")), encoding="utf-8")
+            synchronise(part)
+            part.replace(path)
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written ({os.strerror(error.errno or 0)}); choose another place with runs=DIR."
+            ) from error
+        finally:
+            with suppress(OSError):
+                part.unlink()
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+
+def scorecard_key(operator: Mapping[str, Any], settings: CardSettings) -> str:
+    """The name of the scorecard of an operator, by its configuration, with these settings."""
+    text = json.dumps([SCHEMA, canonical(operator), canonical(asdict(settings))], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _parts(text: str) -> dict[str, Part]:
+    """Raises ValueError, with the reason, if it is not what was written."""
+    whole = json.loads(text)
+    if not isinstance(whole, dict) or whole.get("schema") != SCHEMA or not isinstance(whole.get("parts"), dict):
+        raise ValueError(f"it is no scorecard of schema {SCHEMA}")
+    if whole.get("sha256") != _sha256(whole["parts"]):
+        raise ValueError("it is not as it was written")
+    return {name: from_data(part) for name, part in whole["parts"].items()}
+
+
+def _sha256(parts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
