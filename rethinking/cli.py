@@ -152,10 +152,29 @@ def command_line() -> Parser:
         "(default: checks)"
     )
     check.add_argument("words", nargs="+", metavar="WORD", help=text)
+    text = (
+        "beside the verdict, what each operator keeps of features, structure, differences and neighbourhoods, and what "
+        "it costs: brief (a minute or so an operator), full (hours) or experiments, see docs/check.md (default: none)"
+    )
+    check.add_argument("--scorecard", dest="size", metavar="SIZE", help=text)
     text = "the page that it writes (default: check.html)"
     check.add_argument("--to", type=_place, dest="path", default=Path("check.html"), metavar="FILE", help=text)
     _add_form(check)
     _add_own(check)
+
+    text = "what pooling operators keep of graphs and what they cost, without training them on a data set"
+    scorecard = _add(commands, "scorecard", "scorecard:scorecard", text)
+    text = (
+        "operators as for check, and KEY=VALUE: pooler.operator.KEY=VALUE, runs=DIR (default: the eight that "
+        "Grattarola et al. 2022 compare)"
+    )
+    scorecard.add_argument("words", nargs="*", metavar="WORD", help=text)
+    text = "brief (a minute or so an operator), experiments (both of that publication: hours), full (default: brief)"
+    scorecard.add_argument("--size", default="brief", metavar="SIZE", help=text)
+    text = "the page that it writes (default: scorecard.html)"
+    scorecard.add_argument("--to", type=_place, dest="path", default=Path("scorecard.html"), metavar="FILE", help=text)
+    _add_form(scorecard)
+    _add_own(scorecard)
 
     figure = _add(commands, "figure", "figure:write_figures", "draw figures of the paper, as PNG and SVG")
     figure.add_argument(

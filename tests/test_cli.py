@@ -19,6 +19,8 @@ from tests.conftest import ROOT
         "status table1 figure1",
         "table 1 S1 --format csv --fidelity released_code",
         "compare --dataset nci1 imdb_b --family graclus --margin accuracy=0.02 mae=0.1",
+        "check pyg/TopKPooling dataset=nci1 --scorecard brief --to there.html",
+        "scorecard src/topk --size full --format latex",
         "figure 1 2 --to there",
         "report --to there.html",
         "export --to there",

@@ -23,6 +23,8 @@ LATEX = {
     "—": "---",
     "…": r"\dots{}",
     "†": r"$\dagger$",
+    "→": r"$\rightarrow$",
+    "^": r"\textasciicircum{}",
 }
 
 

@@ -16,12 +16,15 @@ from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
 from rethinking.analysis.report import write_report
 from rethinking.analysis.report.check import check_page
+from rethinking.analysis.scorecards import Scored
 from rethinking.analysis.settings import differing
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.analysis.wording import method
+from rethinking.commands.operators import chosen, operator_names
 from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, tell_compilation, train_sweep
+from rethinking.commands.scorecard import Measured, Measuring, distinct, show
 from rethinking.commands.until_decided import Job, Planned, train_until_decided
-from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep, options
+from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep
 from rethinking.configuration.settings import Settings
 from rethinking.errors import UserError
 from rethinking.operators import before_compilation
@@ -36,7 +39,8 @@ SHORT = {"ratio": "model.ratio"}
 class Asked:
     """One operator. words: what chooses it in the configuration. jobs: of itself and its controls.
 
-    pairs, checked: each control with it, as they train and as they are compared. refused: what is left out, in words.
+    pairs, checked: each control with it, as they train and as they are compared. measured: what has a scorecard of its
+    own, the operator with each choice of its arguments. refused: what is left out, in words.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Asked:
     jobs: list[Job] = field(default_factory=list)
     pairs: list[Planned] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
 
@@ -57,19 +62,21 @@ class Plan:
     refused: list[str]
 
 
-def check(words: Sequence[str], form: str, path: Path) -> int:
+def check(words: Sequence[str], size: str | None, form: str, path: Path) -> int:
     """Train operators and their controls, print what was found and write it as a page. Returns the exit status.
 
     words: operators, by the names of files of `conf/pooler` or import paths, and KEY=VALUE as `rethinking run` takes
-    them.
+    them. size: of the scorecard that is measured of each operator; None for no scorecard.
     """
     plan = planned(words)
+    measuring = Measuring(size) if size else None
     for sentence in plan.refused:
         print(sentence, file=sys.stderr, flush=True)
     write_report("", path)  # Whether it can be written is known before the work.
     with before_compilation(tell_compilation):
         statuses = _train(plan)
-    _tell(plan, form, path)
+    measured = [one for operator in plan.operators for one in operator.measured]
+    _tell(plan, measuring.measure(measured, _store(plan)) if measuring else None, form, path)
     return SOME_FAILED if plan.refused or any(statuses) else ALL_DONE
 
 
@@ -80,8 +87,8 @@ def planned(words: Sequence[str]) -> Plan:
     given = [word for word in words if "=" in word]
     if not names:
         raise UserError(
-            f"Which operator? Expected a name, one of {', '.join(_operators())}, or the import path of a class such as "
-            "my_package.MyPool."
+            f"Which operator? Expected a name, one of {', '.join(operator_names())}, or the import path of a class "
+            "such as my_package.MyPool."
         )
     asked = question(**changes([word for word in given if word.startswith("compare.")]))
     overrides = [_long(word) for word in given if not word.startswith("compare.")]
@@ -103,10 +110,6 @@ def planned(words: Sequence[str]) -> Plan:
     return Plan(operators, asked, seeds, refused)
 
 
-def _operators() -> list[str]:
-    return [name for name in options("pooler") if name not in ("none", "own")]
-
-
 def _long(word: str) -> str:
     key, _, value = word.partition("=")
     return f"{SHORT.get(key, key)}={value}"
@@ -114,10 +117,11 @@ def _long(word: str) -> str:
 
 def _asked(name: str, overrides: Sequence[str], conf: dict[str, list[str]]) -> Asked:
     """All jobs of an operator. Raises UserError if it cannot be had, or pools none of the data sets."""
-    asked = Asked(name, _chosen(name))
+    asked = Asked(name, chosen(name))
     common = ["model=host", *asked.words, *overrides]
     own = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={LEARNED}"])]
     titles = differing([{"network": job.cell.network} for _, job in own])
+    asked.measured = distinct(name, [job.cell for _, job in own])
     for control in conf["controls" if _says_assignment(own[0][1]) else "black_box"]:
         try:
             twins = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={control}"])]
@@ -129,15 +133,6 @@ def _asked(name: str, overrides: Sequence[str], conf: dict[str, list[str]]) -> A
             asked.pairs.append(pair)
             asked.checked.append(Checked(name, control, settings, pair.local.id, pair.other.id))
     return asked
-
-
-def _chosen(name: str) -> list[str]:
-    """What chooses an operator: a file of `conf/pooler`, or the file of one's own with an import path."""
-    if name in options("pooler"):
-        return [f"pooler={name}"]
-    if "." not in name:
-        raise UserError(f"there is no such operator; expected one of {', '.join(_operators())}, or an import path.")
-    return ["pooler=own", f"pooler.name={name.rpartition('.')[2]}", f"pooler.operator.path={name}"]
 
 
 def _says_assignment(job: Settings) -> bool:
@@ -180,14 +175,18 @@ def _checked(plan: Plan) -> list[Checked]:
     return [one for operator in plan.operators for one in operator.checked]
 
 
-def _tell(plan: Plan, form: str, path: Path) -> None:
+def _store(plan: Plan) -> Path:
+    return plan.operators[0].jobs[0].settings.runs
+
+
+def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> None:
     """Print what was found, and write the page."""
-    asked, folder = plan.asked, plan.operators[0].jobs[0].settings.runs
+    asked, folder = plan.asked, _store(plan)
     results = read_results(RunStore(folder), folder / "none")
     made = comparisons_of(results, asked, _checked(plan))
     if not made:
         raise UserError(f"Nothing could be compared; what failed is in {folder}/.")
-    write_report(check_page(made, results, asked), path)
+    write_report(check_page(made, results, asked, scored), path)
     table, notes = texts(made, asked), [method(made, asked, SIDES), *results.left_out, *plan.refused]
     title = "Does the pooling matter? Controls against the operator"
     if form == "screen":
@@ -195,6 +194,9 @@ def _tell(plan: Plan, form: str, path: Path) -> None:
         on_screen(console, table, title, notes, keys=3)
         for sentence in answers(made):
             console.print(sentence)
+    else:
+        print(render(table, form, title, [*answers(made), *notes]), end="")
+    if scored:
+        show(scored, form)
+    if form == "screen":
         console.print(f"{path} has all of it; open it in a browser, it needs no network.")
-        return
-    print(render(table, form, title, [*answers(made), *notes]), end="")

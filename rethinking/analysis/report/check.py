@@ -10,6 +10,8 @@ from rethinking.analysis.questions import Question
 from rethinking.analysis.report import evidence, render_page
 from rethinking.analysis.report.answers import VERDICTS, looks_of
 from rethinking.analysis.report.page import Section, page_picture, page_table
+from rethinking.analysis.report.scorecard import scorecard_sections
+from rethinking.analysis.scorecards import Scored
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import method
 
@@ -23,8 +25,8 @@ INTRODUCTION = (
 )
 
 
-def check_page(made: Sequence[Comparison], results: Results, asked: Question) -> str:
-    """made: the comparisons of operators with their controls. results: of their runs."""
+def check_page(made: Sequence[Comparison], results: Results, asked: Question, scored: Scored | None = None) -> str:
+    """made: the comparisons of operators with their controls. results: of their runs. scored: their scorecards."""
     operators = list(dict.fromkeys(c.family for c in made))
     controls = dict.fromkeys(c.variant for c in made)
     with style():
@@ -35,6 +37,7 @@ def check_page(made: Sequence[Comparison], results: Results, asked: Question) ->
     table = page_table("Each control against its operator", texts(made, asked), leads=VERDICTS, looks=looks_of(made))
     sections = [
         Section("verdict", "Against its controls", words, [table], [picture], [method(made, asked, SIDES)]),
+        *(scorecard_sections(scored) if scored else []),
         evidence.clusters(results, runs),
         evidence.runs(results, runs),
     ]

@@ -1,0 +1,223 @@
+"""Scorecards in words and tables: what was measured of operators, beside no pooling and beside each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rethinking.scorecard.card import COST, EXPRESSIVE, FEATURES, STRUCTURE, Part, part_name
+from rethinking.scorecard.cost import slope
+
+NOTHING = "—"
+MILLI, MEBI = 1e-3, 2**20
+
+
+@dataclass(frozen=True)
+class Card:
+    """The parts of an operator by their names. name: as it was asked for. operator: what tables call it."""
+
+    name: str
+    operator: str
+    parts: Mapping[str, Part]
+
+    def part(self, kind: str, graph: str = "") -> Part:
+        """One of them; without values if it was not measured."""
+        return self.parts.get(part_name(kind, graph), Part())
+
+    def values(self, kind: str, measure: str, graph: str = "") -> np.ndarray:
+        """Of a measure a number a run; none if it was not measured."""
+        return np.array(self.part(kind, graph).values.get(measure, []), dtype=float)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Some operators' cards. none: that of no pooling. notes: how it was measured, and what is to be known of it."""
+
+    cards: list[Card]
+    none: Card
+    notes: list[str]
+
+
+def graphs_of(cards: Sequence[Card], kinds: Sequence[str] = (FEATURES, STRUCTURE)) -> list[str]:
+    """The graphs that were asked for, in their order."""
+    names = [name.partition("/") for card in cards for name in card.parts]
+    return list(dict.fromkeys(graph for kind, _, graph in names if kind in kinds and graph))
+
+
+def of_operator(card: Card) -> pd.DataFrame:
+    """What was measured on graphs: a row a measure, a column a graph."""
+    columns = {graph: _on_graph(card, graph) for graph in graphs_of([card])}
+    return pd.DataFrame(columns).rename_axis("measure").reset_index()
+
+
+def sheet(cards: Sequence[Card]) -> pd.DataFrame:
+    """The same of several operators, below each other."""
+    tables = [of_operator(card) for card in cards]
+    for card, table in zip(cards, tables, strict=True):
+        table.insert(0, "operator", card.operator)
+    return pd.concat(tables, ignore_index=True).fillna(NOTHING)
+
+
+def of_operators(scored: Scored) -> pd.DataFrame:
+    """What was measured of an operator over all graphs, or on others: a row an operator."""
+    cards = scored.cards
+    expressive = any(EXPRESSIVE in card.parts for card in cards)
+    costly = any(COST in card.parts for card in cards)
+    rows = []
+    for card in cards:
+        row = {"operator": card.operator, "sums of rows of S": _row_sums(card)}
+        if expressive:
+            row["WL pairs told apart"] = _several(card.values(EXPRESSIVE, "test"), 100, "%")
+            row["without pooling"] = _several(scored.none.values(EXPRESSIVE, "test"), 100, "%")
+        if costly:
+            row |= _costs(card)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def experiment(cards: Sequence[Card], kind: str, measure: str, scale: float = 1) -> pd.DataFrame:
+    """One measure of several operators: a row an operator, a column a graph, and the mean rank; lower is better.
+
+    Of operators that are equal on a graph all have the smallest rank; one without a number has the greatest.
+    """
+    graphs = graphs_of(cards, [kind])
+    means = np.array([[_mean(card.values(kind, measure, graph)) for graph in graphs] for card in cards])
+    ranks = pd.DataFrame(means).rank(method="min", na_option="bottom").mean(axis=1)
+    rows = []
+    for card, rank in zip(cards, ranks, strict=True):
+        texts = {graph: _several(card.values(kind, measure, graph), scale) for graph in graphs}
+        rows.append({"operator": card.operator, **texts, "mean rank": f"{rank:.1f}"})
+    return pd.DataFrame(rows)
+
+
+def pooled_graphs(cards: Sequence[Card]) -> pd.DataFrame:
+    """Density and median weight of edges, below those of the graphs themselves."""
+    graphs = graphs_of(cards, [STRUCTURE])
+
+    def row(card: Card, name: str, suffix: str) -> dict[str, str]:
+        texts = {}
+        for graph in graphs:
+            for title, measure in (("density", "density"), ("median", "median_weight")):
+                measure = f"{title}_before" if suffix else measure
+                texts[f"{graph}, {title}"] = _several(card.values(STRUCTURE, measure, graph))
+        return {"operator": name, **texts}
+
+    measured = next((c for c in cards if all(c.part(STRUCTURE, graph).values for graph in graphs)), cards[0])
+    return pd.DataFrame(
+        [row(measured, "the graph itself", "_before"), *(row(card, card.operator, "") for card in cards)]
+    )
+
+
+def problems(cards: Sequence[Card]) -> list[str]:
+    """What could not be measured, and why: a sentence for each reason."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for card in cards:
+        for name, part in card.parts.items():
+            if part.problem:
+                said.setdefault((card.operator, part.problem), []).append(name.replace("/", " on "))
+    return [
+        f"Not measured of {operator}: {', '.join(names)}, as {problem}." for (operator, problem), names in said.items()
+    ]
+
+
+def claims(cards: Sequence[Card], claimed: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Whether what is claimed of operators is what was measured; of claims on operators that are not here nothing."""
+    by_name = {card.name: card for card in cards}
+    return [_claim(claim, by_name) for claim in claimed if {*claim["less"], *claim["more"]} <= by_name.keys()]
+
+
+def _claim(claim: Mapping[str, Any], cards: Mapping[str, Card]) -> str:
+    less, more = ([cards[name] for name in claim[side]] for side in ("less", "more"))
+    kind, measure = claim["part"], claim["measure"]
+    holds: list[str] = []
+    fails: list[str] = []
+    unknown: list[str] = []
+    for graph in graphs_of([*less, *more], [kind]):
+        greatest, smallest = (
+            [(_mean(card.values(kind, measure, graph)), card.operator) for card in side] for side in (less, more)
+        )
+        if any(np.isnan(value) for value, _ in [*greatest, *smallest]):
+            unknown.append(graph)
+            continue
+        (low, low_name), (high, high_name) = max(greatest), min(smallest)
+        text = f"{graph} ({measure} {low:.3g} of {low_name}, {high:.3g} of {high_name})"
+        (holds if low < high else fails).append(text)
+    parts = [f"so on {', '.join(holds)}"] if holds else []
+    parts += [f"not so on {', '.join(fails)}"] if fails else []
+    parts += [f"not known on {', '.join(unknown)}, where numbers are missing"] if unknown else []
+    return f"{claim['says']}: {'; '.join(parts)}."
+
+
+def _on_graph(card: Card, graph: str) -> dict[str, str]:
+    def features(measure: str, scale: float = 1, unit: str = "") -> str:
+        return _several(card.values(FEATURES, measure, graph), scale, unit)
+
+    def structure(measure: str) -> str:
+        return _several(card.values(STRUCTURE, measure, graph))
+
+    return {
+        "rebuilt coordinates, MSE × 1000": features("mse", 1000),
+        "spectral distance": structure("distance"),
+        "density, before → after": f"{structure('density_before')} → {structure('density')}",
+        "median edge weight, before → after": f"{structure('median_before')} → {structure('median_weight')}",
+        "clusters in use, of": f"{features('clusters')} of {features('available')}",
+        "entropy of a node": features("entropy"),
+        "edges inside": features("edges_inside", 100, "%"),
+        "hops inside, between any": f"{features('hops')}, {features('hops_of_all')}",
+        "nodes lost": features("lost", 100, "%"),
+    }
+
+
+def _row_sums(card: Card) -> str:
+    """Over all graphs and runs, in words."""
+    graphs = graphs_of([card], [FEATURES])
+    constant, least, greatest = (
+        np.concatenate([np.empty(0), *(card.values(FEATURES, name, graph) for graph in graphs)])
+        for name in ("constant_sums", "least_sum", "greatest_sum")
+    )
+    if not len(constant):
+        return NOTHING
+    if constant.all():
+        return f"constant ({greatest.max():.3g})"
+    return f"not constant ({least.min():.3g} to {greatest.max():.3g})"
+
+
+def _costs(card: Card) -> dict[str, str]:
+    nodes, seconds, memory = (card.values(COST, name) for name in ("nodes", "seconds", "memory"))
+    if not len(nodes):
+        return {"a step": NOTHING, "memory of a step": NOTHING}
+    return {
+        "a step": _growth(nodes, seconds / MILLI, "ms"),
+        "memory of a step": _growth(nodes, memory / MEBI, "MiB"),
+    }
+
+
+def _growth(nodes: np.ndarray, values: np.ndarray, unit: str) -> str:
+    """The value at the largest size, and the power by which it grows."""
+    if not np.isfinite(values[-1]):
+        return NOTHING
+    text = f"{values[-1]:.3g} {unit} at {nodes[-1]:.0f} nodes"
+    power = growth(nodes, values)
+    return text if np.isnan(power) else f"{text}, as N^{power:.1f}"
+
+
+def growth(nodes: np.ndarray, values: np.ndarray) -> float:
+    """The power of the number of nodes by which values grow; NaN with fewer than two that are above zero."""
+    known = np.isfinite(values) & (values > 0)
+    return slope(nodes[known].tolist(), values[known].tolist()) if known.sum() > 1 else float("nan")
+
+
+def _several(values: np.ndarray, scale: float = 1, unit: str = "") -> str:
+    """The mean over runs, with the standard deviation where there are several."""
+    known = values[np.isfinite(values)] * scale
+    if not len(known):
+        return NOTHING
+    spread = f" ± {known.std():.2g}" if len(known) > 1 else ""
+    return f"{known.mean():.3g}{spread}{unit}"
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")

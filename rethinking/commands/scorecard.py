@@ -1,0 +1,169 @@
+"""`rethinking scorecard`: what pooling operators keep of graphs and what they cost, by themselves."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from hydra.utils import instantiate
+from rich.console import Console
+
+from rethinking import paths
+from rethinking.analysis.questions import question
+from rethinking.analysis.render import on_screen, render
+from rethinking.analysis.report import render_page, write_report
+from rethinking.analysis.report.page import page_table
+from rethinking.analysis.report.scorecard import INTRODUCTION, scorecard_sections
+from rethinking.analysis.scorecards import (
+    Card,
+    Scored,
+    claims,
+    experiment,
+    of_operators,
+    pooled_graphs,
+    problems,
+    sheet,
+)
+from rethinking.analysis.settings import differing
+from rethinking.analysis.tidy import read_results
+from rethinking.commands.operators import chosen
+from rethinking.commands.run import ALL_DONE, SOME_FAILED
+from rethinking.configuration.cell import Cell
+from rethinking.configuration.composition import LEARNED, compose_job
+from rethinking.errors import UserError
+from rethinking.operators import use_threads
+from rethinking.progress import track
+from rethinking.runs.scorecards import Scorecards, scorecard_key
+from rethinking.runs.store import RunStore
+from rethinking.scorecard.card import EXPRESSIVE, FEATURES, STRUCTURE
+from rethinking.scorecard.measuring import measured, measurements
+from rethinking.scorecard.settings import card_settings, section
+
+STORE = "checks"
+NO_POOLING = "none"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What has a scorecard of its own. title: what tables call it. operator: a Hydra target with its arguments."""
+
+    name: str
+    title: str
+    operator: dict[str, Any]
+
+
+def distinct(name: str, cells: Sequence[Cell]) -> list[Measured]:
+    """An operator with each choice of its arguments, however often that is in these cells of `model=host`."""
+    operators: list[dict[str, Any]] = []
+    for cell in cells:
+        if cell.select["operator"] not in operators:
+            operators.append(cell.select["operator"])
+    settings = differing(operators)
+    titles = [cells[0].family + (f" ({text})" if text else "") for text in settings]
+    return [Measured(name, title, operator) for title, operator in zip(titles, operators, strict=True)]
+
+
+class Measuring:
+    """Scorecards of one size. Raises UserError if there is no such size, or its graphs cannot be had."""
+
+    def __init__(self, size: str) -> None:
+        self.size = size
+        self.settings = card_settings(size)
+        self.measurements = measurements(self.settings)
+
+    def measure(self, operators: Sequence[Measured], store: Path) -> Scored:
+        """The cards of operators: what a run store has of them, and what was measured now, which it keeps."""
+        use_threads(1)
+        cards = [self._card(operator, list(self.measurements), store) for operator in operators]
+        conf = yaml.safe_load((paths.CONF / "pooler" / f"{NO_POOLING}.yaml").read_text(encoding="utf-8"))
+        compared = [name for name in self.measurements if name == EXPRESSIVE]
+        none = self._card(Measured(NO_POOLING, conf["title"], conf["operator"]), compared, store)
+        return Scored(cards, none, [self._note()])
+
+    def _card(self, asked: Measured, names: Sequence[str], store: Path) -> Card:
+        kept, key = Scorecards(store), scorecard_key(asked.operator, self.settings)
+        parts, damaged = kept.read(key)
+        if damaged:
+            print(damaged, file=sys.stderr, flush=True)
+        missing = [name for name in names if name not in parts]
+        if missing:
+            make = instantiate(asked.operator)
+            for name in track(missing, f"Scorecard of {asked.title}"):
+                parts[name] = measured(self.measurements[name], make)
+                kept.write(key, asked.operator, parts)
+        return Card(asked.name, asked.title, {name: parts[name] for name in names})
+
+    def _note(self) -> str:
+        autoencoder, spectral = self.settings.autoencoder, self.settings.spectral
+        steps = ""
+        if autoencoder.fit.most_steps:
+            steps = (
+                f" Training ends after {autoencoder.fit.most_steps} steps, converged or not, so compare with others of "
+                "this size only."
+            )
+        runs = " and ".join(dict.fromkeys(str(part.runs) for part in (autoencoder, spectral)))
+        return (
+            f"Scorecard of the size {self.size}: {runs} run(s) of each, at a ratio of {autoencoder.ratio:g} whatever "
+            f"the ratio elsewhere.{steps} Experiments on features and structure: after Grattarola et al. 2022."
+        )
+
+
+def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
+    """Measure operators, print what was found and write it as a page. Returns the exit status.
+
+    words: operators as `check` takes them, all of the publication if there are none, and KEY=VALUE.
+    """
+    names = [word for word in words if "=" not in word] or [f"src/{name}" for name in section("operators")]
+    given = [f"runs={STORE}", *(word for word in words if "=" in word)]
+    measuring = Measuring(size)
+    # A cell is put together for the operator's sake; the data set is not read.
+    dataset = yaml.safe_load((paths.CONF / "check.yaml").read_text(encoding="utf-8"))["datasets"][0]
+    jobs = {}
+    for name in dict.fromkeys(names):
+        try:
+            words = ["model=host", f"pooling={LEARNED}", f"dataset={dataset}", *chosen(name), *given]
+            jobs[name] = compose_job(words)
+        except UserError as error:
+            raise UserError(f"{name} cannot be measured: {error}") from error
+    write_report("", path)
+    store = next(iter(jobs.values())).runs
+    operators = [one for name, job in jobs.items() for one in distinct(name, [job.cell])]
+    scored = measuring.measure(operators, store)
+    said = claims(scored.cards, section("claims"))
+    tables = _experiments(scored.cards)
+    # The page is not of runs, but says where its numbers lie.
+    results = replace(read_results(RunStore(store), store / "none"), sources=[f"{store}/"], left_out=[])
+    pages = [page_table(title, table, tools=False) for title, table in tables.items()]
+    sections = scorecard_sections(scored, pages)
+    write_report(render_page("What pooling operators keep", said, INTRODUCTION, sections, question(), results), path)
+    for title, table in tables.items():
+        _print(table, title, form)
+    show(scored, form, said)
+    if form == "screen":
+        print(f"{path} has all of it; open it in a browser, it needs no network.")
+    return SOME_FAILED if problems(scored.cards) else ALL_DONE
+
+
+def show(scored: Scored, form: str, said: Sequence[str] = ()) -> None:
+    """Print the scorecards of operators. said: sentences that come first below them."""
+    _print(sheet(scored.cards), "Scorecard: what was kept of each graph", form, keys=2)
+    _print(of_operators(scored), "Scorecard: each operator", form, [*said, *problems(scored.cards), *scored.notes])
+
+
+def _experiments(cards: Sequence[Card]) -> dict[str, pd.DataFrame]:
+    """Both experiments of the publication as its tables have them."""
+    return {
+        "Experiment 1: coordinates rebuilt, MSE × 1000": experiment(cards, FEATURES, "mse", 1000),
+        "Experiment 2: spectral distance": experiment(cards, STRUCTURE, "distance"),
+        "Experiment 2: pooled graphs": pooled_graphs(cards),
+    }
+
+
+def _print(table: pd.DataFrame, title: str, form: str, notes: Sequence[str] = (), keys: int = 1) -> None:
+    if form == "screen":
+        on_screen(Console(highlight=False, markup=False), table, title, notes, keys)
+    else:
+        print(render(table, form, title, notes), end="")

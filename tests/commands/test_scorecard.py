@@ -1,0 +1,108 @@
+"""`rethinking scorecard`, and that of `check`: measured once, kept, shown in every form."""
+
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from rethinking.commands import scorecard
+from rethinking.scorecard import settings
+from tests.commands.test_check import SMALL
+
+Call = Callable[..., CompletedProcess[str]]
+BLIND = '''
+from torch import nn
+
+
+class Blind(nn.Module):
+    """Says nothing of its clusters, and has other features than theirs."""
+
+    def __init__(self, in_channels):
+        super().__init__()
+        self.out_channels = 3
+        self.linear = nn.Linear(in_channels, 3)
+
+    def forward(self, x, edge_index, batch=None):
+        return self.linear(x), edge_index, batch
+'''
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further size, of which an operator takes a second."""
+    file = settings._file()
+    fit = {"most_steps": 3}
+    file["sizes"]["tiny"] = {
+        "autoencoder": {"graphs": ["ring"], "runs": 2, "hidden": 4, "fit": fit},
+        "spectral": {"graphs": ["ring"], "runs": 2, "fit": fit},
+        "expressive": {"data": {"pairs": 10}, "runs": 1, "epochs": 1},
+        "cost": {"nodes": [8, 16], "repeats": 1},
+    }
+    monkeypatch.setattr(settings, "_file", lambda: deepcopy(file))
+
+
+def test_measured_once_and_told_in_every_form(
+    rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("scorecard", "src/topk", "src/ndp", "--size", "tiny")
+    done = rethinking(*command)
+    assert done.returncode == 0, done.stderr
+    assert "mean rank" in done.stdout and "not constant" in done.stdout
+    page = (tmp_path / "scorecard.html").read_text()
+    assert page.count("<svg") == 1 + 2 * 2
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert links and all(link.startswith(("#", "data:")) for link in links)
+
+    def never(*_: Any) -> None:
+        raise AssertionError("measured again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scorecard, "measured", never)
+        assert rethinking(*command).stdout == done.stdout
+        assert rethinking(*command, "--format", "latex").stdout.count(r"\begin{tabular}") == 5
+    for file in (tmp_path / "checks" / ".scorecards").iterdir():
+        file.write_text(file.read_text()[:-7])
+    again = rethinking(*command)
+    assert again.returncode == 0 and again.stderr.count("measured anew") == 3  # and that of no pooling
+
+
+def test_other_arguments_are_another_operator(rethinking: Call, tmp_path: Path) -> None:
+    for damping in ("0.001", "0.002", "0.001"):
+        assert (
+            rethinking("scorecard", "src/ndp", f"pooler.operator.damping={damping}", "--size", "tiny").returncode == 0
+        )
+    assert len(list((tmp_path / "checks" / ".scorecards").iterdir())) == 2 + 1
+
+
+def test_beside_a_verdict(rethinking: Call, tmp_path: Path) -> None:
+    """Of a black box: what cannot be measured is said, and the rest is there."""
+    (tmp_path / "blind.py").write_text(BLIND)
+    words = ("check", "blind.Blind", *SMALL, "seeds=2", "--scorecard", "tiny")
+    done = rethinking(*words, PYTHONPATH=".")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "Blind: against none" in said and "ms at 16 nodes" in said
+    assert "Not measured of Blind: features on ring" in said and "does not say which nodes" in said
+    assert "expected each signal pooled" in said
+    page = (tmp_path / "check.html").read_text()
+    assert page.index('id="verdict"') < page.index('id="scorecard"') < page.index('id="clusters"')
+    assert "Scorecard of Blind" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scorecard", "src/topk", "--size", "huge"], "expected one of brief"),
+        (["check", "src/topk", *SMALL, "--scorecard", "huge"], "expected one of brief"),
+        (["scorecard", "topk"], "there is no such operator"),
+        (["scorecard", "src/topk", "pooler.operator.nothing=1"], "nothing"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(words: list[str], said: str, rethinking: Call, tmp_path: Path) -> None:
+    done = rethinking(*words)
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
