@@ -160,14 +160,18 @@ def _on_graph(card: Card, graph: str) -> dict[str, str]:
     return {
         "rebuilt coordinates, MSE × 1000": features("mse", 1000),
         "spectral distance": structure("distance"),
-        "density, before → after": f"{structure('density_before')} → {structure('density')}",
-        "median edge weight, before → after": f"{structure('median_before')} → {structure('median_weight')}",
-        "clusters in use, of": f"{features('clusters')} of {features('available')}",
+        "density, before → after": _both(structure("density_before"), " → ", structure("density")),
+        "median edge weight, before → after": _both(structure("median_before"), " → ", structure("median_weight")),
+        "clusters in use, of": _both(features("clusters"), " of ", features("available")),
         "entropy of a node": features("entropy"),
         "edges inside": features("edges_inside", 100, "%"),
-        "hops inside, between any": f"{features('hops')}, {features('hops_of_all')}",
+        "hops inside, between any": _both(features("hops"), ", ", features("hops_of_all")),
         "nodes lost": features("lost", 100, "%"),
     }
+
+
+def _both(one: str, between: str, other: str) -> str:
+    return NOTHING if one == other == NOTHING else f"{one}{between}{other}"
 
 
 def _row_sums(card: Card) -> str:

@@ -68,8 +68,8 @@ def check(words: Sequence[str], size: str | None, form: str, path: Path) -> int:
     words: operators, by the names of files of `conf/pooler` or import paths, and KEY=VALUE as `rethinking run` takes
     them. size: of the scorecard that is measured of each operator; None for no scorecard.
     """
-    plan = planned(words)
     measuring = Measuring(size) if size else None
+    plan = planned(words)
     for sentence in plan.refused:
         print(sentence, file=sys.stderr, flush=True)
     write_report("", path)  # Whether it can be written is known before the work.

@@ -103,7 +103,8 @@ def test_what_an_operator_cannot_is_one_sentence(scored: Scored) -> None:
     assert able["a step"] == "4 ms at 20 nodes, as N^2.0" and able["memory of a step"] == "—"
     assert set(unable.values()) == {"unable", "100%", "—"}
     assert pooled_graphs(scored.cards)["ring, density"].tolist() == ["0.1", "0.5", "—"]
-    assert (of_operator(scored.cards[0]).set_index("measure")["grid2d"] == "—").sum() == 1
+    # Of the structure of the grid nothing was asked.
+    assert (of_operator(scored.cards[0]).set_index("measure")["grid2d"] == "—").sum() == 3
     assert r"$\rightarrow$" in render(sheet(scored.cards), "latex", "Scorecard", [])
 
 
