@@ -44,8 +44,9 @@ def operator(
     max_nodes: int,
     path: str,
     arguments: Mapping[str, Any] | None = None,
+    text: str | None = None,
 ) -> Operator:
-    """The pooler at an import path, as an Operator. arguments: of its constructor.
+    """The pooler at an import path, as an Operator. arguments: of its constructor. text: what its runs are known by.
 
     Raises ValueError, with one sentence, for what cannot be imported, made or called.
     """

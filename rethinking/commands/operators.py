@@ -1,5 +1,9 @@
 """How a pooling operator is named on the command line."""
 
+import hashlib
+import importlib.util
+from pathlib import Path
+
 from rethinking.configuration.composition import options
 from rethinking.errors import UserError
 
@@ -18,4 +22,17 @@ def chosen(name: str) -> list[str]:
         return [f"pooler={name}"]
     if "." not in name:
         raise UserError(f"there is no such operator; expected one of {', '.join(operator_names())}, or an import path.")
-    return ["pooler=own", f"pooler.name={name.rpartition('.')[2]}", f"pooler.operator.path={name}"]
+    module, _, cls = name.rpartition(".")
+    words = ["pooler=own", f"pooler.name={cls}", f"pooler.operator.path={name}"]
+    text = _text(module)
+    return words if text is None else [*words, f"pooler.operator.text={hashlib.sha256(text).hexdigest()[:12]}"]
+
+
+def _text(module: str) -> bytes | None:
+    """What stands in a module; None if that cannot be had, and making the operator will say why."""
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    path = Path(found.origin) if found is not None and found.origin else None
+    return path.read_bytes() if path is not None and path.is_file() else None

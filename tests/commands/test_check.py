@@ -20,7 +20,7 @@ class FirstHalf(nn.Module):
     def __init__(self, in_channels, ratio):
         super().__init__()
         self.ratio = ratio
-        self.weight = nn.Parameter(torch.ones(in_channels))
+        self.weight = nn.Parameter(torch.ones(1))
 
     def forward(self, x, edge_index, edge_attr=None, batch=None):
         size = torch.bincount(batch)
@@ -68,16 +68,19 @@ def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
     assert "out of ideas" in done.stderr
     assert "Traceback" not in done.stderr
     said = " ".join(done.stdout.split())
-    assert (
-        "my_poolers.FirstHalf on Digits: too few seeds against shuffled (its own clusters, of other nodes), complement"
-        in said
-    )
+    assert "my_poolers.FirstHalf on Digits: " in said
+    assert "exactly as complement (its clusters of the complement graphs)" in said, "it looks at no edges"
+    assert "shuffled (its own clusters, of other nodes)" in said
     page = (tmp_path / "check.html").read_text()
     assert "Does my_poolers.FirstHalf matter?" in page
     assert not {"http:", "https:"} & set(page.replace("http://www.w3.org", "").split('"'))
     assert (tmp_path / "checks").is_dir()
+    # A changed class is another operator, one that was there before is not trained again.
+    (tmp_path / "my_poolers.py").write_text(OWN + "\n# changed")
+    assert "(2 trained, 0 done before)" in rethinking(*command, PYTHONPATH=".").stderr
+    (tmp_path / "my_poolers.py").write_text(OWN)
     again = rethinking(*command, "--format", "latex", PYTHONPATH=".")
-    assert "trained, 2 done before" in again.stderr.replace("0 ", "")
+    assert "(0 trained, 2 done before)" in again.stderr and "(2 trained" not in again.stderr
     assert r"\begin{tabular}" in again.stdout
 
 
