@@ -62,7 +62,7 @@ def distinct(name: str, cells: Sequence[Cell]) -> list[Measured]:
         if cell.select["operator"] not in operators:
             operators.append(cell.select["operator"])
     settings = differing(operators)
-    titles = [cells[0].family + (f" ({text})" if text else "") for text in settings]
+    titles = [name + (f" ({text})" if text else "") for text in settings]
     return [Measured(name, title, operator) for title, operator in zip(titles, operators, strict=True)]
 
 

@@ -86,11 +86,11 @@ def test_beside_a_verdict(rethinking: Call, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
     assert "Blind: against shuffled_input" in said and "ms at 16 nodes" in said
-    assert "Not measured of Blind: features on ring" in said and "does not say which nodes" in said
+    assert "Not measured of blind.Blind: features on ring" in said and "does not say which nodes" in said
     assert "expected each signal pooled" in said
     page = (tmp_path / "check.html").read_text()
     assert page.index('id="verdict"') < page.index('id="scorecard"') < page.index('id="clusters"')
-    assert "Scorecard of Blind" in page
+    assert "Scorecard of blind.Blind" in page
 
 
 @pytest.mark.parametrize(
