@@ -1,10 +1,15 @@
 """`rethinking check`: from an operator to a verdict, and what a person does wrong."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import yaml
+
+from rethinking import paths
+from rethinking.commands.check import planned
 
 Call = Callable[..., CompletedProcess[str]]
 SMALL = ("dataset=digits", "trainer.max_epochs=1", "model.hidden=4", "model.batch_size=256", "diagnosed_graphs=0",
@@ -102,10 +107,16 @@ def test_until_decided_is_the_default(rethinking: Call) -> None:
     assert "exactly as complement" in said
 
 
-def test_a_ratio_sweep_says_which_ratio(rethinking: Call) -> None:
-    done = rethinking("check", "pyg/TopKPooling", *SMALL, "seeds=2", "ratio=0.25,0.5", "--format", "csv")
-    assert done.returncode == 0, done.stderr
-    assert {line.rpartition(",")[2] for line in done.stdout.splitlines()[1:]} == {"ratio=0.25", "ratio=0.5"}
+def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
+    plan = planned(["pyg/TopKPooling", "dataset=digits", "ratio=0.25,0.5", f"runs={tmp_path}"])
+    (operator,) = plan.operators
+    made = [(one.settings, one.control) for one in operator.checked]
+    assert sorted(made) == sorted(product(("ratio=0.25", "ratio=0.5"), conf_controls()))
+    assert len({one.own for one in operator.checked}) == 2
+
+
+def conf_controls() -> list[str]:
+    return yaml.safe_load((paths.CONF / "check.yaml").read_text())["controls"]
 
 
 @pytest.mark.usefixtures("own")
