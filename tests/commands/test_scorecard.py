@@ -85,7 +85,7 @@ def test_beside_a_verdict(rethinking: Call, tmp_path: Path) -> None:
     done = rethinking(*words, PYTHONPATH=".")
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
-    assert "Blind: against shuffled_input" in said and "ms at 16 nodes" in said
+    assert "shuffled_input (its own pooling of permuted nodes)" in said and "ms at 16 nodes" in said
     assert "Not measured of blind.Blind: features on ring" in said and "does not say which nodes" in said
     assert "expected each signal pooled" in said
     page = (tmp_path / "check.html").read_text()

@@ -15,11 +15,12 @@ from tests.graphs.test_padded import roomy, wide
 from tests.layers.test_molecules import molecules
 from tests.test_pairs import PAIRS, cell, pairs_on
 
+# Operators of elsewhere are called with lists of nodes and edges, on the host; their steps are not of fixed shapes.
+CASES = [pytest.param(*pair, "directed") for pair in PAIRS] + pairs_on("undirected", "molecules")
+
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize(
-    ("model", "pooling", "data"), [(*pair, "directed") for pair in PAIRS] + pairs_on("undirected", "molecules")
-)
+@pytest.mark.parametrize(("model", "pooling", "data"), [case for case in CASES if case.values[0] != "host"])
 def test_predictions_losses_gradients_and_statistics_are_the_same(model: str, pooling: str, data: str) -> None:
     chosen = cell(model, pooling)
     dataset = in_double(molecules() if data == "molecules" else random_dataset(7, directed=data == "directed"))
