@@ -51,6 +51,7 @@ def test_to_the_verdict(rethinking: Call, folder: Path) -> None:
     assert "my_pooling.MyPool on GCB easy: " in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mirror")
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words is not FIRST], ids=" ".join)
 def test_every_other_command_is_understood(words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "_file", lambda: deepcopy(file))
 
 
+@pytest.mark.slow
 def test_measured_once_and_told_in_every_form(
     rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +71,7 @@ def test_measured_once_and_told_in_every_form(
     assert again.returncode == 0 and again.stderr.count("measured anew") == 3  # and that of no pooling
 
 
+@pytest.mark.slow
 def test_other_arguments_are_another_operator(rethinking: Call, tmp_path: Path) -> None:
     for damping in ("0.001", "0.002", "0.001"):
         assert (
