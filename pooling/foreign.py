@@ -140,7 +140,7 @@ def _pooled(coarse: list[Coarse], level: SparseLevel | ListedLevel) -> Pooled:
         for c, part in zip(coarse, listed(level), strict=True)
     ]
     x = nn.utils.rnn.pad_sequence([c.graphs.x for c in coarse], batch_first=True)
-    assignments = [c.assignment for c in coarse if isinstance(c.assignment, Assignment)]
+    assignments = [c.assignment for c in coarse if c.assignment is not None]
     names = coarse[0].losses
     return Pooled(
         x,

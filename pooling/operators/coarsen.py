@@ -1,4 +1,4 @@
-"""Reduce and Connect for any assignment by its entries: S^T X, and S^T A S."""
+"""Connect for any assignment by its entries: Sᵀ A S."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,8 @@ from rethinking.pooling.operators.interface import Assignment, Graphs
 from rethinking.pooling.operators.sentences import quiet
 
 
-def summed(x: Tensor, assignment: Assignment) -> Tensor:
-    """S^T X. x: [N, F]. Returns [K, F]."""
-    rows = x[assignment.node] * assignment.weight[:, None]
-    return x.new_zeros(assignment.clusters, x.shape[1]).index_add(0, assignment.cluster, rows)
-
-
 def joined(graphs: Graphs, assignment: Assignment, entry: Tensor, edge_weight: Tensor) -> tuple[Tensor, Tensor]:
-    """S^T A S where its terms are not zero, sorted. entry: [M], the entries of S. edge_weight: [E], those of A.
+    """Sᵀ A S where its terms are not zero, sorted. entry: [M], the entries of S. edge_weight: [E], those of A.
 
     Returns int64 [2, E'], loops included, and their weights [E'].
     """

@@ -38,7 +38,7 @@ def with_weights(coarse: Coarse, graphs: Graphs) -> Assignment | None:
     own = coarse.assignment
     if own is None:
         return None
-    sums = _sums(graphs, replace(own, weight=torch.ones_like(own.weight)))
+    sums = replace(own, weight=torch.ones_like(own.weight)).reduce(graphs.x)
     length = sums.square().sum(dim=-1)
     weight = (coarse.graphs.x * sums).sum(dim=-1) / torch.where(length > 0, length, 1)
     return replace(own, weight=weight[own.cluster])
@@ -59,13 +59,8 @@ def by_clusters(graphs: Graphs, given: Assignment) -> Coarse:
         weight = None if weight is None else weight[kept]
     else:
         edges, weight = torch.unique(edges, dim=1), None
-    x = _sums(graphs, given)
+    x = given.reduce(graphs.x)
     return Coarse(replace(graphs, x=x, edge_index=edges, edge_weight=weight, batch=given.batch), given)
-
-
-def _sums(graphs: Graphs, given: Assignment) -> Tensor:
-    empty = graphs.x.new_zeros(given.clusters, graphs.x.shape[1])
-    return empty.index_add(0, given.cluster, graphs.x[given.node] * given.weight[:, None])
 
 
 def _some_graphs(features: int) -> Graphs:

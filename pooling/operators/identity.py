@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from rethinking.pooling.operators.coarsen import joined
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 
 
@@ -28,27 +28,6 @@ def itself(graphs: Graphs) -> Assignment:
 
 def sums(graphs: Graphs, given: Assignment) -> Coarse:
     """The clusters of an assignment with Sᵀ X and Sᵀ A S, self-loops included; without losses."""
-    x = graphs.x.new_zeros(given.clusters, graphs.x.shape[1])
-    x = x.index_add(0, given.cluster, graphs.x[given.node] * given.weight[:, None])
-    edge_index, edge_weight = product(graphs, given)
+    edge_index, edge_weight = joined(graphs, given, given.weight, graphs.weights)
+    x = given.reduce(graphs.x)
     return Coarse(replace(graphs, x=x, edge_index=edge_index, edge_weight=edge_weight, batch=given.batch), given)
-
-
-def product(graphs: Graphs, given: Assignment) -> tuple[Tensor, Tensor]:
-    """The entries of Sᵀ A S: int64 [2, E'], each pair once, and their weights [E']."""
-    order = torch.argsort(given.node, stable=True)
-    node, cluster, weight = given.node[order], given.cluster[order], given.weight[order]
-    count = torch.bincount(node, minlength=given.nodes)
-    first = count.cumsum(0) - count
-    source, target = graphs.edge_index
-    # Every entry of the source's row with every entry of the target's.
-    pairs = count[source] * count[target]
-    edge = torch.repeat_interleave(torch.arange(len(source), device=source.device), pairs)
-    place = torch.arange(len(edge), device=source.device) - (pairs.cumsum(0) - pairs)[edge]
-    left = first[source[edge]] + place // count[target[edge]]
-    right = first[target[edge]] + place % count[target[edge]]
-    key = cluster[left] * given.clusters + cluster[right]
-    unique, inverse = torch.unique(key, return_inverse=True)
-    values = graphs.weights[edge] * weight[left] * weight[right]
-    summed = values.new_zeros(len(unique)).index_add(0, inverse, values)
-    return torch.stack([unique // given.clusters, unique % given.clusters]), summed

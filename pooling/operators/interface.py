@@ -57,6 +57,11 @@ class Assignment:
         """Node order[i] gets the row of node i. order: int64 [N], a permutation within each graph."""
         return replace(self, node=order[self.node])
 
+    def reduce(self, x: Tensor) -> Tensor:
+        """Sᵀ X. x: [N, F]. Returns [K, F]."""
+        rows = x[self.node] * self.weight.to(x.dtype)[:, None]
+        return x.new_zeros(self.clusters, x.shape[1]).index_add(0, self.cluster, rows)
+
     def dense(self) -> Tensor:
         """S of all graphs as one matrix. Returns [N, K]."""
         s = self.weight.new_zeros(self.nodes, self.clusters)
@@ -96,6 +101,22 @@ class Operator(nn.Module):
         raise NotImplementedError
 
 
+def separated(graphs: Graphs) -> list[Graphs]:
+    """Each graph alone."""
+    if graphs.count == 1:
+        return [graphs]
+    return [alone(graphs, graph) for graph in range(graphs.count)]
+
+
+def alone(graphs: Graphs, graph: int) -> Graphs:
+    """One of them, by its number."""
+    nodes = (graphs.batch == graph).nonzero().squeeze(-1)
+    mine = graphs.batch[graphs.edge_index[0]] == graph
+    weight = None if graphs.edge_weight is None else graphs.edge_weight[mine]
+    first = nodes[:1]
+    return Graphs(graphs.x[nodes], graphs.edge_index[:, mine] - first, weight, torch.zeros_like(nodes), 1)
+
+
 def split(assignment: Assignment, graphs: Graphs) -> list[Assignment]:
     """The assignment of each graph by itself."""
     nodes = graphs.sizes
@@ -105,14 +126,14 @@ def split(assignment: Assignment, graphs: Graphs) -> list[Assignment]:
     parts = []
     for graph in range(graphs.count):
         own = (of == graph).nonzero().squeeze(-1)
-        batch = torch.zeros(int(clusters[graph]), dtype=torch.int64, device=own.device)
         node, cluster = assignment.node[own] - first_node[graph], assignment.cluster[own] - first_cluster[graph]
+        batch = own.new_zeros(int(clusters[graph]))
         parts.append(Assignment(node, cluster, assignment.weight[own], batch, int(nodes[graph])))
     return parts
 
 
 def join(parts: Sequence[Assignment]) -> Assignment:
-    """That of several graphs, one after another."""
+    """That of several graphs, one after another; the opposite of `split`."""
     node, cluster = 0, 0
     moved = []
     for part in parts:

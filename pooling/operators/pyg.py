@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.pool.select import SelectOutput
 from torch_geometric.utils import add_remaining_self_loops, remove_self_loops, softmax
 
-from rethinking.pooling.operators.coarsen import joined, neighbours, summed
+from rethinking.pooling.operators.coarsen import joined, neighbours
 from rethinking.pooling.operators.dense import ascending, entries
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
@@ -68,7 +68,7 @@ class Neighbourhoods(PygOperator):
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """See the base class."""
         if given is not None:
-            return Coarse(self._connected(summed(graphs.x, given), given, graphs), given)
+            return Coarse(self._connected(given.reduce(graphs.x), given, graphs), given)
         seen: dict[str, Tensor] = {}
         hooks = [
             self.pooler.att.register_forward_hook(lambda _, __, out: seen.update(attention=out)),
@@ -123,7 +123,7 @@ class EdgeContraction(PygOperator):
         """See the base class."""
         if given is not None:
             edges = neighbours(graphs, given)
-            return Coarse(Graphs(summed(graphs.x, given), edges, None, given.batch, graphs.count), given)
+            return Coarse(Graphs(given.reduce(graphs.x), edges, None, given.batch, graphs.count), given)
         with in_one_sentence(self.name, graphs):
             x, edge_index, batch, merged = self.pooler(graphs.x, graphs.edge_index, graphs.batch)
         nodes = torch.arange(len(graphs.x), device=x.device)
@@ -189,7 +189,7 @@ class Memory(PygOperator):
         """See the base class."""
         no_edges = graphs.edge_index.new_zeros(2, 0)
         if given is not None:
-            x = self.pooler.lin(summed(graphs.x, given))
+            x = self.pooler.lin(given.reduce(graphs.x))
             return Coarse(Graphs(x, no_edges, None, given.batch, graphs.count), given)
         with in_one_sentence(self.name, graphs):
             x, s = self.pooler(graphs.x, graphs.batch, batch_size=graphs.count)

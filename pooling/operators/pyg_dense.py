@@ -1,4 +1,4 @@
-"""PyG's poolers of padded graphs: DiffPool, MinCutPool, DMoN. All clusters are joined, by the weights of S^T A S."""
+"""PyG's poolers of padded graphs: DiffPool, MinCutPool, DMoN. All clusters are joined, by the weights of Sᵀ A S."""
 
 from collections.abc import Callable
 from typing import Any

@@ -3,9 +3,12 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
+import yaml
 
+from rethinking import paths
 from rethinking.analysis.comparisons import Comparison, compare_together
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.pairs import Pair
@@ -13,19 +16,24 @@ from rethinking.analysis.questions import Question
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import row_texts
 
-# What a control takes away, for whoever reads a verdict against it.
-MEANINGS = {
-    "shuffled": "its own clusters, of other nodes",
-    "complement": "its clusters of the complement graphs",
-    "random": "random clusters, drawn once",
-    "none": "no pooling layer",
-    "whole": "global pooling in its place",
-    "shuffled_input": "its own pooling of permuted nodes",
-}
-
-
 # What the two of a comparison are called where there are several.
 SIDES = ("operator", "control")
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """`conf/check.yaml`. controls, black_box: variants. meanings: of these, in words. datasets: by default."""
+
+    controls: Sequence[str]
+    black_box: Sequence[str]
+    meanings: Mapping[str, str]
+    datasets: Sequence[str]
+
+
+@cache
+def check_settings() -> CheckSettings:
+    """The file's."""
+    return CheckSettings(**yaml.safe_load((paths.CONF / "check.yaml").read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,8 @@ def _found(made: Sequence[Comparison]) -> str:
 
 
 def _control(c: Comparison) -> str:
-    return f"{c.variant} ({MEANINGS[c.variant]})" if c.variant in MEANINGS else c.variant
+    meaning = check_settings().meanings.get(c.variant)
+    return f"{c.variant} ({meaning})" if meaning else c.variant
 
 
 def _words(c: Comparison) -> str:

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from hydra.utils import instantiate
 from rich.console import Console
 
-from rethinking import paths
-from rethinking.analysis.checks import SIDES, Checked, answers, comparisons_of, texts
+from rethinking.analysis.checks import SIDES, Checked, CheckSettings, answers, check_settings, comparisons_of, texts
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
@@ -82,7 +80,7 @@ def check(words: Sequence[str], size: str | None, form: str, path: Path) -> int:
 
 def planned(words: Sequence[str]) -> Plan:
     """The jobs of a command. Raises UserError if nothing is left of it."""
-    conf = yaml.safe_load((paths.CONF / "check.yaml").read_text(encoding="utf-8"))
+    conf = check_settings()
     names = [word for word in words if "=" not in word]
     given = [word for word in words if "=" in word]
     if not names:
@@ -95,7 +93,7 @@ def planned(words: Sequence[str]) -> Plan:
     seeds = next((word for word in overrides if word.startswith("seeds=")), UNTIL_DECIDED)
     overrides = [word for word in overrides if not word.startswith("seeds=")]
     if not any(word.startswith("dataset=") for word in overrides):
-        overrides.append(f"dataset={','.join(conf['datasets'])}")
+        overrides.append(f"dataset={','.join(conf.datasets)}")
     if not any(word.startswith("runs=") for word in overrides):
         overrides.append(f"runs={STORE}")
     operators, refused = [], []
@@ -115,14 +113,14 @@ def _long(word: str) -> str:
     return f"{SHORT.get(key, key)}={value}"
 
 
-def _asked(name: str, overrides: Sequence[str], conf: dict[str, list[str]]) -> Asked:
+def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
     """All jobs of an operator. Raises UserError if it cannot be had, or pools none of the data sets."""
     asked = Asked(name, chosen(name))
     common = ["model=host", *asked.words, *overrides]
     own = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={LEARNED}"])]
     titles = differing([{"network": job.cell.network} for _, job in own])
     asked.measured = distinct(name, [job.cell for _, job in own])
-    for control in conf["controls" if _says_assignment(own[0][1]) else "black_box"]:
+    for control in conf.controls if _says_assignment(own[0][1]) else conf.black_box:
         try:
             twins = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={control}"])]
         except UserError as error:

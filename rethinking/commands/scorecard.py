@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from rich.console import Console
 
 from rethinking import paths
+from rethinking.analysis.checks import check_settings
 from rethinking.analysis.questions import question
 from rethinking.analysis.render import on_screen, render
 from rethinking.analysis.report import render_page, write_report
@@ -120,7 +121,7 @@ def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
     given = [f"runs={STORE}", *(word for word in words if "=" in word)]
     measuring = Measuring(size)
     # A cell is put together for the operator's sake; the data set is not read.
-    dataset = yaml.safe_load((paths.CONF / "check.yaml").read_text(encoding="utf-8"))["datasets"][0]
+    dataset = check_settings().datasets[0]
     jobs = {}
     for name in dict.fromkeys(names):
         try:

@@ -125,26 +125,6 @@ def card_settings(size: str) -> CardSettings:
     )
 
 
-def autoencoder_settings() -> AutoencoderSettings:
-    """The first experiment's."""
-    return _autoencoder(section("autoencoder"))
-
-
-def spectral_settings() -> SpectralSettings:
-    """The second experiment's."""
-    return _spectral(section("spectral"))
-
-
-def expressive_settings() -> ExpressiveSettings:
-    """Those of the measure of expressiveness."""
-    return ExpressiveSettings(**section("expressive"))
-
-
-def cost_settings() -> CostSettings:
-    """Those of the measure of time and memory."""
-    return CostSettings(**section("cost"))
-
-
 def _file() -> dict[str, Any]:
     return yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))
 

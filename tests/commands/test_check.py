@@ -6,9 +6,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-import yaml
 
-from rethinking import paths
+from rethinking.analysis.checks import check_settings
 from rethinking.commands.check import planned
 from rethinking.commands.operators import chosen
 
@@ -120,12 +119,8 @@ def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
     plan = planned(["pyg/TopKPooling", "dataset=digits", "ratio=0.25,0.5", f"runs={tmp_path}"])
     (operator,) = plan.operators
     made = [(one.settings, one.control) for one in operator.checked]
-    assert sorted(made) == sorted(product(("ratio=0.25", "ratio=0.5"), conf_controls()))
+    assert sorted(made) == sorted(product(("ratio=0.25", "ratio=0.5"), check_settings().controls))
     assert len({one.own for one in operator.checked}) == 2
-
-
-def conf_controls() -> list[str]:
-    return yaml.safe_load((paths.CONF / "check.yaml").read_text())["controls"]
 
 
 @pytest.mark.usefixtures("own")

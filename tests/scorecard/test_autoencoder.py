@@ -14,9 +14,11 @@ from rethinking.scorecard.autoencoder import Autoencoder, reconstruct
 from rethinking.scorecard.fit import fit, seeded
 from rethinking.scorecard.lift import pseudo_inverse_lift
 from rethinking.scorecard.point_clouds import PointCloud, grid, point_cloud
-from rethinking.scorecard.published import published_operators
-from rethinking.scorecard.settings import AutoencoderSettings, autoencoder_settings
+from rethinking.scorecard.settings import AutoencoderSettings, card_settings
 from tests.scorecard.operators import Identity, Pairs, Silent, Soft, Top
+from tests.scorecard.published import published_operators
+
+FULL = card_settings("full")
 
 
 def assignment(s: Tensor) -> Assignment:
@@ -75,7 +77,7 @@ def test_sums_over_neighbours_are_products_with_the_matrix() -> None:
 
 
 def few_steps(steps: int) -> AutoencoderSettings:
-    settings = autoencoder_settings()
+    settings = FULL.autoencoder
     return replace(settings, hidden=32, fit=replace(settings.fit, most_steps=steps, learning_rate=0.005))
 
 

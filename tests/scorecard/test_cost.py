@@ -9,8 +9,10 @@ import torch
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
 from rethinking.scorecard import cost
 from rethinking.scorecard.cost import costs, slope
-from rethinking.scorecard.settings import cost_settings
+from rethinking.scorecard.settings import card_settings
 from tests.scorecard.operators import Identity
+
+FULL = card_settings("full")
 
 MEBIBYTE = 2**20
 
@@ -29,7 +31,7 @@ class Hungry(Identity):
 
 
 def test_memory_that_is_freed_again_is_counted() -> None:
-    settings = replace(cost_settings(), nodes=[2000, 4000], features=2, repeats=1)
+    settings = replace(FULL.cost, nodes=[2000, 4000], features=2, repeats=1)
     small, large = costs(Hungry, settings)
     if math.isnan(small.memory):
         pytest.skip("this system does not say how much memory was used")
@@ -41,5 +43,5 @@ def test_memory_that_is_freed_again_is_counted() -> None:
 
 def test_where_memory_is_not_said_it_is_no_number(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setattr(cost, "PROCESS", tmp_path)
-    (found,) = costs(Identity, replace(cost_settings(), nodes=[16], repeats=1))
+    (found,) = costs(Identity, replace(FULL.cost, nodes=[16], repeats=1))
     assert math.isnan(found.memory)

@@ -11,9 +11,11 @@ from rethinking.pooling.operators.interface import Coarse, Graphs, Operator
 from rethinking.scorecard.expressive import Classifier, accuracy, batch_of, row_sums
 from rethinking.scorecard.fit import seeded
 from rethinking.scorecard.point_clouds import point_cloud
-from rethinking.scorecard.settings import expressive_settings
+from rethinking.scorecard.settings import card_settings
 from tests.conftest import random_dataset
 from tests.scorecard.operators import Identity, Pairs, Soft, Top, Uniform
+
+FULL = card_settings("full")
 
 SIZES = {"in_features": 2, "clusters": 8, "ratio": 0.5, "max_nodes": 64}
 
@@ -25,7 +27,7 @@ def test_which_rows_have_equal_sums(operator: type[Operator], constant: bool) ->
     cloud = point_cloud("ring")
     coarse = operator(**SIZES)(cloud.with_signals(torch.from_numpy(cloud.coordinates).float()))
     assert coarse.assignment is not None
-    found = row_sums(coarse.assignment, expressive_settings().tolerance)
+    found = row_sums(coarse.assignment, FULL.expressive.tolerance)
     assert found.constant == constant
     if constant:
         assert found.least == pytest.approx(1, abs=1e-5) and found.greatest == pytest.approx(1, abs=1e-5)
@@ -62,7 +64,7 @@ class Forgetful(Operator):
         )
 
 
-SMALL = expressive_settings()
+SMALL = FULL.expressive
 SMALL = replace(SMALL, data=SMALL.data | {"pairs": 30}, hidden=16, epochs=3)
 
 
@@ -101,6 +103,6 @@ def test_a_loss_that_is_no_number_is_said() -> None:
 
 @pytest.mark.slow
 def test_without_pooling_pairs_are_told_apart_and_after_dropping_nodes_they_are_not() -> None:
-    settings = replace(expressive_settings(), epochs=60)
+    settings = replace(FULL.expressive, epochs=60)
     assert accuracy(Identity, settings, 0).test > 0.95
     assert accuracy(Top, settings, 0).test < 0.8

@@ -10,8 +10,7 @@ import torch
 
 from rethinking.pooling.operators.interface import Coarse, Graphs
 from rethinking.scorecard.point_clouds import PointCloud, grid, point_cloud
-from rethinking.scorecard.published import published_operators
-from rethinking.scorecard.settings import SpectralSettings, spectral_settings
+from rethinking.scorecard.settings import SpectralSettings, card_settings
 from rethinking.scorecard.spectral import (
     compare_structure,
     density,
@@ -21,13 +20,16 @@ from rethinking.scorecard.spectral import (
     spectrum,
 )
 from tests.scorecard.operators import Identity, Pairs, Soft, Top, Uniform
+from tests.scorecard.published import published_operators
+
+FULL = card_settings("full")
 
 CLOUD = grid(4, 5)
 
 
 @pytest.fixture
 def settings() -> SpectralSettings:
-    settings = spectral_settings()
+    settings = FULL.spectral
     return replace(settings, eigenvectors=5, fit=replace(settings.fit, most_steps=30))
 
 
@@ -89,7 +91,7 @@ def test_training_brings_the_graphs_nearer(settings: SpectralSettings) -> None:
 
 
 def test_pairs_of_a_ring_are_a_ring() -> None:
-    found = compare_structure(Pairs, point_cloud("ring"), signals(point_cloud("ring"), 5), spectral_settings(), 0)
+    found = compare_structure(Pairs, point_cloud("ring"), signals(point_cloud("ring"), 5), FULL.spectral, 0)
     assert (found.density, found.median) == (2 / 32, 1)
     # Loops, two of each pair, count for the degree and not for the Laplacian.
     expected = np.sort((1 - np.cos(2 * np.pi * np.arange(32) / 32)) / 2)
@@ -99,7 +101,7 @@ def test_pairs_of_a_ring_are_a_ring() -> None:
 def test_soft_clusters_are_joined_to_nearly_all_others_and_single_nodes_are_not() -> None:
     """Grattarola et al. 2022."""
     cloud = point_cloud("grid2d")
-    settings = spectral_settings()
+    settings = FULL.spectral
     settings = replace(settings, fit=replace(settings.fit, most_steps=0))
     operators, x = published_operators(), signals(cloud, settings.eigenvectors)
     density = {name: compare_structure(operators[name], cloud, x, settings, 0).density for name in operators}

@@ -34,8 +34,7 @@ class FixedOperator(GraphwiseOperator):
         """See `GraphwiseOperator`."""
         found = self._look_up(graph) if given is None else Found(given, self.connect(_matrix(graph), given))
         assignment = found.assignment
-        entries = graph.x[assignment.node] * assignment.weight.to(graph.x)[:, None]
-        x = graph.x.new_zeros(assignment.clusters, graph.x.shape[1]).index_add(0, assignment.cluster, entries)
+        x = assignment.reduce(graph.x)
         return Coarse(with_matrix(graph, x, found.adjacency.to(x)), assignment)
 
     def select(self, graph: Graphs, adjacency: np.ndarray, rng: np.random.Generator) -> Assignment:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator, join, separated, split
 from rethinking.pooling.operators.neighbours import sum_over_neighbours
 
 
@@ -13,7 +13,7 @@ class GraphwiseOperator(Operator):
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """See `Operator`."""
         parts = separated(graphs)
-        givens = [None] * graphs.count if given is None else separated_assignments(given, graphs)
+        givens = [None] * graphs.count if given is None else split(given, graphs)
         return joined([self.pool(graph, mine) for graph, mine in zip(parts, givens, strict=True)], graphs)
 
     def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
@@ -21,52 +21,20 @@ class GraphwiseOperator(Operator):
         raise NotImplementedError
 
 
-def separated(graphs: Graphs) -> list[Graphs]:
-    """Each graph alone."""
-    if graphs.count == 1:
-        return [graphs]
-    found = []
-    for number, (first, size) in enumerate(_spans(graphs.batch, graphs.count)):
-        mine = graphs.batch[graphs.edge_index[0]] == number
-        weight = None if graphs.edge_weight is None else graphs.edge_weight[mine]
-        batch = torch.zeros_like(graphs.batch[first : first + size])
-        found.append(Graphs(graphs.x[first : first + size], graphs.edge_index[:, mine] - first, weight, batch, 1))
-    return found
-
-
-def separated_assignments(given: Assignment, graphs: Graphs) -> list[Assignment]:
-    """The part of each graph."""
-    found = []
-    clusters = _spans(given.batch, graphs.count)
-    for (first, nodes), (begin, count) in zip(_spans(graphs.batch, graphs.count), clusters, strict=True):
-        mine = (given.node >= first) & (given.node < first + nodes)
-        node, cluster = given.node[mine] - first, given.cluster[mine] - begin
-        found.append(Assignment(node, cluster, given.weight[mine], node.new_zeros(count), nodes))
-    return found
-
-
 def joined(parts: list[Coarse], graphs: Graphs) -> Coarse:
     """All graphs in one, block-diagonal; the opposite of `separated`."""
     if graphs.count == 1:
         return parts[0]
-    pooled, assignments = [part.graphs for part in parts], [part.assignment for part in parts if part.assignment]
+    pooled = [part.graphs for part in parts]
+    assignment = join([part.assignment for part in parts if part.assignment is not None])
     counts = [len(part.x) for part in pooled]
-    batch = torch.repeat_interleave(torch.arange(graphs.count), torch.tensor(counts)).to(graphs.batch)
     first = [sum(counts[:number]) for number in range(len(counts))]
-    start = [begin for begin, _ in _spans(graphs.batch, graphs.count)]
     coarse = Graphs(
         torch.cat([part.x for part in pooled]),
         torch.cat([part.edge_index + by for part, by in zip(pooled, first, strict=True)], dim=1),
         torch.cat([part.weights for part in pooled]),
-        batch,
+        assignment.batch,
         graphs.count,
-    )
-    assignment = Assignment(
-        torch.cat([part.node + by for part, by in zip(assignments, start, strict=True)]),
-        torch.cat([part.cluster + by for part, by in zip(assignments, first, strict=True)]),
-        torch.cat([part.weight for part in assignments]),
-        batch,
-        len(graphs.x),
     )
     names = parts[0].losses
     return Coarse(coarse, assignment, {name: torch.stack([p.losses[name] for p in parts]).mean() for name in names})
@@ -100,9 +68,3 @@ def by_entries(s: Tensor) -> Assignment:
 def kept_only(graph: Graphs, node: Tensor, weight: Tensor) -> Assignment:
     """Each of these nodes is a cluster, the others are dropped. node, weight: [k]."""
     return Assignment(node, torch.arange(len(node), device=node.device), weight, torch.zeros_like(node), len(graph.x))
-
-
-def _spans(batch: Tensor, count: int) -> list[tuple[int, int]]:
-    """The first place and the length of each graph."""
-    sizes = torch.bincount(batch, minlength=count)
-    return list(zip((sizes.cumsum(0) - sizes).tolist(), sizes.tolist(), strict=True))

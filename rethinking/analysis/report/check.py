@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rethinking.analysis.checks import MEANINGS, SIDES, answers, texts
+from rethinking.analysis.checks import SIDES, answers, check_settings, texts
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.figures import style
 from rethinking.analysis.figures.verdicts import against_controls
@@ -31,7 +31,7 @@ def check_page(made: Sequence[Comparison], results: Results, asked: Question, sc
     controls = dict.fromkeys(c.variant for c in made)
     with style():
         picture = page_picture(against_controls(made, asked))
-    words = [f"{name}: {MEANINGS[name]}." for name in controls if name in MEANINGS]
+    words = [f"{name}: {text}." for name, text in check_settings().meanings.items() if name in controls]
     cells = {id for c in made for id in (c.local, c.other)}
     runs = results.runs[results.runs["cell_id"].isin(cells)]
     table = page_table("Each control against its operator", texts(made, asked), leads=VERDICTS, looks=looks_of(made))

@@ -15,7 +15,7 @@ from torch_geometric.nn.pool.select import SelectTopK
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.src.fixed import NDP, NMF, Graclus
 from rethinking.pooling.operators.src.soft import DiffPool, LaPool, MinCut
-from rethinking.scorecard.published import published_operators
+from tests.scorecard.published import published_operators
 
 OPERATORS = published_operators()
 FEATURES = 4
