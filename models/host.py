@@ -37,6 +37,8 @@ class Host(nn.Module):
     ) -> None:
         super().__init__()
         at_least_one(hidden=hidden, pools=pools)
+        if not 0 < ratio < 1:
+            raise ValueError(f"ratio={ratio}; expected a share of the nodes, above 0 and below 1")
         if readout not in READOUTS:
             raise ValueError(f"readout={readout}; expected {', '.join(READOUTS)}")
         self.readout = readout

@@ -14,7 +14,7 @@ from rethinking.graphs.sparse import SparseLevel
 from rethinking.layers.copies import Copies
 from rethinking.layers.initial import InitialDraw
 from rethinking.pooling.listed_selection import ListedSelection
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator, join, split
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator, alone, join
 from rethinking.pooling.operators.sentences import checked
 from rethinking.pooling.pool import Pooled, PoolingLayer
 from rethinking.pooling.selection import HardSelection
@@ -74,35 +74,30 @@ class ForeignPool(Copies, PoolingLayer):
         for replica, part in enumerate(listed(level)):
             graphs = Graphs(x[replica, : part.nodes], part.edge_index, part.edge_weight, part.batch, level.graphs)
             keys = derive(np.full(level.graphs, int(self.key[replica]), np.uint64), numbers[replica])
-            made = self.twin(self._operator(replica, part, numbers[replica]), graphs, keys)
+            made = self.twin(self._operator(replica, part, numbers[replica], keys), graphs, keys)
             # A replica whose numbers are no longer finite fails alone, and later.
             coarse.append(checked(made, graphs, "the operator", numbers=False))
         return _pooled(coarse, level)
 
-    def _operator(self, replica: int, part: Listed, numbers: np.ndarray) -> Callable[..., Coarse]:
+    def _operator(self, replica: int, part: Listed, numbers: np.ndarray, keys: np.ndarray) -> Callable[..., Coarse]:
         """The operator of one replica. Where its clusters depend on edges alone, they are found once for each graph."""
 
         def call(graphs: Graphs, given: Assignment | None = None) -> Coarse:
             if given is None and not self._sees_features:
                 # Of the graphs themselves, or of others in their place, such as their complements.
-                kind = int(self.key[replica]), graphs.edge_index is part.edge_index
-                given = self._kept(kind, numbers, graphs, lambda: self.call(replica, part.seed, graphs))
+                known = self._found.setdefault((int(self.key[replica]), graphs.edge_index is part.edge_index), {})
+                for place, number in enumerate(numbers.tolist()):
+                    if number not in known:
+                        known[number] = self._find(replica, int(keys[place]) >> 1, alone(graphs, place))
+                given = join([known[number] for number in numbers.tolist()])
             return self.call(replica, part.seed, graphs, given)
 
         return call
 
-    def _kept(
-        self, kind: tuple[int, bool], numbers: np.ndarray, graphs: Graphs, find: Callable[[], Coarse]
-    ) -> Assignment | None:
-        """What was found of each graph when it was first seen."""
-        known = self._found.setdefault(kind, {})
-        if not all(number in known for number in numbers.tolist()):
-            with torch.no_grad():
-                assignment = find().assignment
-            if assignment is None:
-                return None
-            known.update(zip(numbers.tolist(), split(assignment, graphs), strict=True))
-        return join([known[number] for number in numbers.tolist()])
+    @torch.no_grad()
+    def _find(self, replica: int, seed: int, graph: Graphs) -> Assignment:
+        """The clusters of one graph by itself. What is drawn follows from its own seed, not from when it was met."""
+        return self.call(replica, seed, graph).assignment
 
 
 class NoPool(PoolingLayer):

@@ -74,8 +74,8 @@ def check(words: Sequence[str], size: str | None, form: str, path: Path) -> int:
     with before_compilation(tell_compilation):
         statuses = _train(plan)
     measured = [one for operator in plan.operators for one in operator.measured]
-    _tell(plan, measuring.measure(measured, _store(plan)) if measuring else None, form, path)
-    return SOME_FAILED if plan.refused or any(statuses) else ALL_DONE
+    told = _tell(plan, measuring.measure(measured, _store(plan)) if measuring else None, form, path)
+    return SOME_FAILED if plan.refused or any(statuses) or not told else ALL_DONE
 
 
 def planned(words: Sequence[str]) -> Plan:
@@ -177,13 +177,14 @@ def _store(plan: Plan) -> Path:
     return plan.operators[0].jobs[0].settings.runs
 
 
-def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> None:
-    """Print what was found, and write the page."""
+def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
+    """Print what was found, and write the page. Returns whether there was anything to compare."""
     asked, folder = plan.asked, _store(plan)
     results = read_results(RunStore(folder), folder / "none")
     made = comparisons_of(results, asked, _checked(plan))
     if not made:
-        raise UserError(f"Nothing could be compared; what failed is in {folder}/.")
+        print(f"Nothing could be compared; what failed is in {folder}/.", file=sys.stderr, flush=True)
+        return False
     write_report(check_page(made, results, asked, scored), path)
     table, notes = texts(made, asked), [method(made, asked, SIDES), *results.left_out, *plan.refused]
     title = "Does the pooling matter? Controls against the operator"
@@ -198,3 +199,4 @@ def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> None:
         show(scored, form)
     if form == "screen":
         console.print(f"{path} has all of it; open it in a browser, it needs no network.")
+    return True

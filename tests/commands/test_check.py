@@ -133,6 +133,7 @@ def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
         (["nobody.MyPool"], "nobody"),
         (["topk"], "there is no such operator"),
         (["pyg/TopKPooling", "ratio=2"], "ratio=2"),
+        (["pyg/TopKPooling", "ratio=1"], "ratio=1.0; expected a share of the nodes, above 0 and below 1"),
         (["dataset=nci1"], "Which operator?"),
         (["tgp/pan"], "torch_sparse"),
     ],

@@ -282,5 +282,33 @@ def test_clusters_that_see_no_features_are_found_once_for_each_graph(dataset: Gr
         ours, other, expected, other_expected = (pool(x, batch.level) for pool in pools)
         assert torch.equal(ours.x, expected.x)
         assert torch.equal(other.level.edge_index, other_expected.level.edge_index)
-    # Not for the second batch, whose graphs are known: of each of the two, and of the complements.
-    assert sum(calls) == 4
+    # Four graphs, each once, and their complements.
+    assert sum(calls) == 8
+
+
+def test_clusters_that_are_drawn_do_not_depend_on_when_a_graph_was_met(dataset: GraphDataset) -> None:
+    """Else a training that is taken up again would end in other numbers."""
+
+    class Drawn(FirstHalf):
+        sees_features = False
+
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            if given is None:
+                halves = super().forward(graphs).assignment
+                given = permuted_at_random(halves, graphs)
+            return super().forward(graphs, given)
+
+    batches = Batches(dataset, torch.device("cpu"))
+    found = []
+    for order in ([[9, 5, 2]], [[2, 9, 5]]):
+        pool = make_pool(Drawn, None, [3])
+        batch = batches.batch(np.array(order), np.ones(1, np.uint64))
+        selection = pool(torch.randn(*batch.x.shape[:2], 3), batch.level).selection
+        found.append({number: selection.of_graph(place) for place, number in enumerate(order[0])})
+    for number in (9, 5, 2):
+        assert np.array_equal(found[0][number], found[1][number])
+
+
+def permuted_at_random(assignment: Assignment, graphs: Graphs) -> Assignment:
+    keys = torch.randint(2**62, (graphs.count,)).numpy().astype(np.uint64)
+    return assignment.permuted(permutation(graphs, keys))
