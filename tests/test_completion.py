@@ -18,7 +18,7 @@ LINES_OF_HYDRA = [
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("rethinking ", "run reproduce status table compare figure report export collect data"),
+        ("rethinking ", "run reproduce status table compare check scorecard figure report export collect data"),
         ("rethinking data che", "check"),
         ("rethinking compare --dataset nci1 imdb_b --marg", "--margin"),
         ("rethinking compare --dataset nci1 imdb_b --format ", "screen markdown latex html csv"),

@@ -12,7 +12,7 @@ from rethinking.tasks.classification import Classification
 from rethinking.training.group import ReplicaGroup
 from tests.conftest import CPU, in_double, random_dataset
 from tests.layers.test_molecules import molecules
-from tests.test_pairs import PAIRS, cell
+from tests.test_pairs import RECORDED, cell
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch finds no CUDA device; tests/training/test_captured.py has the rest"
@@ -30,7 +30,7 @@ def group(model: str, pooling: str, device: torch.device, data: str = "directed"
 
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("data", ["directed", "molecules"])
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+@pytest.mark.parametrize(("model", "pooling"), RECORDED)
 def test_epochs_give_the_numbers_of_the_cpu(model: str, pooling: str, data: str) -> None:
     """Recorded, and without a warning that a recording differs from its step."""
     ours, expected = (group(model, pooling, device, data) for device in (torch.device("cuda"), CPU))
@@ -45,7 +45,7 @@ def test_epochs_give_the_numbers_of_the_cpu(model: str, pooling: str, data: str)
     assert torch.allclose(prediction.cpu(), expected.predict("val", 1, 8)[0], atol=1e-3)
 
 
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+@pytest.mark.parametrize(("model", "pooling"), RECORDED)
 def test_a_step_that_is_run_again_waits_for_nothing(model: str, pooling: str) -> None:
     ours = group(model, pooling, torch.device("cuda"))
     ours.train(1)

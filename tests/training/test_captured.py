@@ -31,17 +31,16 @@ from rethinking.training.parameters import ParameterRows
 from tests.conftest import CPU, in_double, random_dataset
 from tests.layers.test_molecules import molecules
 from tests.operators import plain_forms
-from tests.test_pairs import PAIRS, cell, pairs_on
+from tests.test_pairs import RECORDED, cell, pairs_on
 from tests.training import test_group
 
 TASK = Classification()
 VARIANTS = ("learned", "none", "complement", "uniform")
 
-
 # Trained in the default run: each family with its own Select.
 TRAINED = [
     pair if pair[1] in ("learned", "none") else pytest.param(*pair, marks=pytest.mark.slow)
-    for pair in PAIRS
+    for pair in RECORDED
     if pair[1] in VARIANTS
 ]
 
@@ -86,13 +85,23 @@ def test_epochs_give_the_same_numbers(model: str, pooling: str, monkeypatch: pyt
             assert torch.allclose(result.state.buffers[name], buffer, atol=1e-6), name
 
 
-@pytest.mark.parametrize(("model", "pooling", "data"), [(*pair, "directed") for pair in PAIRS] + pairs_on("molecules"))
+@pytest.mark.parametrize(
+    ("model", "pooling", "data"),
+    [(*pair, "directed") for pair in RECORDED] + pairs_on("molecules", pairs=RECORDED),
+)
 def test_no_step_needs_the_host(model: str, pooling: str, data: str) -> None:
     """Whatever the family and the variant, on directed graphs and on molecules."""
     dataset = molecules() if data == "molecules" else random_dataset(7, directed=True)
     network = cell(model, pooling).build(dataset, TASK)(2)
     steps = CapturedSteps(network, ParameterRows(network), Batches(dataset, CPU), TASK, 1.0)
     assert steps.impossible is None
+
+
+@pytest.mark.usefixtures("double", "recorded")
+def test_an_operator_of_elsewhere_is_trained_in_ordinary_steps() -> None:
+    ours = group("host", "learned", in_double(random_dataset(7)))
+    assert "elsewhere" in ours._captured.impossible
+    assert ours.train(1).isfinite().all() and not ours._captured._recorded
 
 
 @pytest.mark.usefixtures("double")
