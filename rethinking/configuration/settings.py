@@ -59,14 +59,18 @@ KEYS = frozenset(
     }
 )
 
-# What the file of a family or a variant must have; a family without anything to select has `learned: {}`.
+# What the file of a family, a variant or an operator must have; a family without anything to select has `learned: {}`.
 NEEDED = {
     "model": ("name", "select_kind", "learned", "batch_size", "gradient_clip", "network"),
     "pooling": ("name", "select"),
+    "pooler": ("name", "operator"),
 }
 
 # More seeds than anybody trains, and numbers larger than any seed: a slip, found before memory is asked for.
 MOST_SEEDS, LARGEST_SEED = 10_000, 2**31 - 1
+
+# The argument of a Select that is made of a pooling operator (conf/pooler).
+OPERATOR = "operator"
 
 # What splits by a file, in place of what the data set's own file says.
 FILE_SPLIT = "rethinking.data.split.FileSplit"
@@ -140,8 +144,10 @@ def cell_of(config: DictConfig) -> Cell:
         raise ImpossiblePairError(config.model.name, config.pooling.name, skip)
     dataset = _with_splits(_typed(config, "dataset"), config.splits)
     select = _plain(select)
+    # A pooling layer made of an operator has the operator's name; what stands in its place is the same for all of them.
+    family = config.pooler.name if OPERATOR in select else config.model.name
     return Cell(
-        family=config.model.name,
+        family=family,
         variant=config.pooling.name,
         fidelity=_fidelity(config.fidelity, config.ledger),
         dataset=replace(dataset, split=as_declared(dataset.split), task=as_declared(dataset.task)),
