@@ -5,8 +5,8 @@ Or one that pools with one that does not; or two that somebody names (`named.py`
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rethinking.analysis.cells import StoredCell
@@ -14,7 +14,7 @@ from rethinking.analysis.questions import NO_POOLING, Question
 from rethinking.analysis.settings import differing
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.composition import LEARNED
-from rethinking.configuration.identity import canonical, identity
+from rethinking.configuration.identity import canonical, class_name, identity
 
 LOCAL = ("local", "non-local")
 POOLING = ("pooling", "no pooling")
@@ -47,7 +47,7 @@ class Unpaired:
 
 def find_pairs(results: Results, asked: Question) -> tuple[list[Pair], list[Unpaired]]:
     """All pairs that the runs allow, by data set and family, of whatever fidelity; and what has to be left out."""
-    groups = _groups(results)
+    groups = _groups(results, asked)
     if asked.reference == NO_POOLING:
         return _with_no_pooling(results, groups, asked)
     pairs: list[Pair] = []
@@ -104,11 +104,23 @@ def _same_graphs(one: StoredCell, other: StoredCell) -> bool:
     return configs[0] == configs[1] and one.config["fidelity"] == other.config["fidelity"]
 
 
-def _groups(results: Results) -> list[tuple[list[StoredCell], str]]:
+def in_host(network: Mapping[str, Any], asked: Question) -> bool:
+    """Whether a cell's network is one around any pooling operator, which has comparisons of its own (`checks.py`)."""
+    return class_name(network.get("_target_")) in asked.hosts
+
+
+def without_hosts(results: Results, asked: Question) -> Results:
+    """All but the cells of such networks."""
+    cells = {id: cell for id, cell in results.cells.items() if not in_host(cell.config["network"], asked)}
+    return replace(results, cells=cells, runs=results.runs[results.runs["cell_id"].isin(list(cells))])
+
+
+def _groups(results: Results, asked: Question) -> list[tuple[list[StoredCell], str]]:
     """Cells that differ in the Select only, by variant, each group with the settings that tell it from others."""
     groups: dict[str, list[StoredCell]] = defaultdict(list)
     for cell in results.cells.values():
-        groups[json.dumps(_shared(cell), sort_keys=True)].append(cell)
+        if not in_host(cell.config["network"], asked):
+            groups[json.dumps(_shared(cell), sort_keys=True)].append(cell)
     titles = defaultdict(list)
     for key, cells in groups.items():
         titles[cells[0].title, cells[0].config["family"], cells[0].config["fidelity"]].append(key)

@@ -18,7 +18,8 @@ class Question:
     """`conf/compare.yaml`.
 
     left_out: data sets that are compared only if they are named. reference: the local variant, or NO_POOLING; then the
-    models `without_pooling` take its place. looks: numbers of seeds, in increasing order. seeds: with fewer a
+    models `without_pooling` take its place. hosts: classes of networks whose cells are compared with twins of their own
+    operator only. looks: numbers of seeds, in increasing order. seeds: with fewer a
     comparison is partial. fewest: with fewer it has no verdict.
     margins: by metric, in its own unit (0.01 is one point of accuracy), in place of those recorded with the runs.
     """
@@ -33,6 +34,7 @@ class Question:
     left_out: Sequence[str]
     reference: str
     without_pooling: Sequence[str]
+    hosts: Sequence[str]
     margins: Mapping[str, float]
 
 
@@ -90,7 +92,9 @@ def _check(asked: Question) -> None:
         and all(whole(look, 2) for look in looks)
         and all(a < b for a, b in pairwise(looks)),
         f"reference={asked.reference}; expected the name of a variant": isinstance(asked.reference, str),
-        "left_out and without_pooling; expected lists of names": words(asked.left_out) and words(asked.without_pooling),
+        "left_out, without_pooling and hosts; expected lists of names": all(
+            map(words, (asked.left_out, asked.without_pooling, asked.hosts))
+        ),
     }
     for text, holds in rules.items():
         if not holds:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from rethinking import paths
-from rethinking.configuration.composition import options
+from rethinking.configuration.composition import LEARNED, options
 from rethinking.errors import UserError
 
 
@@ -17,10 +17,11 @@ class Suite:
     """One file of `conf/suite`.
 
     rows: the overrides of each row's cells, None for a row that is cited and not trained. columns: the title of each
-    data set. compare: pairs of rows, the first minus the second. note: what is known of its rows. known: by data set
-    what is known or expected of it, where that is not the question but its test. table, figure: its
-    number in the paper, if it is one. drawn: how a figure is drawn, see `analysis/figures`. axes: the two arguments of
-    the network that a figure varies.
+    data set. compare: pairs of rows, the first minus the second. operators: by each operator's row those of its own
+    controls; where there are any, `compare` has these and what all operators are compared with. note: what is known
+    of its rows. known: by data set what is known or expected of it, where that is not the question but its test.
+    table, figure: its number in the paper, if it is one; a figure may have another name. drawn: how a figure is drawn,
+    see `analysis/figures`. axes: the two arguments of the network that a figure varies.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Suite:
     rows: dict[str, list[str] | None]
     columns: dict[str, str]
     compare: list[tuple[str, str]]
+    operators: Mapping[str, list[str]] = field(default_factory=dict)
     note: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
     table: str | None = None
@@ -47,11 +49,18 @@ class Suite:
         return {word.partition("=")[0] for overrides in self.rows.values() for word in overrides or ()}
 
     def sweeps(self, changed: Sequence[str] = ()) -> list[list[str]]:
-        """The overrides of a multirun for each row that is trained, with some of them changed."""
-        common = [f"dataset={','.join(self.columns)}", f"seeds={self.seeds}"]
+        """The overrides of a multirun for each row that is trained, with some of them changed.
+
+        Of operators, which are many, a data set is done before the next one begins.
+        """
         keys = {word.partition("=")[0] for word in changed}
-        common = [word for word in common if word.partition("=")[0] not in keys]
-        return [[*overrides, *common, *changed] for overrides in self.rows.values() if overrides is not None]
+        datasets = list(self.columns) if self.operators and "dataset" not in keys else [",".join(self.columns)]
+        return [
+            [*overrides, *(word for word in common if word.partition("=")[0] not in keys), *changed]
+            for common in ([f"dataset={dataset}", f"seeds={self.seeds}"] for dataset in datasets)
+            for overrides in self.rows.values()
+            if overrides is not None
+        ]
 
 
 def suite_names() -> list[str]:
@@ -86,20 +95,32 @@ def _read(path: Path) -> Suite:
         spec = yaml.safe_load(path.read_text())
         rows = {str(row): None if words == "cited" else list(map(str, words)) for row, words in spec["rows"].items()}
         pairs = [(str(first), str(second)) for first, second in spec.get("compare", ())]
+        for_all = list(rows)
+        operators = {str(name): list(map(str, variants)) for name, variants in spec.get("operators", {}).items()}
+        for name, variants in operators.items():
+            twins = {f"{name}, {variant}": variant for variant in variants}
+            rows |= {row: _in_host(name, variant) for row, variant in {name: LEARNED, **twins}.items()}
+            pairs += [(other, name) for other in [*twins, *for_all]]
+            operators[name] = list(twins)
         columns = {str(dataset): str(title) for dataset, title in spec["columns"].items()}
         known = {str(dataset): str(text) for dataset, text in spec.get("known", {}).items()}
-        if not all(words is None or isinstance(spec["rows"][row], list) for row, words in rows.items()):
+        if not all(words == "cited" or isinstance(words, list) for words in spec["rows"].values()):
             raise TypeError("a row is a list of overrides, or cited")
         if type(spec["seeds"]) is not int or not {row for pair in pairs for row in pair} <= set(rows):
             raise ValueError("seeds is a whole number, and compare has pairs of rows")
         if not known.keys() <= columns.keys():
             raise ValueError("known speaks of data sets of columns")
-        read = ("rows", "compare", "columns", "known")
+        read = ("rows", "compare", "operators", "columns", "known")
         others = {key: value for key, value in spec.items() if key not in read}
-        return Suite(path.stem, rows=rows, compare=pairs, columns=columns, known=known, **others)
+        return Suite(path.stem, rows=rows, compare=pairs, operators=operators, columns=columns, known=known, **others)
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         text = " ".join(str(error).split())
         raise UserError(
             f"{path} is no suite ({type(error).__name__}: {text}); expected title, seeds, rows and columns as in the "
             "project's conf/suite/table1.yaml."
         ) from error
+
+
+def _in_host(operator: str, variant: str) -> list[str]:
+    """What chooses an operator, or a twin of it."""
+    return ["model=host", f"pooler={operator}", f"pooling={variant}"]

@@ -9,19 +9,18 @@ from hydra.utils import instantiate
 from rich.console import Console
 
 from rethinking.analysis.checks import SIDES, Checked, CheckSettings, answers, check_settings, comparisons_of, texts
-from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
 from rethinking.analysis.report import write_report
 from rethinking.analysis.report.check import check_page
 from rethinking.analysis.scorecards import Scored
 from rethinking.analysis.settings import differing
-from rethinking.analysis.tidy import Results, read_results
+from rethinking.analysis.tidy import read_results
 from rethinking.analysis.wording import method
 from rethinking.commands.operators import chosen, operator_names
 from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, tell_compilation, train_sweep
 from rethinking.commands.scorecard import Measured, Measuring, distinct, show
-from rethinking.commands.until_decided import Job, Planned, train_until_decided
+from rethinking.commands.until_decided import Job, Planned, families_of, train_until_decided
 from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep
 from rethinking.configuration.settings import Settings
 from rethinking.errors import UserError
@@ -161,12 +160,7 @@ def _train(plan: Plan) -> list[int]:
     pairs = [pair for operator in plan.operators for pair in operator.pairs]
     if plan.seeds != UNTIL_DECIDED:
         return [train_sweep([*job.words, plan.seeds]) for job in jobs]
-
-    def compare(results: Results, asked: Question) -> list[list[Comparison]]:
-        made = comparisons_of(results, asked, _checked(plan))
-        return [[c for c in made if (c.dataset in asked.left_out) == apart] for apart in (False, True)]
-
-    return train_until_decided(jobs, pairs, plan.asked, train_sweep, compare)
+    return train_until_decided(jobs, pairs, plan.asked, train_sweep, families_of(pairs))
 
 
 def _checked(plan: Plan) -> list[Checked]:

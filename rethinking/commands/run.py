@@ -121,7 +121,7 @@ def _run(arguments: Sequence[str], parsed: argparse.Namespace, table: bool = Tru
 
 
 def _sweeps(names: Sequence[str], parsed: argparse.Namespace) -> list[list[str]]:
-    """The multiruns of suites, one for each row."""
+    """The multiruns of suites, see `Suite.sweeps`."""
     from rethinking.analysis.suites import load_suite
 
     if not parsed.trains:
@@ -138,32 +138,50 @@ def _sweeps(names: Sequence[str], parsed: argparse.Namespace) -> list[list[str]]
                 )
     # Suites may share rows.
     sweeps = [list(sweep) for sweep in dict.fromkeys(tuple(s) for suite in chosen for s in suite.sweeps(changed))]
-    if UNTIL_DECIDED not in changed:
-        # What is wrong with any row is said before work on the first.
-        for sweep in sweeps:
-            for job in expand_sweep(sweep) or []:
+    operators = any(suite.operators for suite in chosen)
+    if UNTIL_DECIDED in changed and not operators:
+        return sweeps
+    # What is wrong with any row is said before work on the first; an operator that cannot be had stops no other.
+    possible: list[list[str]] = []
+    refused: dict[str, None] = {}
+    for sweep in sweeps:
+        try:
+            for job in expand_sweep(_without_questions(sweep)) or []:
                 compose_job(job)
-    return sweeps
+            possible.append(sweep)
+        except UserError as error:
+            if not operators:
+                raise
+            refused[str(error)] = None
+    if not possible:
+        raise UserError(" ".join(refused))
+    for sentence in refused:
+        _say(f"Left out: {sentence}")
+    return possible
+
+
+def _without_questions(words: Sequence[str]) -> list[str]:
+    """What chooses cells, of a sweep that trains until decided."""
+    return [word for word in words if word != UNTIL_DECIDED and not word.startswith(QUESTION)]
 
 
 def _run_until_decided(sweeps: Sequence[Sequence[str]]) -> int:
     """All sweeps together, with as many seeds as their comparisons take. Returns the exit status."""
     from rethinking.analysis.questions import changes, question
-    from rethinking.commands.until_decided import Job, by_families, plan, print_decisions, train_until_decided
+    from rethinking.commands.until_decided import Job, families_of, plan, print_decisions, train_until_decided
 
     words = [word for sweep in sweeps for word in sweep]
     asked = question(**changes(list(dict.fromkeys(word for word in words if word.startswith(QUESTION)))))
     jobs: dict[str, Job] = {}
     for sweep in sweeps:
-        kept = [word for word in sweep if word != UNTIL_DECIDED and not word.startswith(QUESTION)]
-        expanded = expand_sweep(kept)
+        expanded = expand_sweep(_without_questions(sweep))
         if expanded is None:
             raise UserError(f"{UNTIL_DECIDED} lays out its sweeps itself; leave out the sweeper.")
         for own, job in _compose(expanded):
             made = Job.of(own, job)
             jobs.setdefault(made.id, made)
-    pairs = plan(list(jobs.values()), asked.reference)
-    statuses = train_until_decided(list(jobs.values()), pairs, asked, train_sweep, by_families)
+    pairs = plan(list(jobs.values()), asked)
+    statuses = train_until_decided(list(jobs.values()), pairs, asked, train_sweep, families_of(pairs))
     status = _conclude([replace(job.settings, seeds=list(range(job.seeds))) for job in jobs.values()], table=True)
     print_decisions(pairs, asked)
     return _worst([*statuses, status])

@@ -9,13 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from rethinking.analysis.answers import verdict_at
+from rethinking.analysis.checks import Checked, comparisons_of
 from rethinking.analysis.comparisons import Comparison, all_comparisons
 from rethinking.analysis.inference.verdicts import Verdict
+from rethinking.analysis.pairs import in_host
 from rethinking.analysis.questions import Question
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
-from rethinking.configuration.settings import Settings
+from rethinking.configuration.settings import OPERATOR, Settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
@@ -88,39 +90,70 @@ def train_until_decided(
     return statuses
 
 
-def plan(jobs: Sequence[Job], reference: str) -> list[Planned]:
+def plan(jobs: Sequence[Job], asked: Question) -> list[Planned]:
     """The pairs among some jobs: a local reference, and each non-local cell that differs from it in its Select only.
 
-    Raises UserError if there is none.
+    In the host: an operator, and each of its twins. Raises UserError if there is none.
     """
     groups: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
-        groups[_shared(job.settings.cell)].append(job)
+        groups[_shared(job.settings.cell, asked)].append(job)
     pairs = [
         Planned(local, other)
         for group in groups.values()
         for local in group
-        if local.settings.cell.variant == reference and local.settings.cell.is_local
         for other in group
-        if other.settings.cell.is_local is False
+        if _are_compared(local.settings.cell, other.settings.cell, asked)
     ]
     if not pairs:
         raise UserError(
-            f"seeds=until_decided needs two cells to compare: {reference} and a non-local variant of one family on one "
-            f"data set, as with `pooling={reference},uniform`; for other cells give a number of seeds."
+            f"seeds=until_decided needs two cells to compare: {asked.reference} and a non-local variant of one family "
+            f"on one data set, as with `pooling={asked.reference},uniform`; for other cells give a number of seeds."
         )
     return pairs
 
 
-def by_families(results: Results, asked: Question) -> list[list[Comparison]]:
-    """All comparisons that runs allow: of the data sets that are compared by default, and of those left out."""
-    made, _ = all_comparisons(results, asked)
-    return [[c for c in made if (c.dataset in asked.left_out) == apart] for apart in (False, True)]
+def families_of(pairs: Sequence[Planned]) -> CompareAll:
+    """What makes all comparisons that runs allow: of the data sets that are compared by default, and of those left out.
+
+    Those of the host's pairs are apart from all others, as they are when they are shown.
+    """
+
+    def compare(results: Results, asked: Question) -> list[list[Comparison]]:
+        standing, _ = all_comparisons(results, asked)
+        hosted = comparisons_of(results, asked, [_checked(p) for p in pairs if _hosts(p.local, asked)])
+        return [
+            [c for c in made if (c.dataset in asked.left_out) == apart]
+            for made in (standing, hosted)
+            for apart in (False, True)
+        ]
+
+    return compare
 
 
-def _shared(cell: Cell) -> str:
+def _checked(pair: Planned) -> Checked:
+    own, twin = pair.local.settings.cell, pair.other.settings.cell
+    return Checked(own.family, twin.variant, "", *pair.ids)
+
+
+def _hosts(job: Job, asked: Question) -> bool:
+    return in_host(job.settings.cell.network, asked)
+
+
+def _are_compared(local: Cell, other: Cell, asked: Question) -> bool:
+    """Of two cells that differ in nothing but the Select."""
+    if local.variant != asked.reference:
+        return False
+    if in_host(local.network, asked):
+        return other.variant != asked.reference and other.select.get(OPERATOR) in (None, local.select.get(OPERATOR))
+    return bool(local.is_local) and other.is_local is False
+
+
+def _shared(cell: Cell, asked: Question) -> str:
+    """What two cells that are compared have in common. Cells of the host are called after their operators."""
     whole = identity(cell, None)
-    return json.dumps({**whole, "variant": None, "select": None}, sort_keys=True)
+    family = None if in_host(cell.network, asked) else cell.family
+    return json.dumps({**whole, "family": family, "variant": None, "select": None}, sort_keys=True)
 
 
 def _train(jobs: Iterable[Job], seeds: int, train: Train) -> list[int]:
@@ -182,13 +215,14 @@ def print_decisions(pairs: Sequence[Planned], asked: Question) -> None:
         table.add_column(heading)
     for pair in pairs:
         cell, found = pair.other.settings.cell, pair.found
+        family = pair.local.settings.cell.family
         verdict = "—"
         if found is not None:
             # What is still undecided here may be decided among all comparisons, or says how many seeds are needed.
             shown = pair.verdict if pair.verdict is not None and pair.verdict.decided else found.verdict
             verdict = found.words(replace(found.answer_a, verdict=shown))
         seeds = str(0 if found is None else len(found.seeds))
-        table.add_row(cell.dataset.title, cell.family, cell.variant, seeds, verdict, pair.stopped)
+        table.add_row(cell.dataset.title, family, cell.variant, seeds, verdict, pair.stopped)
     Console(markup=False).print(table)
     print(
         f"Looks at {', '.join(map(str, asked.looks))} seeds; level {asked.level:g} for all comparisons together. "

@@ -73,6 +73,19 @@ def test_what_is_wrong_is_said_before_any_work(rethinking: Call, tmp_path: Path)
     assert not list(tmp_path.glob("runs/*/result.json"))
 
 
+def test_an_operator_that_cannot_be_had_stops_no_other(rethinking: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "suite").mkdir(parents=True)
+    (tmp_path / "mine" / "suite" / "some.yaml").write_text(
+        "title: Some\nseeds: 1\nrows: {}\ncolumns: {digits: Digits}\n"
+        "operators: {tgp/pan: [shuffled], pyg/TopKPooling: [shuffled]}\n"
+    )
+    small = ("model.hidden=4", "model.batch_size=256", "diagnosed_graphs=0", "trainer.max_epochs=1")
+    result = rethinking("run", "suite=some", *small, "--config-dir", "mine")
+    assert result.returncode == 0, result.stderr
+    assert "Left out: " in result.stderr and "pan" in result.stderr
+    assert sorted(path.parent.name[-3:] for path in tmp_path.glob("runs/*/result.json")) == ["s00", "s00"]
+
+
 def test_tables_of_the_configuration_alone(rethinking: Call) -> None:
     result = rethinking("table", "S2", "S4", "--format", "markdown")
     assert result.returncode == 0

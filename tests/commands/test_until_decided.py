@@ -15,7 +15,7 @@ from rethinking.analysis.inference.estimates import paired
 from rethinking.analysis.inference.verdicts import Finding, Verdict
 from rethinking.analysis.questions import question
 from rethinking.commands import until_decided
-from rethinking.commands.until_decided import Job, by_families, plan, train_until_decided
+from rethinking.commands.until_decided import Job, families_of, plan, train_until_decided
 from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
@@ -33,11 +33,33 @@ def test_a_pair_is_a_local_reference_and_a_non_local_cell_that_differs_in_the_se
     jobs = [job("graclus", "learned"), job("graclus", "complement"), job("diffpool", "learned"),
             job("diffpool", "uniform"), job("diffpool", "normal"), job("graclus", "complement", "imdb_b"),
             job("global_mean", "none")]  # fmt: skip
-    pairs = {(pair.local.id, pair.other.id) for pair in plan(jobs, "learned")}
+    pairs = {(pair.local.id, pair.other.id) for pair in plan(jobs, question())}
     assert pairs == {
         ("graclus-learned-nci1", "graclus-complement-nci1"),
         ("diffpool-learned-nci1", "diffpool-uniform-nci1"),
         ("diffpool-learned-nci1", "diffpool-normal-nci1"),
+    }
+
+
+def in_host(pooler: str, variant: str) -> Job:
+    words = ["model=host", f"pooler={pooler}", f"pooling={variant}", "dataset=nci1"]
+    return Job(words, compose_job(words), f"{pooler}-{variant}")
+
+
+def test_in_the_host_a_pair_is_an_operator_and_a_twin_of_its_own() -> None:
+    """Whether it is local or not, and with what stands for all operators."""
+    jobs = [
+        in_host("pyg/TopKPooling", "learned"),
+        in_host("pyg/TopKPooling", "shuffled"),
+        in_host("pyg/EdgePooling", "learned"),
+        in_host("pyg/EdgePooling", "random"),
+        in_host("none", "none"),
+    ]
+    assert {pair.ids for pair in plan(jobs, question())} == {
+        ("pyg/TopKPooling-learned", "pyg/TopKPooling-shuffled"),
+        ("pyg/TopKPooling-learned", "none-none"),
+        ("pyg/EdgePooling-learned", "pyg/EdgePooling-random"),
+        ("pyg/EdgePooling-learned", "none-none"),
     }
 
 
@@ -67,8 +89,8 @@ def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytes
 
     monkeypatch.setattr(until_decided, "all_comparisons", stored)
     asked = question(looks=[5, 10, 20])
-    pairs = plan(jobs, "learned")
-    statuses = train_until_decided(jobs, pairs, asked, train, by_families)
+    pairs = plan(jobs, question())
+    statuses = train_until_decided(jobs, pairs, asked, train, families_of(pairs))
     assert trained == [
         ("none", asked.seeds),
         *[("learned", 5), ("uniform", 5), ("normal", 5)],
@@ -84,15 +106,15 @@ def test_a_pair_that_lost_a_seed_does_not_wait_for_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         until_decided, "all_comparisons", lambda *_: ([found(jobs[0].id, jobs[1].id, seeds=4, p=1.0)], [])
     )
-    (pair,) = pairs = plan(jobs, "learned")
-    train_until_decided(jobs, pairs, question(), lambda words: 1, by_families)
+    (pair,) = pairs = plan(jobs, question())
+    train_until_decided(jobs, pairs, question(), lambda words: 1, families_of(pairs))
     assert pair.stopped == "1 of 5 seeds are missing"
     assert jobs[0].seeds == 5
 
 
 def test_without_a_pair_there_is_nothing_to_decide() -> None:
     with pytest.raises(UserError, match="needs two cells to compare"):
-        plan([job("graclus", "learned")], "learned")
+        plan([job("graclus", "learned")], question())
 
 
 def test_from_the_command_line(rethinking: Call, tmp_path: Path) -> None:
