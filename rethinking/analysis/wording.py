@@ -110,14 +110,21 @@ def answer_b_text(c: Comparison) -> str:
 def method(comparisons: Sequence[Comparison], asked: Question, sides: tuple[str, str] | None = None) -> str:
     """How the numbers of `row_texts` are made. sides: what the two are called, where comparisons differ in that."""
     first, second = sides or comparisons[0].sides
+    return (
+        f"Difference: {second} minus {first}, paired by seed, positive where {second} is better, with the "
+        f"{asked.confidence:.0%} interval of Student's t. {judged_how(comparisons, asked)}"
+    )
+
+
+def judged_how(comparisons: Sequence[Comparison], asked: Question) -> str:
+    """What verdicts are of, and over what they hold."""
     looks = ", ".join(map(str, asked.looks))
     how = "Benjamini and Hochberg for each claim" if asked.adjust == "bh" else "Holm over all claims"
     margins = sorted({c.unit.margin_text(c.margin) for c in comparisons})
     texts = [
-        f"Difference: {second} minus {first}, paired by seed, positive where {second} is better, with the "
-        f"{asked.confidence:.0%} interval of Student's t. On this data set (A): over all splits and initialisations of "
-        "these graphs. On new graphs (B): of the same kind, after training on this data set; errors clustered by graph "
-        "and seed. Of new training data (C) one data set says nothing.",
+        "On this data set (A): over all splits and initialisations of these graphs. On new graphs (B): of the same "
+        "kind, after training on this data set; errors clustered by graph and seed. Of new training data (C) one data "
+        "set says nothing.",
         f"Verdicts: margin {' or '.join(margins)}, level {asked.level:g} over the looks at {looks} seeds and, "
         f"by {how}, over all comparisons that there are, whatever is shown; none below {asked.fewest} seeds or without "
         "variance. Still needed: seeds beyond these until something is decided, if mean and spread stay, for A / for "

@@ -68,8 +68,11 @@ def _print_missing(console: Console, everything: Results, names: Sequence[str]) 
     for sentence in everything.collected.problems:
         console.print(sentence, markup=False)
     for suite in map(load_suite, names):
-        lacking: dict[str, list[str]] = defaultdict(list)
         wanted = _wanted(suite)
+        if suite.operators:
+            _print_operators(console, suite, wanted, everything)
+            continue
+        lacking: dict[str, list[str]] = defaultdict(list)
         others = _with_other_settings(wanted, everything)
         for (row, title), cell in wanted.items():
             trained, older = everything.seeds_of(cell, suite.seeds)
@@ -82,6 +85,25 @@ def _print_missing(console: Console, everything: Results, names: Sequence[str]) 
             console.print(f"{suite.title.partition(':')[0]} lacks (seeds done):")
         for row, cells in lacking.items():
             console.print(f"  {row}: {', '.join(cells)}")
+
+
+def _print_operators(console: Console, suite: Suite, wanted: dict[tuple[str, str], Cell], everything: Results) -> None:
+    """A line for each operator with its own controls, and one for all that lack the same."""
+    operator_of = {row: name for name, twins in suite.operators.items() for row in (name, *twins)}
+    done: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for (row, title), cell in wanted.items():
+        done[operator_of.get(row, row), title].append(everything.seeds_of(cell, suite.seeds)[0])
+    lacking: dict[str, list[str]] = defaultdict(list)
+    for (name, title), counts in done.items():
+        if sum(counts) < suite.seeds * len(counts):
+            lacking[name].append(f"{title} {sum(counts)}/{suite.seeds * len(counts)}")
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name, parts in lacking.items():
+        alike[", ".join(parts)].append(name)
+    if alike:
+        console.print(f"{suite.title.partition(':')[0]} lacks (seeds done, of an operator and its own controls):")
+    for text, operators in alike.items():
+        console.print(f"  {', '.join(operators)}: {text}")
 
 
 def _wanted(suite: Suite) -> dict[tuple[str, str], Cell]:

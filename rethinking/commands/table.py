@@ -7,8 +7,9 @@ import pandas as pd
 from rich.console import Console
 
 from rethinking import paths
-from rethinking.analysis.render import on_screen, render
-from rethinking.analysis.suites import load_suite, suite_names, table_names
+from rethinking.analysis.leaderboard import leaderboard, leaderboard_notes, leaderboard_texts, summary
+from rethinking.analysis.render import on_screen, prose, render
+from rethinking.analysis.suites import Suite, load_suite, suite_names, table_names
 from rethinking.analysis.tables import (
     caption,
     hyperparameter_tables,
@@ -53,6 +54,8 @@ def _print(name: str, form: str, fidelity: str, results: Results, where: str) ->
     elif name in hyperparameter_tables():
         title, texts = hyperparameters(name)
         _show(texts, form, title, ["From conf/model, whose values a test holds against the paper's."])
+    elif load_suite(name).operators:
+        _print_leaderboard(load_suite(name), form, fidelity, results)
     else:
         made = make_table(name, results, fidelity)
         if form == "csv":
@@ -66,6 +69,18 @@ def _print(name: str, form: str, fidelity: str, results: Results, where: str) ->
             named = "" if results.collected.folder == paths.REFERENCE else "; `rethinking status` names them"
             notes.append(f"Partial: {len(lacking)} of {wanted} cells lack seeds{named}.")
         _show(table_texts(made), form, made.title, notes)
+
+
+def _print_leaderboard(suite: Suite, form: str, fidelity: str, results: Results) -> None:
+    """The sentence, and what it is of."""
+    board = leaderboard(suite, results, fidelity)
+    if form == "csv":
+        print(leaderboard_texts(board).to_csv(index=False), end="")
+        tell(results.left_out)
+        return
+    print(summary(board) + "\n" if form == "screen" else prose([summary(board)], form))
+    if board.comparisons:
+        _show(leaderboard_texts(board), form, suite.title, [*leaderboard_notes(board), *results.left_out])
 
 
 def _show(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """The paper's figures, and those it should have had, from stored runs.
 
-Those of the paper are suites of `conf/suite` with a number and the name of the function that draws them.
+Those of the paper, and of the leaderboard, are suites of `conf/suite` with a number or name and the name of the
+function that draws them.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import matplotlib
 
 from rethinking.analysis.figures.calibration import calibration
 from rethinking.analysis.figures.curves import score_curves, validation_curves
+from rethinking.analysis.figures.leaderboard import leaderboard_matrix
 from rethinking.analysis.figures.locality import locality
 from rethinking.analysis.figures.networks import activations_around_pooling, permuted
 from rethinking.analysis.figures.picture import Picture, save, style
@@ -28,6 +30,7 @@ OF_A_SUITE: dict[str, Callable[[Suite, Results, str], Picture]] = {
     "activations": activations_around_pooling,
     "validation_curves": validation_curves,
     "gaps": gaps,
+    "leaderboard": leaderboard_matrix,
 }
 # Of all comparisons, and of simulations.
 OTHERS: dict[str, Callable[[Results, str], Picture]] = {
@@ -39,7 +42,7 @@ OTHERS: dict[str, Callable[[Results, str], Picture]] = {
 
 
 def figure_names() -> list[str]:
-    """The figures there are: the numbers of the paper's, and others."""
+    """The figures there are: those of suites, which for the paper's are numbers, and others."""
     return [*_suites(), *OTHERS]
 
 
@@ -56,6 +59,6 @@ def draw(name: str, results: Results, fidelity: str = PAPER) -> Picture:
 
 
 def _suites() -> dict[str, Suite]:
-    """The suites that are figures of the paper, by their numbers."""
+    """The suites that are figures, by their numbers in the paper or names."""
     suites = map(load_suite, suite_names())
     return {suite.figure: suite for suite in suites if suite.figure}

@@ -8,8 +8,10 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from rethinking import __version__
 from rethinking.analysis.inference.looks import weights
+from rethinking.analysis.pairs import without_hosts
 from rethinking.analysis.questions import Question, question
 from rethinking.analysis.report import answers, evidence
+from rethinking.analysis.report.leaderboard import leaderboard_sections
 from rethinking.analysis.report.page import Section
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
@@ -26,16 +28,19 @@ INTRODUCTION = (
 
 def report(results: Results, fidelity: str = PAPER) -> str:
     """The page. Raises UserError if there are no runs of this fidelity."""
-    runs = results.runs[results.runs["fidelity"] == fidelity]
-    if runs.empty:
+    if not (results.runs["fidelity"] == fidelity).any():
         raise UserError(f"There are no finished runs with fidelity={fidelity} to report; `rethinking run` trains some.")
     asked = question()
+    boards = leaderboard_sections(results, fidelity)
+    results = without_hosts(results, asked)
+    runs = results.runs[results.runs["fidelity"] == fidelity]
     answer, comparisons = answers.verdict(results, fidelity, asked)
     sections = [
         comparisons,
         answers.sure(results, fidelity),
         answers.with_known_answer(results, fidelity, asked),
         answers.needed_at_all(results, fidelity, asked),
+        *boards,
         evidence.tables(results, fidelity),
         evidence.figures(results, fidelity),
         evidence.curves(results, fidelity),

@@ -7,8 +7,9 @@ import pandas as pd
 
 from rethinking import paths
 from rethinking.analysis.figures import draw, figure_names, score_curves, style
+from rethinking.analysis.leaderboard import leaderboards
 from rethinking.analysis.report.page import PageTable, Section, page_picture, page_table
-from rethinking.analysis.suites import table_names
+from rethinking.analysis.suites import load_suite, table_names
 from rethinking.analysis.tables import (
     caption,
     hyperparameter_tables,
@@ -20,7 +21,7 @@ from rethinking.analysis.tables import (
 from rethinking.analysis.tidy import Results
 from rethinking.errors import UserError
 
-# Figures that stand with the answer.
+# Figures that stand with the answer, as those of leaderboards stand with these.
 ELSEWHERE = ("verdicts", "answer", "calibration")
 # What of a run's provenance the page shows.
 PROVENANCE = [
@@ -65,8 +66,9 @@ def tables(results: Results, fidelity: str) -> Section:
 def figures(results: Results, fidelity: str) -> Section:
     """All that the runs allow."""
     pictures, absent = [], []
+    elsewhere = {*ELSEWHERE, *(load_suite(name).figure for name in leaderboards())}
     for name in figure_names():
-        if name in ELSEWHERE:
+        if name in elsewhere:
             continue
         try:
             pictures.append(page_picture(draw(name, results, fidelity)))

@@ -1,0 +1,144 @@
+"""The leaderboard: pooling operators, each beside its own twins and no pooling, on every data set of a suite."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rethinking import paths
+from rethinking.analysis.checks import Checked, check_settings, comparisons_of
+from rethinking.analysis.comparisons import Comparison
+from rethinking.analysis.inference.verdicts import Finding
+from rethinking.analysis.questions import Question, question
+from rethinking.analysis.suites import Suite, load_suite, suite_names
+from rethinking.analysis.tidy import Results
+from rethinking.analysis.wording import judged_how
+from rethinking.configuration.cell import PAPER
+from rethinking.configuration.composition import compose_cell
+from rethinking.configuration.together import group_file
+
+NOT_TRAINED = "—"
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A suite's comparisons, all tested together. comparisons: control minus operator; `family` is the operator.
+
+    controls: variants, in the order in which they are shown.
+    """
+
+    suite: Suite
+    asked: Question
+    comparisons: list[Comparison]
+    controls: list[str]
+
+
+def leaderboards() -> list[str]:
+    """The suites that have operators."""
+    return [name for name in suite_names() if load_suite(name).operators]
+
+
+def leaderboard(suite: Suite, results: Results, fidelity: str = PAPER) -> Leaderboard:
+    """What the runs allow to compare of a suite with operators."""
+    asked = question()
+    checked: list[Checked] = []
+    controls: dict[str, None] = {}
+    for dataset in suite.columns:
+        cells = {
+            row: compose_cell([*words, f"dataset={dataset}", f"fidelity={fidelity}"])
+            for row, words in suite.rows.items()
+            if words is not None
+        }
+        known = {row: results.cell_with_runs(cell) for row, cell in cells.items()}
+        for twin, own in suite.compare:
+            control = cells[twin].variant
+            controls[control] = None
+            if (own_id := known[own]) is not None and (twin_id := known[twin]) is not None:
+                checked.append(Checked(own, control, "", own_id, twin_id))
+    return Leaderboard(suite, asked, comparisons_of(results, asked, checked), list(controls))
+
+
+def summary(board: Leaderboard) -> str:
+    """The answer in one sentence: how many operators beat which control, and where; how many are decided, and how."""
+    made = board.comparisons
+    if not made:
+        return (
+            f"Nothing can be compared yet: no operator has runs beside a twin of it; `rethinking run "
+            f"suite={board.suite.name}` trains them."
+        )
+    meanings = check_settings().meanings
+    operators, titles = (list(dict.fromkeys(names)) for names in ([c.family for c in made], [c.title for c in made]))
+    against_each = []
+    for control in board.controls:
+        against = [c for c in made if c.variant == control]
+        if against:
+            won = [c for c in against if operator_better(c)]
+            where = f" ({', '.join(f'{c.family} on {c.title}' for c in won)})" if won else ""
+            counts = len({c.family for c in won}), len({c.family for c in against})
+            against_each.append(f"{counts[0]} of {counts[1]} beat {control}, {meanings[control]}{where}")
+    better, worse = sum(map(operator_better, made)), sum(map(control_better, made))
+    alike = sum(c.verdict.decided for c in made) - better - worse
+    kinds = {"the operator is better": better, "the control is better": worse, "it does not matter": alike}
+    decided = ", ".join(f"{count} × {words}" for words, count in kinds.items())
+    return (
+        f"Of {len(operators)} pooling operators on {', '.join(titles)}: {'; '.join(against_each)}. One by one, "
+        f"{better + worse + alike} of {len(made)} comparisons are decided ({decided}), "
+        f"{len(made) - better - worse - alike} undecided."
+    )
+
+
+def leaderboard_texts(board: Leaderboard) -> pd.DataFrame:
+    """A row for each operator and data set of which there is a comparison, a column a control.
+
+    Numbers are operator minus control, positive where the operator is better, with interval and verdict.
+    """
+    found = {(c.family, c.title, c.variant): c for c in board.comparisons}
+    controls = [control for control in board.controls if any(c.variant == control for c in board.comparisons)]
+    rows = []
+    for title in board.suite.columns.values():
+        for operator in board.suite.operators:
+            own = {control: found.get((operator, title, control)) for control in controls}
+            if any(own.values()):
+                texts = {control: _text(c, board.asked) if c else NOT_TRAINED for control, c in own.items()}
+                rows.append({"data set": title, "pooler": operator_title(operator), "source": operator, **texts})
+    return pd.DataFrame(rows, columns=["data set", "pooler", "source", *controls])
+
+
+def leaderboard_notes(board: Leaderboard) -> list[str]:
+    """How the table is read."""
+    if not board.comparisons:
+        return []
+    meanings = "; ".join(f"{control}: {text}" for control, text in _meanings(board).items())
+    return [
+        "Difference: operator minus control, paired by seed, positive where the operator is better, with the "
+        f"{board.asked.confidence:.0%} interval of Student's t; below it the verdict on this data set (A). {meanings}. "
+        f"{NOT_TRAINED}: not trained, or not to be had of an operator that does not say which nodes its clusters are "
+        "made of. Source: the file of conf/pooler, which names library, paper and parameters.",
+        judged_how(board.comparisons, board.asked),
+    ]
+
+
+def operator_title(operator: str) -> str:
+    """What an operator is called, of its file in `conf/pooler`."""
+    file = group_file("pooler", operator, paths.configuration())
+    return operator if file is None else str(file.title)
+
+
+def operator_better(c: Comparison) -> bool:
+    """Whether that is decided on this data set."""
+    return c.verdict.finding in (Finding.RELEVANT, Finding.DIFFERENT) and not c.verdict.other
+
+
+def control_better(c: Comparison) -> bool:
+    """Whether that is decided on this data set."""
+    return c.verdict.finding in (Finding.RELEVANT, Finding.DIFFERENT) and c.verdict.other
+
+
+def _text(c: Comparison, asked: Question) -> str:
+    mean, (low, high) = c.answer_a.estimate.mean, c.answer_a.estimate.interval(asked.confidence)
+    return f"{c.unit.interval(-mean, -high, -low)}\n{c.words(c.answer_a)}, {len(c.seeds)} seeds"
+
+
+def _meanings(board: Leaderboard) -> Mapping[str, str]:
+    shown = {c.variant for c in board.comparisons}
+    return {control: check_settings().meanings[control] for control in board.controls if control in shown}

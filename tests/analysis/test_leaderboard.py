@@ -1,0 +1,168 @@
+"""The leaderboard says what runs say of each operator and its own twins, and nothing else does."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+
+from rethinking import paths
+from rethinking.analysis.collect import collect
+from rethinking.analysis.comparisons import compare
+from rethinking.analysis.figures import draw
+from rethinking.analysis.leaderboard import NOT_TRAINED, leaderboard, leaderboard_texts, leaderboards, summary
+from rethinking.analysis.questions import NO_POOLING, question
+from rethinking.analysis.report.leaderboard import leaderboard_sections
+from rethinking.analysis.suites import load_suite
+from rethinking.analysis.tidy import Results, read_results
+from rethinking.configuration.cell import PAPER
+from rethinking.configuration.composition import LEARNED, compose_cell, options
+from rethinking.configuration.identity import identity
+from rethinking.errors import UserError
+from rethinking.runs.store import RunStore
+from tests.analysis.conftest import fill
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+SUITE = """
+title: "Some: which matter?"
+figure: some
+drawn: leaderboard
+seeds: 10
+rows:
+  No pooling: [model=host, pooling=none]
+operators:
+  pyg/TopKPooling: [shuffled, random]
+  pyg/EdgePooling: [shuffled, random]
+columns: {digits: Digits, mutag: MUTAG}
+"""
+ON_DIGITS = "model=host dataset=digits pooler=pyg/TopKPooling pooling="
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Iterator[None]:
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite" / "some.yaml").write_text(SUITE)
+    with paths.own_configuration(tmp_path):
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+    """Top-K on one data set: beats its shuffled twin, is as good as no pooling; the random one was not trained."""
+    store = RunStore(tmp_path_factory.mktemp("made") / "runs")
+    noise = 0.002 * np.random.default_rng(0).normal(size=(3, 10))
+    for variant, mean, spread in zip((LEARNED, "shuffled", "none"), (0.9, 0.7, 0.9), noise, strict=True):
+        fill(store, ON_DIGITS + variant, mean + spread)
+    return store
+
+
+@pytest.fixture
+def results(made: RunStore) -> Results:
+    return read_results(made, made.folder / "none")
+
+
+@pytest.mark.parametrize("variant", ["none", "whole"])
+def test_what_takes_no_operator_is_one_cell_for_all(variant: str) -> None:
+    poolers = ("none", "pyg/TopKPooling", "pyg/EdgePooling")
+    cells = [compose_cell(["model=host", f"pooler={p}", f"pooling={variant}", "dataset=digits"]) for p in poolers]
+    assert identity(cells[0], None) == identity(cells[1], None) == identity(cells[2], None)
+    twin = compose_cell(["model=host", "pooler=pyg/TopKPooling", "pooling=shuffled", "dataset=digits"])
+    assert (cells[1].family, twin.family) == ("host", "pyg_topkpooling")
+
+
+@pytest.mark.usefixtures("suite")
+def test_it_says_what_the_runs_say(results: Results) -> None:
+    board = leaderboard(load_suite("some"), results)
+    text = summary(board)
+    assert "Of 1 pooling operators on Digits: 1 of 1 beat shuffled, its own clusters, of other nodes" in text
+    assert "(pyg/TopKPooling on Digits); 0 of 1 beat none, no pooling layer." in text
+    assert "2 of 2 comparisons are decided (1 × the operator is better, 0 × the control is better, 1 ×" in text
+    (row,) = leaderboard_texts(board).to_dict("records")
+    assert row["data set"] == "Digits" and row["source"] == "pyg/TopKPooling" and row["pooler"] == "Top-K (PyG)"
+    assert row["shuffled"].startswith("+20")
+    assert "pyg/TopKPooling better by more than 1 point, 10 seeds" in row["shuffled"]
+    assert "does not matter (within 1 point)" in row["none"]
+    assert "random" not in row, "nothing was trained of it"
+
+
+@pytest.mark.usefixtures("suite")
+def test_a_twin_that_was_not_trained_is_a_dash(made: RunStore) -> None:
+    fill(made, "model=host dataset=digits pooler=pyg/EdgePooling pooling=learned", np.full(10, 0.8))
+    other = read_results(made, made.folder / "none")
+    rows = leaderboard_texts(leaderboard(load_suite("some"), other)).set_index("source")
+    assert rows.loc["pyg/EdgePooling", "shuffled"] == NOT_TRAINED
+    assert rows.loc["pyg/EdgePooling", "none"] != NOT_TRAINED
+
+
+def test_host_cells_are_never_local_against_non_local(results: Results) -> None:
+    for asked in (question(), question(reference=NO_POOLING, without_pooling=["host"])):
+        with pytest.raises(UserError, match="nothing to compare"):
+            compare(results, asked, datasets=["digits"])
+
+
+@pytest.mark.usefixtures("suite")
+def test_they_can_be_collected(results: Results, made: RunStore, tmp_path: Path) -> None:
+    collect(made, tmp_path / "results")
+    collected = read_results(RunStore(tmp_path / "no runs"), tmp_path / "results")
+    both = [summary(leaderboard(load_suite("some"), each)) for each in (results, collected)]
+    assert both[0].split("One by one")[0] == both[1].split("One by one")[0]
+
+
+@pytest.mark.usefixtures("suite")
+def test_picture_and_section(results: Results) -> None:
+    picture = draw("some", results)
+    assert [axis.get_title() for axis in picture.figure.axes] == ["shuffled", "none"]
+    assert "+20" in " ".join(text.get_text() for axis in picture.figure.axes for text in axis.texts)
+    section = next(s for s in leaderboard_sections(results, PAPER) if s.id == "some")
+    assert "beat shuffled" in section.words[0] and section.tables and section.pictures
+
+
+@pytest.mark.usefixtures("suite")
+def test_without_any_run_it_says_so(tmp_path: Path) -> None:
+    nothing = read_results(RunStore(tmp_path / "runs"), tmp_path / "none")
+    board = leaderboard(load_suite("some"), nothing)
+    assert "Nothing can be compared yet" in summary(board) and leaderboard_texts(board).empty
+    with pytest.raises(UserError, match="There are no runs for Some"):
+        draw("some", nothing)
+    section = next(s for s in leaderboard_sections(nothing, PAPER) if s.id == "some")
+    assert "Nothing can be compared yet" in section.words[0] and not section.tables
+
+
+@pytest.mark.usefixtures("suite")
+def test_commands(rethinking: Call, made: RunStore) -> None:
+    table = rethinking("table", "some", "--runs", str(made.folder), "--format", "markdown")
+    assert table.returncode == 0, table.stderr
+    assert table.stdout.startswith("Of ") and "| Digits     | Top-K (PyG)" in table.stdout
+    empty = rethinking("table", "some", "--runs", "none")
+    assert empty.returncode == 0 and empty.stdout.startswith("Nothing can be compared yet")
+    status = rethinking("status", "some", "--runs", str(made.folder)).stdout
+    lacking = status[status.index("Some lacks") :].splitlines()
+    assert "  pyg/TopKPooling: Digits 20/30, MUTAG 0/30" in lacking
+    none = rethinking("status", "some", "--runs", "none").stdout
+    assert "  pyg/TopKPooling, pyg/EdgePooling: Digits 0/30, MUTAG 0/30" in none.splitlines()
+
+
+def test_a_data_set_is_done_before_the_next_begins() -> None:
+    suite = load_suite("poolers")
+    datasets = [next(word for word in sweep if word.startswith("dataset=")) for sweep in suite.sweeps()]
+    assert list(dict.fromkeys(datasets)) == [f"dataset={name}" for name in suite.columns]
+    assert datasets == sorted(datasets, key=datasets.index)
+    assert {word for sweep in suite.sweeps(["dataset=mutag"]) for word in sweep if "dataset" in word} == {
+        "dataset=mutag"
+    }
+
+
+@pytest.mark.parametrize("operator", load_suite("poolers").operators)
+def test_an_operator_of_the_suite_has_the_twins_that_it_can_have(operator: str) -> None:
+    assert operator in options("pooler")
+    own = compose_cell(["model=host", f"pooler={operator}", f"pooling={LEARNED}", "dataset=digits"])
+    pool = instantiate(own.select)(replicas=1, in_features=1, max_nodes=2, clusters=1, ratio=0.5)
+    twins = [row.rpartition(", ")[2] for row in load_suite("poolers").operators[operator]]
+    assert twins == (["shuffled", "random"] if pool.template.says_assignment else ["shuffled_input"])
+
+
+def test_there_are_many_operators() -> None:
+    assert leaderboards() == ["poolers"]
+    assert len(load_suite("poolers").operators) >= 20
