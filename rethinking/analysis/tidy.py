@@ -25,26 +25,36 @@ from rethinking.runs.store import Entry, RunStore
 class Results:
     """Finished runs, of each cell those of one schema only.
 
-    runs: tidy, `COLUMNS`. provenance: a row a run. cells: those that have runs, by their ids.
+    runs: tidy, `COLUMNS`. cells: those that have runs, by their ids.
     seeds: by cell all seeds there are, those of the other schema of a cell too. older: the id of a cell's runs of
     schema 1, by the id that it has now.
     sources: where they were read, in words. store, collected: the run store and results folder they are of.
-    stored: the ids of the runs that are in the store; what the folder has of them does not count.
+    done: the runs that are in the store; what the folder has of them does not count.
     left_out: sentences on what is damaged; learning curves and predictions add theirs when they are read.
     kept: what was worked out from all of it and may be asked for again.
     """
 
     runs: pd.DataFrame
-    provenance: pd.DataFrame
     cells: dict[str, StoredCell]
     seeds: dict[str, set[int]]
     older: dict[str, str]
     sources: list[str]
     store: RunStore
     collected: Collected
-    stored: frozenset[str]
+    done: Sequence[Entry]
     left_out: list[str] = field(default_factory=list)
     kept: dict[str, Any] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def provenance(self) -> pd.DataFrame:
+        """A row a run."""
+        whole = united(provenance_of(self.done), self.collected.provenance)
+        return whole[whole["run_id"].isin(self.runs["run_id"])].reset_index(drop=True)
+
+    @cached_property
+    def stored(self) -> frozenset[str]:
+        """The ids of the runs that are in the store."""
+        return frozenset(entry.run_id for entry in self.done)
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
         """The scores of one cell, indexed by seed; of a run whose score is not a number none."""
@@ -156,26 +166,24 @@ def read_results(store: RunStore, folder: Path, entries: list[Entry] | None = No
     """
     stored, collected = usable(store, entries), read_collected(folder)
     known, stale, problems = _understood(collected, stored)
-    mine = tidy(stored.done)
-    runs, provenance = united(mine, collected.runs), united(provenance_of(stored.done), collected.provenance)
+    runs = united(tidy(stored.done), collected.runs)
     sound = runs["cell_id"].isin(list(known))
     seeds: dict[str, set[int]] = defaultdict(set)
-    for id, seed in zip(runs.loc[sound, "cell_id"], runs.loc[sound, "seed"], strict=True):
+    there = runs.loc[sound, ["cell_id", "seed"]].drop_duplicates()
+    for id, seed in zip(there["cell_id"], there["seed"], strict=True):
         seeds[id].add(int(seed))
     older = {cell.now: id for id, cell in known.items() if cell.older and id in seeds}
     aside = [id if len(seeds.get(now, ())) >= len(seeds[id]) else now for now, id in older.items()]
     runs = runs[sound & ~runs["cell_id"].isin(aside)].reset_index(drop=True)
-    provenance = provenance[provenance["run_id"].isin(runs["run_id"])].reset_index(drop=True)
     return Results(
         runs=runs,
-        provenance=provenance,
         cells={id: known[id] for id in known if id in seeds and id not in aside},
         seeds=dict(seeds),
         older=older,
         sources=_sources(store, stored, collected, known, stale),
         store=store,
         collected=collected,
-        stored=frozenset(mine["run_id"]),
+        done=stored.done,
         left_out=[*stored.problems, *collected.problems, *problems],
     )
 
@@ -194,11 +202,12 @@ def read_some(store: RunStore, folder: Path) -> Results:
 def tidy(done: Sequence[Entry]) -> pd.DataFrame:
     """A row a run, split and metric, from the records of finished runs."""
     rows = [
-        {**{key: entry.record[key] for key in KEYS}, "split": split, "metric": metric, "value": entry.record[name]}
+        (*(entry.record[key] for key in KEYS), split, metric, entry.record[name])
         for entry in done
         for split, metric, name in _scores(entry.record)
     ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    # Texts as what they are, as in `parse_runs`.
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object).astype({"seed": int, "value": float})
 
 
 def provenance_of(done: Sequence[Entry]) -> pd.DataFrame:
