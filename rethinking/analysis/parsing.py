@@ -82,7 +82,7 @@ def parse_provenance(path: Path, content: bytes | None, problems: list[str]) -> 
 
 
 def _reasons(frame: pd.DataFrame) -> list[str]:
-    """What is wrong with each row of `runs.csv`; nothing if it makes sense. Rows of a run, and of a metric, are many."""
+    """What is wrong with each row of `runs.csv`; nothing if it makes sense. Runs and metrics have many rows each."""
     run, named = cache(_reason_of_run), cache(_reason_of_name)
     rows = zip(*(frame[name] for name in COLUMNS), strict=True)
     return [

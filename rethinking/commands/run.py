@@ -26,12 +26,8 @@ from rethinking.configuration.composition import (
     pairs_table,
     prepare_hydra,
 )
-from rethinking.configuration.settings import (
-    ImpossiblePairError,
-    Settings,
-    register_resolvers,
-    settings,
-)
+from rethinking.configuration.resolvers import register_resolvers
+from rethinking.configuration.settings import ImpossiblePairError, Settings, settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.operators import before_compilation

@@ -1,9 +1,11 @@
 """Composes configurations by Hydra's rules outside of a Hydra job: whole sweeps, and single cells."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -22,14 +24,8 @@ from tabulate import tabulate
 from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.hints import explain, unknown_key
-from rethinking.configuration.settings import (
-    PARTS,
-    ImpossiblePairError,
-    Settings,
-    cell_of,
-    register_resolvers,
-    settings,
-)
+from rethinking.configuration.resolvers import register_resolvers
+from rethinking.configuration.settings import PARTS, ImpossiblePairError, Settings, cell_of, settings
 from rethinking.configuration.together import group_file, group_names, is_plain, parse_word, put_together
 from rethinking.data.load import DatasetConfig
 from rethinking.errors import UserError
@@ -37,6 +33,7 @@ from rethinking.errors import UserError
 VERSION_BASE = "1.3"
 # The variant that is the family's own Select.
 LEARNED = "learned"
+log = logging.getLogger(__name__)
 
 
 def compose_job(overrides: Sequence[str]) -> Settings:
@@ -69,9 +66,14 @@ def _compose_cell(overrides: tuple[str, ...], folders: tuple[Path, ...]) -> Cell
     """folders: where configuration files are found; a key of the cache."""
     prepare_hydra()
     with in_one_sentence(overrides):
-        whole = put_together(_base(), [parse_word(word) for word in overrides], folders)
-        if whole is not None:
+        whole = put_together(_plain_base(), [parse_word(word) for word in overrides], folders)
+    if whole is not None:
+        try:
             return cell_of(whole)
+        except ImpossiblePairError:
+            raise
+        except Exception as error:  # Hydra says what is wrong, or knows more than `plain.py`.
+            log.debug("%s is left to Hydra: %r", " ".join(overrides), error)
     with _hydra(overrides):
         return cell_of(_compose(overrides))
 
@@ -81,6 +83,11 @@ def _base() -> DictConfig:
     """What is not chosen by a cell's overrides."""
     with _started():
         return compose("config", overrides=any_choice())
+
+
+@cache
+def _plain_base() -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(_base(), resolve=False))
 
 
 def any_choice() -> list[str]:
@@ -183,7 +190,8 @@ def _read(group: str, option: str) -> DictConfig:
     """A file of `model` or `pooling` as a job has it."""
     folders = paths.configuration()
     with _hydra():
-        return group_file(group, option, folders) or _compose([*any_choice(), f"{group}={option}"])[group]
+        file = group_file(group, option, folders)
+        return OmegaConf.create(file) if file else _compose([*any_choice(), f"{group}={option}"])[group]
 
 
 def _what_is_possible(model: DictConfig) -> str:

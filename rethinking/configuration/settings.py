@@ -1,6 +1,7 @@
 """The door between Hydra and the harness: a composed configuration in, plain typed objects out."""
 
 import re
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from rethinking.configuration.cell import PAPER, RELEASED_CODE, Cell
 from rethinking.configuration.declared import as_declared
 from rethinking.configuration.locality import locality
+from rethinking.configuration.plain import Plain
+from rethinking.configuration.resolvers import alternatives
 from rethinking.data.load import DatasetConfig
 from rethinking.data.sources import Places
 from rethinking.data.split import file_checksum
@@ -81,36 +84,6 @@ _SCHEMAS = {"dataset": DatasetConfig, "trainer": TrainerConfig, "data": Places}
 _typed_before: dict[tuple[str, str], Any] = {}
 
 
-def register_resolvers() -> None:
-    """What configuration files may ask for.
-
-    `${per_dataset:KEY}` in a model's file: its value for the chosen data set, else its `default`.
-    `${ledger:ROW,VALUE}`: VALUE, or what the fidelity ledger has instead where that row follows something else.
-    `${expand_user:FOLDER}`: a folder with `~` replaced.
-    """
-
-    def per_dataset(key: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
-        rows = _parent_.per_dataset
-        if not isinstance(rows, DictConfig):
-            raise ValueError(f"per_dataset={rows} has no rows")
-        return rows.get(_root_.dataset.name, rows.default)[key]
-
-    def ledger(row: str, value: Any, *, _root_: DictConfig) -> Any:
-        entry = _root_.ledger[row]
-        concerned = all(entry.get(group) in (None, _root_[group].name) for group in ("model", "dataset"))
-        return alternatives(entry).get(_root_.fidelity[row], value) if concerned else value
-
-    OmegaConf.register_new_resolver("per_dataset", per_dataset, replace=True)
-    OmegaConf.register_new_resolver("ledger", ledger, replace=True)
-    OmegaConf.register_new_resolver("expand_user", lambda folder: str(Path(folder).expanduser()), replace=True)
-
-
-def alternatives(entry: DictConfig) -> dict[str, Any]:
-    """What a row of the fidelity ledger has instead of the paper's value, by the names it goes by."""
-    released = {RELEASED_CODE: entry.released_code} if RELEASED_CODE in entry else {}
-    return {**released, **entry.get("readings", {})}
-
-
 def settings(config: DictConfig) -> Settings:
     """Plain objects from a composed configuration.
 
@@ -135,7 +108,7 @@ def settings(config: DictConfig) -> Settings:
     )
 
 
-def cell_of(config: DictConfig) -> Cell:
+def cell_of(config: DictConfig | Plain) -> Cell:
     """What is trained, of a composed configuration. Raises UserError as `settings` does."""
     _check_shape(config)
     select = config.pooling.select.get(config.model.select_kind)
@@ -158,7 +131,7 @@ def cell_of(config: DictConfig) -> Cell:
     )
 
 
-def _check_shape(config: DictConfig) -> None:
+def _check_shape(config: DictConfig | Plain) -> None:
     """Raises UserError unless all keys are there, no others, and what has keys of its own is given as such."""
     unknown = set(map(str, config)) - KEYS
     if unknown:
@@ -181,7 +154,7 @@ def _check_shape(config: DictConfig) -> None:
 
 
 def _mapping(key: str, value: Any) -> None:
-    if not isinstance(value, DictConfig) or value._is_none():
+    if not isinstance(value, Mapping) or (isinstance(value, DictConfig) and value._is_none()):
         raise UserError(f"{key}={value} is not understood; expected keys with values, as `--cfg job` shows them.")
 
 
@@ -191,14 +164,16 @@ def _word(key: str, value: Any) -> None:
         raise UserError(f"{key}={value} is not understood; expected letters, digits, - and _ only.")
 
 
-def _plain(config: DictConfig) -> dict[str, Any]:
+def _plain(config: DictConfig | Plain) -> dict[str, Any]:
+    if isinstance(config, Plain):
+        return config.resolved()
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
-def _typed(config: DictConfig, key: str) -> Any:
+def _typed(config: DictConfig | Plain, key: str) -> Any:
     """A part in its typed form, a copy; checking takes longest, and the cells of a table have few different ones."""
     try:
-        resolved = OmegaConf.to_container(config[key], resolve=True)
+        resolved = _plain(config[key])
         known = key, repr(resolved)
         if known not in _typed_before:
             merged = OmegaConf.merge(OmegaConf.structured(_SCHEMAS[key]), resolved)
@@ -236,7 +211,7 @@ def _with_splits(dataset: DatasetConfig, folder: Any) -> DatasetConfig:
     return replace(dataset, split={"_target_": FILE_SPLIT, "file": file, "sha256": file_checksum(file)})
 
 
-def _fidelity(config: DictConfig, ledger: DictConfig) -> str:
+def _fidelity(config: Mapping[Any, Any], ledger: Mapping[Any, Any]) -> str:
     """One word if all rows of the ledger follow the same source, else those that part from the paper's text."""
     rows = {str(row): value for row, value in config.items() if row != "name"}
     known = {row: alternatives(ledger[row]) for row in rows if row in ledger}

@@ -1,14 +1,16 @@
 """Puts the configuration of a cell together from files and values, as Hydra would; what takes more is left to Hydra."""
 
-from collections.abc import Sequence
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, Node, OmegaConf
+
+from rethinking.configuration.plain import Plain, read_yaml
 
 
 @cache
@@ -17,40 +19,37 @@ def parse_word(word: str) -> Override:
     return OverridesParser.create().parse_override(word)
 
 
-def put_together(base: DictConfig, overrides: Sequence[Override], folders: tuple[Path, ...]) -> DictConfig | None:
+def put_together(base: Mapping[str, Any], overrides: Sequence[Override], folders: tuple[Path, ...]) -> Plain | None:
     """What Hydra would compose of `GROUP=FILE` and `KEY=VALUE`; None where that takes more than putting together.
 
-    base: what a cell that chooses nothing would have. Valid until the next call: parts that have no values of their own
-    are those of the files, as to copy them takes OmegaConf longer than all else.
+    base: what a cell that chooses nothing would have.
     """
     if not all(map(is_plain, overrides)):
         return None
-    parts = dict(_parts(base))
+    whole = dict(base)
     chosen = [override for override in overrides if override.key_or_group in group_names(folders)]
     for override in chosen:
         file = group_file(override.key_or_group, str(override.value()), folders)
         if file is None:
             return None
-        parts[override.key_or_group] = file
-    values = [override for override in overrides if override not in chosen]
-    for name in {override.key_or_group.split(".")[0] for override in values} & parts.keys():
-        parts[name] = deepcopy(parts[name])
-    config = OmegaConf.create({}, flags={"struct": True})
-    for name, part in parts.items():
-        # Past `config[name] = part`, which copies.
-        part._set_parent(config)
-        part._set_key(name)
-        _parts(config)[name] = part
-    for override in values:
-        OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
-    return config
+        whole[override.key_or_group] = file
+    for override in overrides:
+        if override not in chosen and not _put(whole, override.key_or_group.split("."), override.value()):
+            return None
+    return Plain(whole)
 
 
-def _parts(config: DictConfig) -> dict[Any, Node]:
-    """The nodes themselves, by their keys."""
-    content = config._content
-    assert isinstance(content, dict)
-    return content
+def _put(whole: dict[str, Any], path: list[str], value: Any) -> bool:
+    """Replace one value by another; whether there is one to be replaced. Mappings are copied, as they are of files."""
+    *above, last = path
+    for key in above:
+        if not isinstance(whole.get(key), Mapping):
+            return False
+        whole[key] = whole = dict(whole[key])
+    if last not in whole or isinstance(whole[last], Mapping) or isinstance(value, Mapping):
+        return False
+    whole[last] = value
+    return True
 
 
 def is_plain(override: Override) -> bool:
@@ -59,18 +58,21 @@ def is_plain(override: Override) -> bool:
     return not special and override.package is None and not override.is_hydra_override()
 
 
-def group_file(group: str, option: str, folders: tuple[Path, ...]) -> DictConfig | None:
+def group_file(group: str, option: str, folders: tuple[Path, ...]) -> dict[str, Any] | None:
     """A file of a group; None if there is none, or it says of itself where it belongs or what else it needs."""
     places = [folder / group / f"{option}.yaml" for folder in folders]
     return next((_plain_file(place) for place in places if place.is_file()), None)
 
 
 @cache
-def _plain_file(path: Path) -> DictConfig | None:
-    if "@package" in path.read_text():
+def _plain_file(path: Path) -> dict[str, Any] | None:
+    text = path.read_text(encoding="utf-8")
+    if "@package" in text:
         return None
-    config = OmegaConf.load(path)
-    return config if isinstance(config, DictConfig) and "defaults" not in config else None
+    with suppress(yaml.YAMLError):  # Hydra says what is wrong.
+        content = read_yaml(text)
+        return content if isinstance(content, dict) and "defaults" not in content else None
+    return None
 
 
 @cache

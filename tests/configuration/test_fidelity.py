@@ -13,7 +13,7 @@ from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import compose_cell, compose_job
 from rethinking.configuration.identity import identity
-from rethinking.configuration.settings import alternatives
+from rethinking.configuration.resolvers import alternatives
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import FixedSplit, LeakingSplit, StratifiedSplit
