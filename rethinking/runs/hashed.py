@@ -1,21 +1,25 @@
-"""Which files of a store have been hashed before, so that no command hashes them again: a saving of work, no more.
+"""Which files of a store have been checked before, so that no command checks them again: a saving of work, no more.
 
 `.hashed.json` has for each run's files what the system says of them (size, times, inode) and their SHA-256, if it was
-as it should be. A file of which the system says anything else is hashed anew: it cannot be changed without its time of
-change (ctime), which nobody sets, so an index from elsewhere fits nothing. Deleting it changes no answer.
+as it should be; for `result.json`, in the place of the checksum, the record that stands in it. A file of which the
+system says anything else is read anew: it cannot be changed without its time of change (ctime), which nobody sets, so
+an index from elsewhere fits nothing. Deleting it changes no answer.
 """
 
 import hashlib
 import json
+import os
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 NAME = ".hashed.json"
-VERSION = 1
-LARGEST = 2**26  # bytes of an index that is read; a run needs 500
+RESULT = "result.json"
+VERSION = 2
+LARGEST = 2**28  # bytes of an index that is read; a run needs 2,500
 RECENT = 2 * 10**9  # nanoseconds: a file that was changed so short a time ago may change again within one tick
 
 
@@ -27,18 +31,48 @@ class Hashed:
         self._known: dict[str, Any] | None = None
         self._new: dict[str, list[Any]] = {}
 
-    def holds(self, path: Path, sha256: str) -> bool:
-        """Whether a run's file has this checksum. Raises OSError if it cannot be read."""
+    def holds(self, run: Path, name: str, sha256: str) -> bool:
+        """Whether a file of a run has this checksum. run: its directory. Raises OSError if it cannot be read."""
+        path = f"{run}/{name}"
+        before = _state(path)
+        if self._recalled(run, name, before) == sha256:
+            return True
+        found = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        if found == sha256:
+            self._remember(run, name, before, sha256)
+        return found == sha256
+
+    def record(self, run: Path, read: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        """What `result.json` in a run's directory says: as it was read before, else by `read`, which checks it.
+
+        Raises OSError if it cannot be read, and what `read` raises.
+        """
+        before = _state(f"{run}/{RESULT}")
+        recalled = self._recalled(run, RESULT, before)
+        if isinstance(recalled, dict):
+            return recalled
+        found = read(run / RESULT)
+        self._remember(run, RESULT, before, found)
+        return found
+
+    def _recalled(self, run: Path, name: str, state: list[int]) -> Any:
+        """What is known of a file in this state; None if nothing is."""
         if self._known is None:
             self._known = _read(self._path)
-        key, before = f"{path.parent.name}/{path.name}", _state(path)
-        if self._known.get(key) == [*before, sha256]:
-            return True
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        # What has changed while it was read, or may still do so unseen, is hashed again next time.
-        if found == sha256 and _state(path) == before and time.time_ns() - max(before[1:3]) > RECENT:
-            self._known[key] = self._new[key] = [*before, sha256]
-        return found == sha256
+        entry = self._known.get(f"{run.name}/{name}")
+        return entry[-1] if isinstance(entry, list) and entry[:-1] == state else None
+
+    def _remember(self, run: Path, name: str, before: list[int], what: Any) -> None:
+        """Unless the file has changed while it was read, or may still do so unseen; then it is read again next time."""
+        assert self._known is not None
+        if _state(f"{run}/{name}") == before and time.time_ns() - max(before[1:3]) > RECENT:
+            key = f"{run.name}/{name}"
+            self._known[key] = self._new[key] = [*before, what]
+
+    def forget(self, run: Path) -> None:
+        """Have the record of a run read anew."""
+        for known in (self._known, self._new):
+            (known or {}).pop(f"{run.name}/{RESULT}", None)
 
     def keep(self, runs: set[str]) -> None:
         """Write down what is new, beside what other processes have written meanwhile; of these runs only.
@@ -58,9 +92,9 @@ class Hashed:
         self._new = {}
 
 
-def _state(path: Path) -> list[int]:
+def _state(path: str) -> list[int]:
     """What changes when a file does: size, time of change of its content and of anything about it, inode."""
-    told = path.stat()
+    told = os.stat(path)  # noqa: PTH116  # Ten thousand of them: a Path of each takes as long as the system does.
     return [told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
 
 

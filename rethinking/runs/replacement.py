@@ -17,7 +17,7 @@ OLD = ".old"
 
 def current(place: Path, workshop: Path) -> Path:
     """Where the directory of a place lies now; the place itself if there is none."""
-    return next((path for path in (place, _aside(place, workshop)) if path.is_dir()), place)
+    return place if place.is_dir() or not _aside(place, workshop).is_dir() else _aside(place, workshop)
 
 
 def recover(place: Path, workshop: Path) -> None:

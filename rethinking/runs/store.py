@@ -6,7 +6,7 @@
     RUN_ID/predictions.parquet  a row a graph of the validation and test parts (since schema 2)
     RUN_ID/weights.pt           the weights, if they were asked for (save_model=true)
     RUN_ID/error.txt            instead of a result, if the run failed
-    .hashed.json                which of these files have been checked before, see `runs/hashed.py`
+    .hashed.json                which of these files have been checked before, and the records, see `runs/hashed.py`
     .locks/                     held while a run trains; the system frees them when a process dies
     .tmp/                       where directories are written before they are renamed, see `runs/replacement.py`
 
@@ -97,7 +97,7 @@ class RunStore:
         if not is_name(run_id):
             return Entry(run_id, "damaged", {}, "this is no name of a run")
         problem = ""
-        for _ in range(2):  # Again if it is damaged: another process may have replaced it meanwhile.
+        for _ in range(2):  # Again if it is damaged: another process may have replaced it meanwhile, or the index be.
             path = self._path(run_id)
             if not path.is_dir():
                 return Entry(run_id, "missing", {})
@@ -108,6 +108,7 @@ class RunStore:
                 return Entry(run_id, "done", _read_result(run_id, path, self._hashed))
             except (OSError, ValueError) as error:
                 problem = str(error)
+                self._hashed.forget(path)
         return Entry(run_id, "damaged", {}, problem)
 
     def entries(self) -> list[Entry]:
@@ -245,17 +246,24 @@ def _check_replaceable(path: Path) -> None:
 
 def _read_result(run_id: str, path: Path, hashed: Hashed) -> dict[str, Any]:
     """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
-    try:
-        record = _read_json(path / "result.json")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"result.json cannot be read: {error}") from error
-    record = checked(record, run_id)
+    # Checked again, as an index is somebody's data, too.
+    record = checked(hashed.record(path, lambda file: _read_record(file, run_id)), run_id)
     needed = set(FILES) if record["schema"] == 1 else {*FILES, PREDICTIONS}
     if not isinstance(record["files"], dict) or not needed <= set(record["files"]) <= {*needed, WEIGHTS}:
         raise ValueError("result.json does not name the other files")
     for name, expected in record["files"].items():
-        if not hashed.holds(path / name, expected):
+        if not hashed.holds(path, name, expected):
             raise ValueError(f"{name} is not as it was written")
+    return record
+
+
+def _read_record(path: Path, run_id: str) -> dict[str, Any]:
+    """What a `result.json` says, without its checksum. Raises ValueError, with the reason, if it is damaged."""
+    try:
+        record = _read_json(path)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"result.json cannot be read: {error}") from error
+    record = checked(record, run_id)
     if "sha256" in record and record.pop("sha256") != _record_sha256(record):
         raise ValueError("result.json is not as it was written")
     return record

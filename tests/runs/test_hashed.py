@@ -41,17 +41,23 @@ def index(folder: Path) -> dict[str, Any]:
 
 
 def test_what_has_been_hashed_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(index(folder)) == 3 * len(RUNS)
+    assert len(index(folder)) == 4 * len(RUNS)
     opened = []
-    plain = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name) or plain(path))
+    plain = Path.open
+
+    def noted(path: Path, *args: Any, **kw: Any) -> Any:
+        if path.parent.name in RUNS:
+            opened.append(path.name)
+        return plain(path, *args, **kw)
+
+    monkeypatch.setattr(Path, "open", noted)
     with_index = read(folder)
     assert opened == []
     (folder / hashed.NAME).unlink()
-    assert read(folder) == with_index and len(opened) == 3 * len(RUNS)
+    assert read(folder) == with_index and len(opened) == 4 * len(RUNS)
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "history.parquet", "predictions.parquet"])
+@pytest.mark.parametrize("name", ["config.yaml", "history.parquet", "predictions.parquet", "result.json"])
 @pytest.mark.parametrize("times", ["new", "forged"])
 def test_a_file_that_changes_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, times: str) -> None:
     """Also if it is as long as before, and its time of change is set back."""
@@ -88,10 +94,10 @@ def test_a_file_that_has_just_been_written_is_hashed_again(folder: Path, monkeyp
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"[", b"null", b"[]", b"{}", b'{"version": 1}', b'{"version": 1, "files": []}', b"\xff\xfe",
-        b"[" * 100_000, b'{"version": 2, "files": {}}',
-        b'{"version": 1, "files": {"abc-s01/config.yaml": [1, 2, 3, 4, "x"], "abc-s02/config.yaml": null}}',
-        b'{"version": 1, "files": {"../../etc/passwd": [1, 2, 3, 4, "' + b"0" * 64 + b'"], "abc-s01/x": {"a": 1}}}',
+        b"", b"[", b"null", b"[]", b"{}", b'{"version": 2}', b'{"version": 2, "files": []}', b"\xff\xfe",
+        b"[" * 100_000, b'{"version": 1, "files": {"abc-s01/result.json": {}}}',
+        b'{"version": 2, "files": {"abc-s01/config.yaml": [1, 2, 3, 4, "x"], "abc-s02/config.yaml": null}}',
+        b'{"version": 2, "files": {"../../etc/passwd": [1, 2, 3, 4, "' + b"0" * 64 + b'"], "abc-s01/x": {"a": 1}}}',
     ],
 )  # fmt: skip
 def test_a_damaged_or_foreign_index_is_made_anew(folder: Path, content: bytes) -> None:
@@ -104,7 +110,21 @@ def test_a_damaged_or_foreign_index_is_made_anew(folder: Path, content: bytes) -
 def test_an_index_cannot_make_a_run_damaged(folder: Path) -> None:
     expected, files = read(folder), index(folder)
     wrong = {key: [*entry[:-1], "0" * 64] for key, entry in files.items()}
-    (folder / hashed.NAME).write_text(json.dumps({"version": 1, "files": wrong}))
+    (folder / hashed.NAME).write_text(json.dumps({"version": 2, "files": wrong}))
+    assert read(folder) == expected and index(folder) == files
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["0" * 64, None, [], {}, {"run_id": "abc-s02"}, "other"],
+    ids=["text", "null", "list", "empty", "half", "other"],
+)
+def test_what_an_index_says_of_a_record_cannot_make_a_run_damaged(folder: Path, record: Any) -> None:
+    expected, files = read(folder), index(folder)
+    other = files["def-s01/result.json"][-1]
+    key = "abc-s02/result.json"
+    wrong = files | {key: [*files[key][:-1], other if record == "other" else record]}
+    (folder / hashed.NAME).write_text(json.dumps({"version": 2, "files": wrong}))
     assert read(folder) == expected and index(folder) == files
 
 
@@ -161,7 +181,7 @@ def test_a_kill_while_the_index_is_written_is_harmless(folder: Path, monkeypatch
             read(folder)
     assert index(folder) == whole
     assert [entry for entry in read(folder) if entry.run_id != "abc-s03"] == expected
-    assert len(index(folder)) == 3 * 4
+    assert len(index(folder)) == 4 * 4
 
 
 def _read_often(folder: Path) -> None:
@@ -180,4 +200,4 @@ def test_several_processes_may_write_it_at_once(folder: Path) -> None:
         reader.join()
     assert [reader.exitcode for reader in readers] == [0, 0, 0]
     assert not [path for path in folder.glob(f"{hashed.NAME}.*")]
-    assert states(folder) == ["done"] * 3 and len(index(folder)) == 9
+    assert states(folder) == ["done"] * 3 and len(index(folder)) == 12
