@@ -10,6 +10,7 @@ import yaml
 from rethinking import paths
 from rethinking.configuration.composition import LEARNED, options
 from rethinking.errors import UserError
+from rethinking.runs.plain import READER
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _suite(name: str) -> Suite:
 def _read(path: Path) -> Suite:
     """Raises UserError for a file that is no suite."""
     try:
-        spec = yaml.safe_load(path.read_text())
+        spec = yaml.load(path.read_text(), READER)
         rows = {str(row): None if words == "cited" else list(map(str, words)) for row, words in spec["rows"].items()}
         pairs = [(str(first), str(second)) for first, second in spec.get("compare", ())]
         for_all = list(rows)

@@ -67,13 +67,14 @@ def _print_missing(console: Console, everything: Results, names: Sequence[str]) 
     """What suites lack, counting collected results too, but no runs of schema 1."""
     for sentence in everything.collected.problems:
         console.print(sentence, markup=False)
+    there = _of_store(everything)
     for suite in map(load_suite, names):
         wanted = _wanted(suite)
         if suite.operators:
             _print_operators(console, suite, wanted, everything)
             continue
         lacking: dict[str, list[str]] = defaultdict(list)
-        others = _with_other_settings(wanted, everything)
+        others = _with_other_settings(wanted, there)
         for (row, title), cell in wanted.items():
             trained, older = everything.seeds_of(cell, suite.seeds)
             if trained < suite.seeds:
@@ -116,17 +117,23 @@ def _wanted(suite: Suite) -> dict[tuple[str, str], Cell]:
     }
 
 
-def _with_other_settings(cells: dict[tuple[str, str], Cell], results: Results) -> dict[tuple[str, str], list[str]]:
+def _of_store(results: Results) -> list[tuple[int, dict[str, Any]]]:
+    """Of each cell that has runs in the store how many, and what it is."""
+    of_store = results.runs[results.runs["run_id"].isin(results.stored)]
+    counts = of_store.groupby("cell_id")["run_id"].nunique()
+    return [(runs, identity(results.cells[str(cell_id)].config, None)) for cell_id, runs in counts.items()]
+
+
+def _with_other_settings(
+    cells: dict[tuple[str, str], Cell], there: list[tuple[int, dict[str, Any]]]
+) -> dict[tuple[str, str], list[str]]:
     """By row and column of a suite, the store's runs that are not its own, for their settings: how many, and which.
 
-    They are said of the cell from which they differ least.
+    They are said of the cell from which they differ least. there: see `_of_store`.
     """
     wanted = {place: identity(cell, None) for place, cell in cells.items()}
-    of_store = results.runs[results.runs["run_id"].isin(list(results.stored))]
-    counts = of_store.groupby("cell_id")["run_id"].nunique()
     said: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for cell_id, runs in counts.items():
-        stored = identity(results.cells[str(cell_id)].config, None)
+    for runs, stored in there:
         kind = _kind(stored)
         near = {place: differing([own, stored])[1] for place, own in wanted.items() if _kind(own) == kind}
         if near and all(near.values()):

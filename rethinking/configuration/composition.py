@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -64,9 +63,8 @@ def compose_cell(overrides: Sequence[str]) -> Cell:
 @cache
 def _compose_cell(overrides: tuple[str, ...], folders: tuple[Path, ...]) -> Cell:
     """folders: where configuration files are found; a key of the cache."""
-    prepare_hydra()
     with in_one_sentence(overrides):
-        whole = put_together(_plain_base(), [parse_word(word) for word in overrides], folders)
+        whole = put_together([parse_word(word) for word in overrides], folders)
     if whole is not None:
         try:
             return cell_of(whole)
@@ -83,11 +81,6 @@ def _base() -> DictConfig:
     """What is not chosen by a cell's overrides."""
     with _started():
         return compose("config", overrides=any_choice())
-
-
-@cache
-def _plain_base() -> dict[str, Any]:
-    return cast(dict[str, Any], OmegaConf.to_container(_base(), resolve=False))
 
 
 def any_choice() -> list[str]:

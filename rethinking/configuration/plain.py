@@ -4,12 +4,11 @@ For the cells of a table, of which there are a hundred: OmegaConf makes an objec
 each time anew. Its grammar is used here, each text parsed once. Whatever takes more than is understood here is refused.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import yaml
-from antlr4 import ParserRuleContext
 from omegaconf._utils import get_yaml_loader
 from omegaconf.grammar_parser import parse
 from omegaconf.grammar_visitor import GrammarVisitor
@@ -122,7 +121,7 @@ class _Reader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_parsed: Callable[[str], ParserRuleContext] = cache(parse)
+_parsed = cache(parse)
 
 
 def _no_placeholder(value: str) -> str:

@@ -29,7 +29,7 @@ def per_dataset(key: str, *, _parent_: Any, _root_: Any) -> Any:
     rows = _parent_.per_dataset
     if not isinstance(rows, Mapping):
         raise ValueError(f"per_dataset={rows} has no rows")
-    return rows.get(_root_.dataset.name, rows.default)[key]
+    return rows.get(_root_.dataset.name, rows["default"])[key]
 
 
 def ledger(row: str, value: Any, *, _root_: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -171,14 +170,14 @@ def _plain(config: DictConfig | Plain) -> dict[str, Any]:
 
 
 def _typed(config: DictConfig | Plain, key: str) -> Any:
-    """A part in its typed form, a copy; checking takes longest, and the cells of a table have few different ones."""
+    """A part in its typed form, which nobody changes; checking takes longest, and a table has few different ones."""
     try:
         resolved = _plain(config[key])
         known = key, repr(resolved)
         if known not in _typed_before:
             merged = OmegaConf.merge(OmegaConf.structured(_SCHEMAS[key]), resolved)
             _typed_before[known] = OmegaConf.to_object(merged)
-        return deepcopy(_typed_before[known])
+        return _typed_before[known]
     except OmegaConfBaseException as error:
         reason = re.sub(
             r"of type '\w+' could not be converted to Integer", "is no whole number", str(error).splitlines()[0]

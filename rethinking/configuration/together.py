@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from rethinking.configuration.plain import Plain, read_yaml
+from rethinking.paths import CONF
 
 
 @cache
@@ -19,14 +20,11 @@ def parse_word(word: str) -> Override:
     return OverridesParser.create().parse_override(word)
 
 
-def put_together(base: Mapping[str, Any], overrides: Sequence[Override], folders: tuple[Path, ...]) -> Plain | None:
-    """What Hydra would compose of `GROUP=FILE` and `KEY=VALUE`; None where that takes more than putting together.
-
-    base: what a cell that chooses nothing would have.
-    """
+def put_together(overrides: Sequence[Override], folders: tuple[Path, ...]) -> Plain | None:
+    """What Hydra would compose of `GROUP=FILE` and `KEY=VALUE`; None where that takes more than putting together."""
     if not all(map(is_plain, overrides)):
         return None
-    whole = dict(base)
+    whole = dict(_base())
     chosen = [override for override in overrides if override.key_or_group in group_names(folders)]
     for override in chosen:
         file = group_file(override.key_or_group, str(override.value()), folders)
@@ -37,6 +35,21 @@ def put_together(base: Mapping[str, Any], overrides: Sequence[Override], folders
         if override not in chosen and not _put(whole, override.key_or_group.split("."), override.value()):
             return None
     return Plain(whole)
+
+
+@cache
+def _base() -> dict[str, Any]:
+    """What `config.yaml` says, with the files that it chooses itself."""
+    whole: dict[str, Any] = read_yaml((CONF / "config.yaml").read_text(encoding="utf-8"))
+    del whole["hydra"]
+    for default in whole.pop("defaults"):
+        if isinstance(default, dict):
+            ((group, option),) = default.items()
+            if option != "???" and not group.startswith("override "):
+                whole[group] = group_file(group, option, (CONF,))
+        elif default != "_self_":
+            whole |= read_yaml((CONF / f"{default}.yaml").read_text(encoding="utf-8"))
+    return whole
 
 
 def _put(whole: dict[str, Any], path: list[str], value: Any) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rethinking.analysis.suites import load_suite, suite_names
 from rethinking.configuration.check import check
 from rethinking.configuration.composition import (
     compose_cell,
@@ -112,7 +113,17 @@ def test_a_cell_composed_the_fast_way_is_the_one_hydra_composes() -> None:
         ["model=gmn", "pooling=uniform", "dataset=proteins", "fidelity=released_code"],
         ["model=mincut", "pooling=normal", "dataset=digits", "fidelity.mincut_normal=released_code"],
     ):
-        assert compose_cell(overrides) == compose_job(overrides).cell
+        assert repr(compose_cell(overrides)) == repr(compose_job(overrides).cell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", suite_names())
+def test_every_cell_of_a_suite_composed_the_fast_way_is_the_one_hydra_composes(name: str) -> None:
+    suite = load_suite(name)
+    for dataset in suite.columns:
+        for row in filter(None, suite.rows.values()):
+            overrides = [*row, f"dataset={dataset}", "fidelity=paper"]
+            assert repr(compose_cell(overrides)) == repr(compose_job(overrides).cell)
 
 
 def test_the_readme_shows_which_pairs_there_are() -> None:

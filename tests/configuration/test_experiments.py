@@ -1,13 +1,17 @@
 """Experiments, a folder of one's own, and what is one setting and what are two."""
 
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
-from omegaconf import OmegaConf
 
 from rethinking import paths
+from rethinking.analysis.suites import load_suite, suite_names
 from rethinking.commands.run import main
+from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import (
+    _compose_cell,
     asks_for_several,
     compose_cell,
     compose_job,
@@ -133,8 +137,58 @@ def test_an_impossible_pair_may_be_skipped() -> None:
         assert refused.value.skip == skip
 
 
-def test_a_plain_cell_needs_no_hydra_composition(monkeypatch: pytest.MonkeyPatch) -> None:
-    compose_cell(CELL)
+def test_no_cell_of_a_suite_needs_hydra_s_composition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rethinking.configuration.composition.compose", None)
     assert compose_cell([*CELL, "model.hidden=24"]).network["hidden"] == 24
-    assert OmegaConf.has_resolver("ledger")
+    for suite in map(load_suite, suite_names()):
+        for dataset in suite.columns:
+            for row in filter(None, suite.rows.values()):
+                assert compose_cell([*row, f"dataset={dataset}", "fidelity=paper"]).dataset.name == dataset
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (["model.hidden=???"], ""),
+        (["dataset.split.val='${dataset.split.test}'"], ""),
+        (["dataset.title='${.name} as \\${text}'"], ""),
+        (["pooling=mine"], "name: mine\nselect: {hard: '${model.learned.hard}'}\nis_local: true\n"),
+        (["pooling=mine"], "name: mine\nselect: {hard: {_target_: my.Select, list: ['${model.hidden}', 1e-3]}}\n"),
+        (
+            ["pooling=mine"],
+            "name: mine\nselect: {hard: {_target_: my.S, day: 2020-01-01, home: '${oc.env:HOME}'}}\n",
+        ),
+        (["pooling=mine"], "name: mine\nselect: &s {hard: {_target_: my.Select}}\nother: {<<: *s}\n"),
+        (["pooling=mine"], "name: mine\nname: other\nselect: {hard: {_target_: my.Select}}\n"),
+        (["pooling=mine"], "name: mine\nselect: {hard: {_target_: my.Select, x: '${pooling.nothing}'}}\n"),
+        (["pooling=mine"], "name: mine\nselect: {hard: {_target_: my.Select, x: '${pooling.select}'}}\n"),
+        (
+            ["pooling=mine"],
+            "name: mine\nselect: {hard: {_target_: my.S, x: '${oc.select:model.none.at.all,3}'}}\n",
+        ),
+        (["pooling=mine"], "name: mine\nselect: [hard\n"),
+        (["pooling=mine"], ""),
+        (["model.layers.more=1"], ""),
+        (["model.learned=1"], ""),
+        (["splits=nowhere"], ""),
+    ],
+)
+def test_what_is_not_plain_is_as_hydra_composes_it(tmp_path: Path, words: list[str], file: str) -> None:
+    """The same cell, or the same sentence."""
+    (tmp_path / "pooling").mkdir()
+    (tmp_path / "pooling" / "mine.yaml").write_text(file)
+
+    def said(compose: Callable[[list[str]], Cell]) -> str:
+        try:
+            return repr(compose([*CELL, *words]))
+        except UserError as error:
+            return str(error)
+
+    def by_hydra(overrides: list[str]) -> Cell:
+        with patch("rethinking.configuration.composition.put_together", return_value=None):
+            return compose_cell(overrides)
+
+    with paths.own_configuration(tmp_path):
+        quick = said(compose_cell)
+        _compose_cell.cache_clear()
+        assert quick == said(by_hydra)
