@@ -37,10 +37,11 @@ from rethinking.configuration.composition import LEARNED, compose_job
 from rethinking.errors import UserError
 from rethinking.operators import use_threads
 from rethinking.progress import track
+from rethinking.runs.measured_here import measured_here
 from rethinking.runs.scorecards import Scorecards, scorecard_key
 from rethinking.runs.store import RunStore
 from rethinking.scorecard.card import EXPRESSIVE, FEATURES, STRUCTURE
-from rethinking.scorecard.measuring import measured, measurements
+from rethinking.scorecard.measuring import measurements
 from rethinking.scorecard.settings import card_settings, section
 
 STORE = "checks"
@@ -93,7 +94,7 @@ class Measuring:
         if missing:
             make = instantiate(asked.operator)
             for name in track(missing, f"Scorecard of {asked.title}"):
-                parts[name] = measured(self.measurements[name], make)
+                parts[name] = measured_here(self.measurements[name], make)
                 kept.write(key, asked.operator, parts)
         return Card(asked.name, asked.title, {name: parts[name] for name in names})
 

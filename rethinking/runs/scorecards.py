@@ -23,7 +23,7 @@ from rethinking.scorecard.card import Part, as_data, from_data
 from rethinking.scorecard.settings import CardSettings
 
 # Of what the files hold and how it is measured: numbers of another schema are measured anew.
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Scorecards:

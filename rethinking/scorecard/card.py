@@ -8,6 +8,8 @@ from typing import Any
 # The kinds of measurements, of a graph each or of none; a part is called KIND/GRAPH or KIND.
 FEATURES, STRUCTURE, EXPRESSIVE, COST = "features", "structure", "expressive", "cost"
 
+Fact = str | float | bool | None
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -27,12 +29,13 @@ class Part:
     """One measurement. values: of each measure a number a run; of costs, a number a size.
 
     drawn: graphs of the first run by their roles. problem: why it cannot be had, in one sentence, and then all else is
-    empty.
+    empty. origin: of the program, the machine and the time, by which it was measured.
     """
 
     values: dict[str, list[float]] = field(default_factory=dict)
     drawn: dict[str, Drawn] = field(default_factory=dict)
     problem: str = ""
+    origin: Mapping[str, Fact] = field(default_factory=dict)
 
 
 def part_name(kind: str, graph: str = "") -> str:
@@ -49,15 +52,16 @@ def as_data(part: Part) -> dict[str, Any]:
     numbers = {
         name: [value if math.isfinite(value) else None for value in values] for name, values in part.values.items()
     }
-    return {"values": numbers, "drawn": drawn}
+    return {"values": numbers, "drawn": drawn, "origin": dict(part.origin)}
 
 
 def from_data(data: Any) -> Part:
     """The part that was written. Raises ValueError, with one sentence, for anything that is none."""
-    if not isinstance(data, Mapping) or set(data) != {"values", "drawn"}:
-        raise ValueError("a part has not the keys values and drawn")
+    if not isinstance(data, Mapping) or set(data) != {"values", "drawn", "origin"}:
+        raise ValueError("a part has not the keys values, drawn and origin")
     values = {str(name): [_number(value, or_null=True) for value in _list(of)] for name, of in _items(data["values"])}
-    return Part(values, {str(role): _drawn(one) for role, one in _items(data["drawn"])})
+    origin = {str(key): _fact(value) for key, value in _items(data["origin"])}
+    return Part(values, {str(role): _drawn(one) for role, one in _items(data["drawn"])}, origin=origin)
 
 
 def _drawn(data: Any) -> Drawn:
@@ -89,6 +93,10 @@ def _number(value: Any, or_null: bool = False) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError(f"{str(value)[:20]} stands where a number was expected")
     return float(value)
+
+
+def _fact(value: Any) -> Fact:
+    return value if value is None or isinstance(value, (str, bool)) else _number(value)
 
 
 def _list(value: Any) -> list[Any]:

@@ -62,7 +62,7 @@ def test_measured_once_and_told_in_every_form(
         raise AssertionError("measured again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(scorecard, "measured", never)
+        patched.setattr(scorecard, "measured_here", never)
         assert rethinking(*command).stdout == done.stdout
         assert rethinking(*command, "--format", "latex").stdout.count(r"\begin{tabular}") == 5
     for file in (tmp_path / "checks" / ".scorecards").iterdir():

@@ -104,7 +104,9 @@ def test_sizes_differ_in_what_they_say_and_nothing_else() -> None:
 @pytest.fixture
 def parts() -> dict[str, Part]:
     drawn = Drawn([[0.0, 1.0], [2.5, -1.0]], [(0, 1, 0.5)], 1, [0.0, 2.0])
-    return {"features/ring": Part({"mse": [0.125, math.nan]}, {"graph": drawn}), COST: Part(problem="it cannot")}
+    origin = {"torch_version": "2.13", "git_dirty": False, "git_commit": None, "elapsed_seconds": 1.5}
+    features = Part({"mse": [0.125, math.nan]}, {"graph": drawn}, origin=origin)
+    return {"features/ring": features, COST: Part(problem="it cannot")}
 
 
 def test_what_is_read_is_what_was_written(parts: dict[str, Part], tmp_path: Path) -> None:
@@ -114,6 +116,7 @@ def test_what_is_read_is_what_was_written(parts: dict[str, Part], tmp_path: Path
     found, problem = kept.read("abc")
     assert not problem and list(found) == ["features/ring"], "a problem is tried again"
     assert found["features/ring"].drawn == parts["features/ring"].drawn
+    assert found["features/ring"].origin == parts["features/ring"].origin
     mean, none = found["features/ring"].values["mse"]
     assert mean == 0.125 and math.isnan(none)
     assert [path.name for path in kept.folder.iterdir()] == ["abc.json"]
