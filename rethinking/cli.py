@@ -108,7 +108,7 @@ def command_line() -> Parser:
 
     text = "train what a table or figure still lacks, then render it"
     reproduce = _add(commands, "reproduce", "reproduce:reproduce", text)
-    reproduce.add_argument("name", metavar="SUITE", help="table1, table2, table3, tableS5, figure1, …, control")
+    reproduce.add_argument("name", metavar="SUITE", help="table1, …, tableS5, figure1, …, control, src_spectral, …")
     reproduce.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for run: device=cuda, runs=DIR, …")
     _add_folder(reproduce, "results", paths.DEFAULT_RESULTS, "collected results")
     _add_own(reproduce)

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
+from rethinking import paths
 from rethinking.scorecard.card import COST, EXPRESSIVE, FEATURES, STRUCTURE, Part, part_name
 from rethinking.scorecard.cost import slope
 
-NOTHING = "—"
+# What cannot be had, and what was not measured.
+NOTHING, MISSING = "—", "missing"
 MILLI, MEBI = 1e-3, 2**20
 
 
@@ -29,6 +32,34 @@ class Card:
     def values(self, kind: str, measure: str, graph: str = "") -> np.ndarray:
         """Of a measure a number a run; none if it was not measured."""
         return np.array(self.part(kind, graph).values.get(measure, []), dtype=float)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What has a scorecard of its own. title: what tables call it. operator: a Hydra target with its arguments."""
+
+    name: str
+    title: str
+    operator: dict[str, Any]
+
+
+def of_file(name: str) -> Measured:
+    """An operator as its file in `conf/pooler` has it."""
+    conf = yaml.safe_load((paths.CONF / "pooler" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return Measured(name, conf["title"], conf["operator"])
+
+
+@dataclass(frozen=True)
+class MeasureTable:
+    """One measure of operators on graphs. scale: what its mean over runs is multiplied by. ranked: whether less is
+    better. before: the measure of the graphs themselves; empty if these have no row.
+    """
+
+    title: str
+    measure: str
+    scale: float = 1
+    ranked: bool = False
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,37 +108,40 @@ def of_operators(scored: Scored) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def experiment(cards: Sequence[Card], kind: str, measure: str, scale: float = 1) -> pd.DataFrame:
-    """One measure of several operators: a row an operator, a column a graph, and the mean rank; lower is better.
+def measure_table(cards: Sequence[Card], kind: str, asked: MeasureTable, graphs: Sequence[str]) -> pd.DataFrame:
+    """One measure of several operators: a row an operator, a column a graph.
 
-    Of operators that are equal on a graph all have the smallest rank; one without a number has the greatest.
+    The mean rank is over the graphs of which something was measured of every operator. Of operators that are equal on a
+    graph all have the smallest rank; one that cannot have a number has the greatest.
     """
-    graphs = graphs_of(cards, [kind])
-    means = np.array([[_mean(card.values(kind, measure, graph)) for graph in graphs] for card in cards])
-    ranks = pd.DataFrame(means).rank(method="min", na_option="bottom").mean(axis=1)
     rows = []
-    for card, rank in zip(cards, ranks, strict=True):
-        texts = {graph: _several(card.values(kind, measure, graph), scale) for graph in graphs}
-        rows.append({"operator": card.operator, **texts, "mean rank": f"{rank:.1f}"})
-    return pd.DataFrame(rows)
+    if asked.before:
+        known = [next((c for c in cards if c.part(kind, graph).values), cards[0]) for graph in graphs]
+        texts = [_cell(card, kind, asked.before, graph, runs=1) for card, graph in zip(known, graphs, strict=True)]
+        rows.append({"operator": "the graph itself", **dict(zip(graphs, texts, strict=True))})
+    for card in cards:
+        texts = [_cell(card, kind, asked.measure, graph, asked.scale) for graph in graphs]
+        rows.append({"operator": card.operator, **dict(zip(graphs, texts, strict=True))})
+    table = pd.DataFrame(rows)
+    if asked.ranked:
+        table["mean rank"] = _mean_ranks(cards, kind, asked.measure, graphs)
+    return table
 
 
-def pooled_graphs(cards: Sequence[Card]) -> pd.DataFrame:
-    """Density and median weight of edges, below those of the graphs themselves."""
-    graphs = graphs_of(cards, [STRUCTURE])
+def _mean_ranks(cards: Sequence[Card], kind: str, measure: str, graphs: Sequence[str]) -> list[str]:
+    whole = [graph for graph in graphs if all(part_name(kind, graph) in card.parts for card in cards)]
+    if not whole:
+        return [NOTHING] * len(cards)
+    means = np.array([[_mean(card.values(kind, measure, graph)) for graph in whole] for card in cards])
+    ranks = pd.DataFrame(means).rank(method="min", na_option="bottom").mean(axis=1)
+    return [f"{rank:.1f}" for rank in ranks]
 
-    def row(card: Card, name: str, suffix: str) -> dict[str, str]:
-        texts = {}
-        for graph in graphs:
-            for title, measure in (("density", "density"), ("median", "median_weight")):
-                measure = f"{title}_before" if suffix else measure
-                texts[f"{graph}, {title}"] = _several(card.values(STRUCTURE, measure, graph))
-        return {"operator": name, **texts}
 
-    measured = next((c for c in cards if all(c.part(STRUCTURE, graph).values for graph in graphs)), cards[0])
-    return pd.DataFrame(
-        [row(measured, "the graph itself", "_before"), *(row(card, card.operator, "") for card in cards)]
-    )
+def _cell(card: Card, kind: str, measure: str, graph: str, scale: float = 1, runs: int | None = None) -> str:
+    """runs: of so many, those before others; None for all."""
+    if part_name(kind, graph) not in card.parts:
+        return MISSING
+    return _several(card.values(kind, measure, graph)[:runs], scale)
 
 
 def problems(cards: Sequence[Card]) -> list[str]:

@@ -13,13 +13,13 @@ from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
 from rethinking.analysis.report import write_report
 from rethinking.analysis.report.check import check_page
-from rethinking.analysis.scorecards import Scored
+from rethinking.analysis.scorecards import Measured, Scored
 from rethinking.analysis.settings import differing
 from rethinking.analysis.tidy import read_results
 from rethinking.analysis.wording import method
 from rethinking.commands.operators import chosen, operator_names
 from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, tell_compilation, train_sweep
-from rethinking.commands.scorecard import Measured, Measuring, distinct, show
+from rethinking.commands.scorecard import Measuring, distinct, show
 from rethinking.commands.until_decided import Job, Planned, families_of, train_until_decided
 from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep
 from rethinking.configuration.settings import Settings

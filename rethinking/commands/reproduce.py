@@ -3,17 +3,27 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rethinking.analysis.studies import study_names
 from rethinking.analysis.suites import Suite, load_suite
 from rethinking.commands.figure import FIGURES, write_figures
 from rethinking.commands.run import main as run
+from rethinking.commands.study import measure_and_print, store_of
 from rethinking.commands.table import print_tables
+from rethinking.configuration.cell import PAPER
 
 # What makes other cells than those of a table.
 OTHER_CELLS = ("model.", "pooling.", "dataset.", "tasks.", "trainer.", "fidelity.", "splits=")
 
 
 def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
-    """Train the missing seeds of a suite, print its table and draw its figure. Returns the training's exit status."""
+    """Train the missing seeds of a suite, print its table and draw its figure. Returns the training's exit status.
+
+    Of a study what is missing is measured.
+    """
+    if name in study_names():
+        status = measure_and_print(name, overrides, results)
+        write_figures([name], PAPER, FIGURES, store_of(name, overrides), results)
+        return status
     suite = load_suite(name)
     runs = next((word.partition("=")[2] for word in overrides if word.startswith("runs=")), "runs")
     fidelity = next((word.partition("=")[2] for word in overrides if word.startswith("fidelity=")), "paper")

@@ -54,12 +54,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run the Hydra application on these arguments, or once for each row of a suite. Returns the exit status."""
     parsed = _parse(arguments)
     with paths.own_configuration(parsed.config_dir), before_compilation(tell_compilation):
-        suites = [word.partition("=")[2] for word in parsed.overrides if re.match(SUITE, word)]
+        suites, studies = _suites_and_studies(parsed)
         until_decided = UNTIL_DECIDED in parsed.overrides
-        if not suites and not (until_decided and parsed.trains):
+        if not suites and not studies and not (until_decided and parsed.trains):
             return _run(arguments, parsed)
-        sweeps = _sweeps(suites, parsed) if suites else [parsed.overrides]
-        return _run_until_decided(sweeps) if until_decided else _worst([main(["-m", *sweep]) for sweep in sweeps])
+        sweeps = [parsed.overrides] if not suites and not studies else _sweeps(suites, parsed)
+        measured = [_measure(study, parsed) for study in studies]
+        trained = [_run_until_decided(sweeps)] if until_decided else [main(["-m", *sweep]) for sweep in sweeps]
+        return _worst([*measured, *trained])
 
 
 def tell_compilation() -> None:
@@ -116,13 +118,32 @@ def _run(arguments: Sequence[str], parsed: argparse.Namespace, table: bool = Tru
     return SOME_FAILED if _not_done else ALL_DONE
 
 
+def _suites_and_studies(parsed: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """The suites that are trained, and those that are measured."""
+    words = [word.partition("=")[2] for word in parsed.overrides if re.match(SUITE, word)]
+    if not words:
+        return [], []
+    from rethinking.analysis.studies import study_names
+
+    names, known = [name for word in words for name in word.split(",")], study_names()
+    return [name for name in names if name not in known], [name for name in names if name in known]
+
+
+def _measure(study: str, parsed: argparse.Namespace) -> int:
+    """Measure what is missing of a study, and print its table."""
+    from rethinking.commands.study import measure_and_print
+
+    given = [word for word in parsed.overrides if not re.match(SUITE, word)]
+    return measure_and_print(study, given, paths.DEFAULT_RESULTS)
+
+
 def _sweeps(names: Sequence[str], parsed: argparse.Namespace) -> list[list[str]]:
     """The multiruns of suites, see `Suite.sweeps`."""
     from rethinking.analysis.suites import load_suite
 
     if not parsed.trains:
         raise UserError("suite= does not go with options that only ask; `rethinking status SUITE` says what it lacks.")
-    chosen = [suite for name in names for suite in map(load_suite, name.split(","))]
+    chosen = list(map(load_suite, names))
     changed = [word for word in parsed.overrides if not re.match(SUITE, word)]
     for word in changed:
         key = word.partition("=")[0]

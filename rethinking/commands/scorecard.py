@@ -2,16 +2,14 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from hydra.utils import instantiate
 from rich.console import Console
 
-from rethinking import paths
 from rethinking.analysis.checks import check_settings
 from rethinking.analysis.questions import question
 from rethinking.analysis.render import on_screen, render
@@ -20,15 +18,18 @@ from rethinking.analysis.report.page import page_table
 from rethinking.analysis.report.scorecard import INTRODUCTION, scorecard_sections
 from rethinking.analysis.scorecards import (
     Card,
+    Measured,
     Scored,
     claims,
-    experiment,
+    graphs_of,
+    measure_table,
+    of_file,
     of_operators,
-    pooled_graphs,
     problems,
     sheet,
 )
 from rethinking.analysis.settings import differing
+from rethinking.analysis.studies import load_study, study_names
 from rethinking.analysis.tidy import read_results
 from rethinking.commands.operators import chosen
 from rethinking.commands.run import ALL_DONE, SOME_FAILED
@@ -38,23 +39,14 @@ from rethinking.errors import UserError
 from rethinking.operators import use_threads
 from rethinking.progress import track
 from rethinking.runs.measured_here import measured_here
-from rethinking.runs.scorecards import Scorecards, scorecard_key
+from rethinking.runs.scorecards import of_store, scorecard_key
 from rethinking.runs.store import RunStore
-from rethinking.scorecard.card import EXPRESSIVE, FEATURES, STRUCTURE
+from rethinking.scorecard.card import EXPRESSIVE
 from rethinking.scorecard.measuring import measurements
 from rethinking.scorecard.settings import card_settings, section
 
 STORE = "checks"
 NO_POOLING = "none"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What has a scorecard of its own. title: what tables call it. operator: a Hydra target with its arguments."""
-
-    name: str
-    title: str
-    operator: dict[str, Any]
 
 
 def distinct(name: str, cells: Sequence[Cell]) -> list[Measured]:
@@ -78,24 +70,21 @@ class Measuring:
 
     def measure(self, operators: Sequence[Measured], store: Path) -> Scored:
         """The cards of operators: what a run store has of them, and what was measured now, which it keeps."""
-        use_threads(1)
-        cards = [self._card(operator, list(self.measurements), store) for operator in operators]
-        conf = yaml.safe_load((paths.CONF / "pooler" / f"{NO_POOLING}.yaml").read_text(encoding="utf-8"))
+        cards = [self.card(operator, list(self.measurements), store) for operator in operators]
         compared = [name for name in self.measurements if name == EXPRESSIVE]
-        none = self._card(Measured(NO_POOLING, conf["title"], conf["operator"]), compared, store)
-        return Scored(cards, none, [self._note()])
+        return Scored(cards, self.card(of_file(NO_POOLING), compared, store), [self._note()])
 
-    def _card(self, asked: Measured, names: Sequence[str], store: Path) -> Card:
-        kept, key = Scorecards(store), scorecard_key(asked.operator, self.settings)
+    def card(self, asked: Measured, names: Sequence[str], store: Path) -> Card:
+        """These parts of an operator's card, in the same way."""
+        use_threads(1)
+        kept, key = of_store(store), scorecard_key(asked.operator, self.settings)
         parts, damaged = kept.read(key)
         if damaged:
             print(damaged, file=sys.stderr, flush=True)
         missing = [name for name in names if name not in parts]
-        if missing:
-            make = instantiate(asked.operator)
-            for name in track(missing, f"Scorecard of {asked.title}"):
-                parts[name] = measured_here(self.measurements[name], make)
-                kept.write(key, asked.operator, parts)
+        for name in track(missing, f"Scorecard of {asked.title}"):
+            parts[name] = measured_here(self.measurements[name], instantiate(asked.operator))
+            kept.add(key, asked.operator, {name: parts[name]})
         return Card(asked.name, asked.title, {name: parts[name] for name in names})
 
     def _note(self) -> str:
@@ -118,7 +107,7 @@ def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
 
     words: operators as `check` takes them, all of the publication if there are none, and KEY=VALUE.
     """
-    names = [word for word in words if "=" not in word] or [f"src/{name}" for name in section("operators")]
+    names = [word for word in words if "=" not in word] or section("operators")
     given = [f"runs={STORE}", *(word for word in words if "=" in word)]
     measuring = Measuring(size)
     # A cell is put together for the operator's sake; the data set is not read.
@@ -156,11 +145,11 @@ def show(scored: Scored, form: str, said: Sequence[str] = ()) -> None:
 
 
 def _experiments(cards: Sequence[Card]) -> dict[str, pd.DataFrame]:
-    """Both experiments of the publication as its tables have them."""
+    """The studies of a publication as its tables have them."""
     return {
-        "Experiment 1: coordinates rebuilt, MSE × 1000": experiment(cards, FEATURES, "mse", 1000),
-        "Experiment 2: spectral distance": experiment(cards, STRUCTURE, "distance"),
-        "Experiment 2: pooled graphs": pooled_graphs(cards),
+        f"{study.title}: {table.title}": measure_table(cards, study.part, table, graphs_of(cards, [study.part]))
+        for study in map(load_study, study_names())
+        for table in study.tables
     }
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rethinking.analysis.settings import differing
+from rethinking.analysis.studies import Outcome, load_study, outcome, study_names
 from rethinking.analysis.suites import Suite, load_suite, table_names
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import PAPER, Cell
@@ -24,7 +25,8 @@ STATES = ("done", "running", "failed", "damaged", "stale")
 
 def status(suites: Sequence[str], runs: Path, results: Path) -> int:
     """Print the grid, and what some suites lack or, by default, the paper's tables. Returns the exit status."""
-    names = [load_suite(name).name for name in suites] or table_names()
+    studies = [name for name in suites if name in study_names()]
+    names = [load_suite(name).name for name in suites if name not in studies] or ([] if studies else table_names())
     console = Console(soft_wrap=True, highlight=False, markup=False)
     store = RunStore(runs)
     entries = store.entries()
@@ -38,7 +40,10 @@ def status(suites: Sequence[str], runs: Path, results: Path) -> int:
             console.print(f"{entry.state}: {runs / entry.run_id}: {last}")
     if any(entry.state == "damaged" for entry in entries):
         console.print("Damaged runs count as missing; running the same command again trains them anew.")
-    _print_missing(console, read_results(store, results, entries), names)
+    if names:
+        _print_missing(console, read_results(store, results, entries), names)
+    for name in studies:
+        _print_missing_parts(console, outcome(load_study(name), runs, results))
     return 0
 
 
@@ -105,6 +110,16 @@ def _print_operators(console: Console, suite: Suite, wanted: dict[tuple[str, str
         console.print(f"{suite.title.partition(':')[0]} lacks (seeds done, of an operator and its own controls):")
     for text, operators in alike.items():
         console.print(f"  {', '.join(operators)}: {text}")
+
+
+def _print_missing_parts(console: Console, made: Outcome) -> None:
+    """What a study lacks: an operator is measured in all runs on a graph, or not yet."""
+    for sentence in made.problems:
+        console.print(sentence)
+    if made.lacking:
+        console.print(f"{made.study.title} lacks (runs done):")
+    for operator, graphs in made.lacking.items():
+        console.print(f"  {operator}: {', '.join(f'{graph} 0/{made.study.runs}' for graph in graphs)}")
 
 
 def _wanted(suite: Suite) -> dict[tuple[str, str], Cell]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rethinking import paths
 from rethinking.analysis.leaderboard import leaderboard, leaderboard_notes, leaderboard_texts, summary
 from rethinking.analysis.render import on_screen, prose, render
+from rethinking.analysis.studies import Outcome, load_study, outcome, study_names
 from rethinking.analysis.suites import Suite, load_suite, suite_names, table_names
 from rethinking.analysis.tables import (
     caption,
@@ -33,17 +34,31 @@ STATISTICS_TITLE = "Table S1: statistics of the data sets"
 def print_tables(names: Sequence[str], form: str, fidelity: str, runs: Path, results: Path) -> int:
     """Print tables in one of the forms of `render`. Returns the exit status."""
     known = sorted([*table_names(), STATISTICS, *hyperparameter_tables()])
-    suites = suite_names()
+    studies, suites = study_names(), suite_names()
     for name in names:
-        if name not in known and name not in suites:
-            others = ", ".join(suite for suite in suites if not load_suite(suite).table)
+        if name not in (*known, *suites, *studies):
+            others = ", ".join([*(suite for suite in suites if not load_suite(suite).table), *studies])
             raise UserError(f"There is no table '{name}'; expected one of {', '.join(known)}, or of {others}.")
     everything = read_results(RunStore(runs), results)
     for number, name in enumerate(names):
         if number and form != "csv":
             print()
-        _print(name, form, fidelity, everything, f"{runs}/ or {results}/")
+        if name in studies:
+            _print_study(outcome(load_study(name), runs, results), form)
+        else:
+            _print(name, form, fidelity, everything, f"{runs}/ or {results}/")
     return 0
+
+
+def _print_study(made: Outcome, form: str) -> None:
+    if form == "csv":
+        print(made.long_frame().to_csv(index=False), end="")
+        return
+    tables = made.tables()
+    for number, (title, texts) in enumerate(tables.items(), 1):
+        if number > 1 and form != "screen":
+            print()
+        _show(texts, form, title, made.notes() if number == len(tables) else [])
 
 
 def _print(name: str, form: str, fidelity: str, results: Results, where: str) -> None:

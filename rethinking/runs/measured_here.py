@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import torch
 
 from rethinking.runs import provenance
-from rethinking.scorecard.card import Part
+from rethinking.scorecard.card import Fact, Part
 from rethinking.scorecard.making import MakeOperator
 from rethinking.scorecard.measuring import Measure, measured
 
@@ -16,7 +16,7 @@ def measured_here(measure: Measure, make: MakeOperator) -> Part:
     """The part, or its problem in one sentence; see `measured`."""
     began, busy = time.perf_counter(), time.process_time()
     part = measured(measure, make)
-    took = {
+    took: dict[str, Fact] = {
         "elapsed_seconds": round(time.perf_counter() - began, 3),
         "processor_seconds": round(time.process_time() - busy, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,6 +1,6 @@
-"""Scorecards of operators, kept in a run store: a file of plain numbers each, written whole or not at all.
+"""Scorecards of operators, kept in a folder: a file of plain numbers each, written whole or not at all.
 
-    .scorecards/KEY.json   the parts that were measured, what of, and a checksum
+    KEY.json   the parts that were measured, what of, and a checksum
 
 The key is a hash of the operator's configuration and of the scorecard's settings. What is read is data: nothing that it
 names is imported or called.
@@ -18,19 +18,21 @@ from typing import Any
 
 from rethinking.configuration.identity import canonical
 from rethinking.errors import UserError
+from rethinking.runs.locks import lock
 from rethinking.runs.replacement import synchronise
 from rethinking.scorecard.card import Part, as_data, from_data
 from rethinking.scorecard.settings import CardSettings
 
 # Of what the files hold and how it is measured: numbers of another schema are measured anew.
 SCHEMA = 2
+LOCK, PATIENCE = ".lock", 60.0  # seconds that another process may take to write
 
 
 class Scorecards:
-    """Those below the folder of a run store. Nothing is created until something is written."""
+    """Those in a folder. Nothing is created until something is written."""
 
-    def __init__(self, store: Path) -> None:
-        self.folder = store / ".scorecards"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def read(self, key: str) -> tuple[dict[str, Part], str]:
         """The parts that are there by their names, and what is damaged, in one sentence."""
@@ -41,6 +43,18 @@ class Scorecards:
             return {}, ""
         except (OSError, ValueError, RecursionError) as error:
             return {}, f"The scorecard {path} cannot be used ({error}); it is measured anew."
+
+    def add(self, key: str, operator: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
+        """Write these parts beside those that are there, which another process may have added meanwhile.
+
+        See `write`.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with lock(self.folder / LOCK, PATIENCE):
+                self.write(key, operator, self.read(key)[0] | dict(parts))
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
 
     def write(self, key: str, operator: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
         """In the place of what was there, with all parts but those that have a problem: these are tried again.
@@ -57,9 +71,7 @@ class Scorecards:
             synchronise(part)
             part.replace(path)
         except OSError as error:
-            raise UserError(
-                f"{path} cannot be written ({os.strerror(error.errno or 0)}); choose another place with runs=DIR."
-            ) from error
+            raise _cannot_write(path, error) from error
         finally:
             with suppress(OSError):
                 part.unlink()
@@ -68,10 +80,24 @@ class Scorecards:
         return self.folder / f"{key}.json"
 
 
+def of_store(runs: Path) -> Scorecards:
+    """Those of a run store."""
+    return Scorecards(runs / ".scorecards")
+
+
+def of_results(results: Path) -> Scorecards:
+    """Those of a results folder."""
+    return Scorecards(results / "scorecards")
+
+
 def scorecard_key(operator: Mapping[str, Any], settings: CardSettings) -> str:
     """The name of the scorecard of an operator, by its configuration, with these settings."""
     text = json.dumps([SCHEMA, canonical(operator), canonical(asdict(settings))], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path} cannot be written ({os.strerror(error.errno or 0)}); choose another place with runs=DIR.")
 
 
 def _parts(text: str) -> dict[str, Part]:

@@ -10,16 +10,16 @@ from rethinking.analysis.render import render
 from rethinking.analysis.report.scorecard import scorecard_sections
 from rethinking.analysis.scorecards import (
     Card,
+    MeasureTable,
     Scored,
     claims,
-    experiment,
+    measure_table,
     of_operator,
     of_operators,
-    pooled_graphs,
     problems,
     sheet,
 )
-from rethinking.scorecard.card import COST, EXPRESSIVE, Drawn, Part
+from rethinking.scorecard.card import COST, EXPRESSIVE, STRUCTURE, Drawn, Part
 from rethinking.scorecard.settings import section
 
 NAN = float("nan")
@@ -40,10 +40,15 @@ def card(name: str, ring: Sequence[float], grid: Sequence[float] = (1.0,), **par
 
 def test_ranks_are_means_and_what_is_missing_comes_last() -> None:
     cards = [card("a", [0.001, 0.003], [0.5]), card("b", [0.001], [0.5]), card("c", [NAN], [0.1])]
-    table = experiment(cards, "features", "mse", 1000).set_index("operator")
+    asked = MeasureTable("errors", "mse", scale=1000, ranked=True)
+    table = measure_table(cards, "features", asked, ["ring", "grid2d"]).set_index("operator")
     assert list(table.columns) == ["ring", "grid2d", "mean rank"]
     assert table.loc["a"].tolist() == ["2 ± 1", "500", "2.0"]  # second on the ring, and first of two on the grid
     assert table.loc["b", "mean rank"] == "1.5" and table.loc["c"].tolist() == ["—", "100", "2.0"]
+    # A graph that was not measured of all has no ranks.
+    cards.append(Card("d", "d", {"features/ring": features([0.0005])}))
+    table = measure_table(cards, "features", asked, ["ring", "grid2d"]).set_index("operator")
+    assert table["mean rank"].tolist() == ["3.0", "2.0", "4.0", "1.0"] and table.loc["d", "grid2d"] == "missing"
 
 
 def test_claims_are_told_from_numbers_alone() -> None:
@@ -61,7 +66,7 @@ def test_claims_are_told_from_numbers_alone() -> None:
 
 
 def test_claims_name_operators_and_measures_that_there_are() -> None:
-    names = {f"src/{name}" for name in section("operators")}
+    names = set(section("operators"))
     for claim in section("claims"):
         assert {*claim["less"], *claim["more"]} <= names and not {*claim["less"]} & {*claim["more"]}
 
@@ -102,7 +107,8 @@ def test_what_an_operator_cannot_is_one_sentence(scored: Scored) -> None:
     assert able["WL pairs told apart"] == "85 ± 5%" and able["without pooling"] == "100%"
     assert able["a step"] == "4 ms at 20 nodes, as N^2.0" and able["memory of a step"] == "—"
     assert set(unable.values()) == {"unable", "100%", "—"}
-    assert pooled_graphs(scored.cards)["ring, density"].tolist() == ["0.1", "0.5", "—"]
+    density = measure_table(scored.cards, STRUCTURE, MeasureTable("", "density", before="density_before"), ["ring"])
+    assert density["ring"].tolist() == ["0.1", "0.5", "—"]
     # Of the structure of the grid nothing was asked.
     assert (of_operator(scored.cards[0]).set_index("measure")["grid2d"] == "—").sum() == 3
     assert r"$\rightarrow$" in render(sheet(scored.cards), "latex", "Scorecard", [])

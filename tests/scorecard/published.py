@@ -10,7 +10,5 @@ from rethinking.scorecard.settings import section
 
 def published_operators() -> dict[str, MakeOperator]:
     """Those of `conf/pooler/src` by their names, in the order of the tables."""
-    folder = paths.CONF / "pooler" / "src"
-    names = section("operators")
-    files = [yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) for name in names]
-    return {name: instantiate(file["operator"]) for name, file in zip(names, files, strict=True)}
+    files = [paths.CONF / "pooler" / f"{name}.yaml" for name in section("operators")]
+    return {file.stem: instantiate(yaml.safe_load(file.read_text(encoding="utf-8"))["operator"]) for file in files}

@@ -43,11 +43,11 @@ def rebuilt(card: Card) -> Picture | None:
     for (left, right), graph in zip(axes, graphs, strict=True):
         drawn = card.part(FEATURES, graph).drawn
         before, after = drawn["graph"], drawn["rebuilt"]
-        _draw(left, before, before.points, BEFORE, graph)
-        _draw(right, before, after.points, AFTER, f"rebuilt, MSE {card.values(FEATURES, 'mse', graph)[0]:.2g}")
+        draw_graph(left, before, before.points, BEFORE, graph)
+        draw_graph(right, before, after.points, AFTER, f"rebuilt, MSE {card.values(FEATURES, 'mse', graph)[0]:.2g}")
         if len(after.points) == len(before.points):
             # In the frame of the graph, so that what is lost is seen.
-            reach = np.concatenate([_plane(before.points), _plane(after.points)])
+            reach = np.concatenate([plane(before.points), plane(after.points)])
             low, high = reach.min(axis=0), reach.max(axis=0)
             margin = 0.06 * (high - low).max()
             for axis in (left, right):
@@ -67,9 +67,9 @@ def pooled(card: Card) -> Picture | None:
     for (left, middle, right), graph in zip(axes, graphs, strict=True):
         drawn = card.part(STRUCTURE, graph).drawn
         before, after = drawn["graph"], drawn["pooled"]
-        _draw(left, before, before.points, BEFORE, graph)
+        draw_graph(left, before, before.points, BEFORE, graph)
         dense = card.values(STRUCTURE, "density", graph)[0]
-        _draw(middle, after, after.points, AFTER, f"pooled, density {dense:.2g}")
+        draw_graph(middle, after, after.points, AFTER, f"pooled, density {dense:.2g}")
         for one, colour in ((before, BEFORE), (after, AFTER)):
             right.plot(np.linspace(0, 1, len(one.spectrum)), one.spectrum, color=colour, lw=1.6)
         right.set_title("spectra", fontsize=8)
@@ -119,9 +119,9 @@ def _name(figure: Figure, card: Card) -> None:
     figure.suptitle(card.operator, x=0.01, ha="left", fontsize=9, fontweight="bold")
 
 
-def _draw(axis: Axes, graph: Drawn, points: Sequence[Sequence[float]], colour: Colour, title: str) -> None:
+def draw_graph(axis: Axes, graph: Drawn, points: Sequence[Sequence[float]], colour: Colour, title: str) -> None:
     """A graph with its nodes at these points, or the points alone if they are not its nodes."""
-    place = _plane(points)
+    place = plane(points)
     if len(points) == len(graph.points) and graph.edges:
         ends = np.array([[one, other] for one, other, _ in graph.edges])
         weight = np.abs([weight for *_, weight in graph.edges])
@@ -137,6 +137,6 @@ def _draw(axis: Axes, graph: Drawn, points: Sequence[Sequence[float]], colour: C
     axis.margins(0.08)
 
 
-def _plane(points: Sequence[Sequence[float]]) -> np.ndarray:
+def plane(points: Sequence[Sequence[float]]) -> np.ndarray:
     """The first two coordinates."""
     return np.array(points, dtype=float).reshape(len(points), -1)[:, :2]

@@ -1,0 +1,164 @@
+"""Studies: the experiments of a publication on operators by themselves, `studies` of `conf/scorecard.yaml`.
+
+They are suites whose parts are measured and not trained. What was measured lies in a run store, or in the folder
+`scorecards` of results, as `runs/scorecards.py` writes it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rethinking.analysis.replacing import locked
+from rethinking.analysis.scorecards import Card, Measured, MeasureTable, claims, measure_table, of_file
+from rethinking.runs.scorecards import of_results, of_store, scorecard_key
+from rethinking.scorecard.card import Part, part_name
+from rethinking.scorecard.settings import CardSettings, card_settings, section
+
+
+@dataclass(frozen=True)
+class Study:
+    """One of them. size: of the scorecards. experiment: the section of `conf/scorecard.yaml`. part: the kind of its
+    parts. drawn: how it is drawn, see `figures/studies.py`. note: what is to be known of it.
+    """
+
+    name: str
+    title: str
+    size: str
+    experiment: str
+    part: str
+    tables: Sequence[MeasureTable]
+    drawn: str
+    note: str
+
+    @cached_property
+    def settings(self) -> CardSettings:
+        """All numbers."""
+        return card_settings(self.size)
+
+    @property
+    def graphs(self) -> Sequence[str]:
+        """What is pooled."""
+        return getattr(self.settings, self.experiment).graphs
+
+    @property
+    def runs(self) -> int:
+        """How many there are of each operator on each graph."""
+        return getattr(self.settings, self.experiment).runs
+
+    @cached_property
+    def operators(self) -> Sequence[Measured]:
+        """In the order of the tables."""
+        return [of_file(name) for name in section("operators")]
+
+    def key(self, operator: Measured) -> str:
+        """The name of its scorecard."""
+        return scorecard_key(operator.operator, self.settings)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What there is of a study. problems: what is damaged, in sentences."""
+
+    study: Study
+    cards: Sequence[Card]
+    problems: Sequence[str]
+
+    @property
+    def lacking(self) -> Mapping[str, list[str]]:
+        """The graphs on which an operator was not measured, by its title."""
+        names = {graph: part_name(self.study.part, graph) for graph in self.study.graphs}
+        missing = {
+            card.operator: [graph for graph, name in names.items() if name not in card.parts] for card in self.cards
+        }
+        return {operator: graphs for operator, graphs in missing.items() if graphs}
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """By their titles."""
+        study = self.study
+        return {
+            f"{study.title}: {table.title}": measure_table(self.cards, study.part, table, study.graphs)
+            for table in study.tables
+        }
+
+    def notes(self) -> list[str]:
+        """What the numbers are, what is missing, whether what the publication claims is so, and where they are from."""
+        study = self.study
+        ratio = getattr(study.settings, study.experiment).ratio
+        notes = [
+            f"Mean ± standard deviation over {study.runs} runs, at a ratio of {ratio:g}. Lower is better where there "
+            f"is a mean rank, which is over the graphs that all operators have. {study.note}"
+        ]
+        if self.lacking:
+            missing = "; ".join(f"{operator} on {', '.join(graphs)}" for operator, graphs in self.lacking.items())
+            notes.append(f"Missing, not measured yet: {missing}. `rethinking reproduce {study.name}` measures them.")
+        notes += claims(self.cards, [claim for claim in section("claims") if claim["part"] == study.part])
+        return [*notes, *self._origin(), *self.problems]
+
+    def long_frame(self) -> pd.DataFrame:
+        """A row an operator, graph, run and measure, with where it came from."""
+        study = self.study
+        rows: list[dict[str, Any]] = []
+        for card in self.cards:
+            for graph in study.graphs:
+                part = card.part(study.part, graph)
+                where = {"study": study.name, "operator": card.name, "graph": graph}
+                rows += [
+                    {**where, "run": run, "measure": measure, "value": value, **part.origin}
+                    for measure, values in part.values.items()
+                    for run, value in enumerate(values)
+                ]
+        return pd.DataFrame(rows)
+
+    def _origin(self) -> list[str]:
+        """In one sentence, if there is anything."""
+        frame = self.long_frame()
+        if frame.empty:
+            return []
+
+        def all_of(key: str) -> str:
+            return ", ".join(sorted(frame[key].astype(str).unique()))
+
+        days = frame["finished"].str[:10]
+        when = f"on {days.min()}" if days.nunique() == 1 else f"from {days.min()} to {days.max()}"
+        return [f"Measured {when} on {all_of('device_name')}, with torch {all_of('torch_version')}."]
+
+
+def study_names() -> list[str]:
+    """The studies there are."""
+    return list(section("studies"))
+
+
+def load_study(name: str) -> Study:
+    """One of them, by its name."""
+    values = section("studies")[name]
+    tables = [MeasureTable(**table) for table in values.pop("tables")]
+    return Study(name, tables=tables, **values)
+
+
+def outcome(study: Study, runs: Path, results: Path) -> Outcome:
+    """What a run store and a results folder have of a study; of a part that both have, the store's."""
+    cards, problems = [], []
+    for operator in study.operators:
+        parts: dict[str, Part] = {}
+        for kept in (of_results(results), of_store(runs)):
+            found, damaged = kept.read(study.key(operator))
+            parts |= {name: part for name, part in found.items() if name.partition("/")[0] == study.part}
+            problems += [damaged] if damaged else []
+        cards.append(Card(operator.name, operator.title, parts))
+    return Outcome(study, cards, problems)
+
+
+def collect_studies(runs: Path, results: Path) -> int:
+    """Add what a run store has of all studies to a results folder. Returns how many parts were there to add."""
+    studies = map(load_study, study_names())
+    operators = {study.key(operator): operator.operator for study in studies for operator in study.operators}
+    found = {key: parts for key in operators if (parts := of_store(runs).read(key)[0])}
+    if found:
+        with locked(results):
+            for key, parts in found.items():
+                of_results(results).add(key, operators[key], parts)
+    return sum(map(len, found.values()))
