@@ -95,9 +95,10 @@ class Measuring:
                 f" Training ends after {autoencoder.fit.most_steps} steps, converged or not, so compare with others of "
                 "this size only."
             )
-        runs = " and ".join(dict.fromkeys(str(part.runs) for part in (autoencoder, spectral)))
+        counts = sorted({autoencoder.runs, spectral.runs})
+        runs = " or ".join(map(str, counts)) + (" run" if counts == [1] else " runs")
         return (
-            f"Scorecard of the size {self.size}: {runs} run(s) of each, at a ratio of {autoencoder.ratio:g} whatever "
+            f"Scorecard of the size {self.size}: {runs} of each, at a ratio of {autoencoder.ratio:g} whatever "
             f"the ratio elsewhere.{steps} Experiments on features and structure: after Grattarola et al. 2022."
         )
 

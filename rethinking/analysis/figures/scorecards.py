@@ -62,18 +62,21 @@ def pooled(card: Card) -> Picture | None:
     graphs = [graph for graph in graphs_of([card], [STRUCTURE]) if card.part(STRUCTURE, graph).drawn]
     if not graphs:
         return None
-    made = plt.figure(figsize=(3 * INCHES, INCHES * len(graphs) + 1.1), layout="constrained")
-    axes = made.subplots(len(graphs), 3, squeeze=False)
-    for (left, middle, right), graph in zip(axes, graphs, strict=True):
+    # No wider than two panels, so that it can be read on a telephone.
+    made = plt.figure(figsize=(2 * INCHES, 1.6 * INCHES * len(graphs) + 1.1), layout="constrained")
+    rows = made.add_gridspec(2 * len(graphs), 2, height_ratios=[1, 0.6] * len(graphs))
+    for number, graph in enumerate(graphs):
+        left, middle = (made.add_subplot(rows[2 * number, column]) for column in (0, 1))
+        below = made.add_subplot(rows[2 * number + 1, :])
         drawn = card.part(STRUCTURE, graph).drawn
         before, after = drawn["graph"], drawn["pooled"]
         draw_graph(left, before, before.points, BEFORE, graph)
         dense = card.values(STRUCTURE, "density", graph)[0]
         draw_graph(middle, after, after.points, AFTER, f"pooled, density {dense:.2g}")
         for one, colour in ((before, BEFORE), (after, AFTER)):
-            right.plot(np.linspace(0, 1, len(one.spectrum)), one.spectrum, color=colour, lw=1.6)
-        right.set_title("spectra", fontsize=8)
-        right.tick_params(labelsize=7)
+            below.plot(np.linspace(0, 1, len(one.spectrum)), one.spectrum, color=colour, lw=1.6)
+        below.set_title("spectra", fontsize=8)
+        below.tick_params(labelsize=7)
     _name(made, card)
     say_within(
         made,
@@ -91,14 +94,14 @@ def costs(cards: Sequence[Card]) -> Picture | None:
     if not panels:
         return None
     sizes = sorted({size for card in known for size in card.part(COST).values["nodes"]})
-    made = plt.figure(figsize=(3 * INCHES, 2.6 + 0.16 * len(known)), layout="constrained")
-    axes = made.subplots(1, len(panels), squeeze=False)[0]
+    made = plt.figure(figsize=(2 * INCHES, INCHES * len(panels) + 0.6 + 0.16 * len(known)), layout="constrained")
+    axes = made.subplots(len(panels), 1, squeeze=False)[:, 0]
     for axis, panel in zip(axes, panels, strict=True):
         axis.set(xscale="log", yscale="log")
         axis.set_title(f"{panel.title} of a step, {panel.sign}", fontsize=8)
         axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
         axis.minorticks_off()
-        axis.set_xlabel("nodes N", fontsize=8)
+        axis.set_ylim(_decades([card.values(COST, panel.measure) / panel.unit for card in known]))
         axis.tick_params(labelsize=7)
     for number, card in enumerate(known):
         look: dict[str, Any] = {"color": variant_colour(card.name), "marker": MARKERS[number % len(MARKERS)], "ms": 4}
@@ -110,9 +113,18 @@ def costs(cards: Sequence[Card]) -> Picture | None:
             axis.plot(card.values(COST, "nodes"), values, lw=1.2, **look)
             powers.append(f"{panel.title} as N^{growth(card.values(COST, 'nodes'), values):.1f}")
         axes[0].plot([], [], label=f"{card.operator}: {', '.join(powers)}", **look)
+    axes[-1].set_xlabel("nodes N", fontsize=8)
     made.legend(loc="outside upper left", fontsize=7, frameon=False)
     say_within(made, "Forward and backward on one graph of random points, each joined to its nearest, on this machine.")
     return Picture(made, "")
+
+
+def _decades(values: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Whole ones around what is above zero: within one an axis has no number, and noise looks like growth."""
+    known = np.concatenate(values)
+    exponents = np.log10(known[known > 0])
+    low = np.floor(exponents.min())
+    return 10.0**low, 10.0 ** max(np.ceil(exponents.max()), low + 1)
 
 
 def _name(figure: Figure, card: Card) -> None:
