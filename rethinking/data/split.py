@@ -76,6 +76,21 @@ class StratifiedSplit:
 
 
 @dataclass(frozen=True)
+class RandomSplit(StratifiedSplit):
+    """A new split for every seed, whatever the classes."""
+
+    def __call__(self, dataset: GraphDataset, seed: int) -> Split:
+        """The split of the seed's `split` stream. Raises UserError if there are too few graphs for all parts."""
+        order = stream(seed, "split").permutation(len(dataset))
+        val, test = (round(share * len(order)) for share in (self.val, self.test))
+        if not val or not test or val + test >= len(order):
+            raise UserError(
+                f"{dataset.name} is too small for a split of {self.val:.0%} and {self.test:.0%}: {len(order)} graphs"
+            )
+        return Split(np.sort(order[val + test :]), np.sort(order[:val]), np.sort(order[val : val + test]))
+
+
+@dataclass(frozen=True)
 class FixedSplit:
     """The data set's own split, the same for every seed: ranges [first, last) of its graphs."""
 

@@ -94,8 +94,9 @@ class ReplicaGroup:
         self.phases = phases_of(network)
         self.rows = ParameterRows(network)
         names = [phase.name for phase in self.phases]
+        self.watched, self.higher_is_better = config.watch(task.metric, task.higher_is_better)
         self.state = GroupState.start(
-            seeds, self.rows.copy(), self._buffers(), names, config.learning_rate, task.higher_is_better
+            seeds, self.rows.copy(), self._buffers(), names, config.learning_rate, self.higher_is_better
         )
         self.grads = self.rows.bind(self.state.parameters, self.state.buffers)
         self.splits = list(splits)
@@ -130,8 +131,8 @@ class ReplicaGroup:
             predictions[part] = prediction
         # A layer may have put a new tensor in the place of a buffer.
         self.state.buffers = self._buffers()
-        score = scores[f"val_{self.task.metric}"]
-        self.state.end_epoch(losses | scores, score, predictions, self.task.higher_is_better, self.config)
+        columns = losses | scores
+        self.state.end_epoch(columns, columns[self.watched], predictions, self.higher_is_better, self.config)
 
     def phase(self, epoch: int) -> Phase:
         """The phase that an epoch is of."""

@@ -18,7 +18,8 @@ class TrainerConfig:
     without a strictly better validation metric, or after max_epochs. gradient_clip: the norm to which a
     replica's gradient is scaled down; null for no clipping. compare_from: the first epoch whose score must be
     better than the one before; null for the first. saved_weights: "last" to save those of the last epoch; null for
-    those of the best.
+    those of the best. watched: "loss" where the validation loss says what is better; null for the metric.
+    least_gain: by more than which a score has to be better to count; null for 0.
     """
 
     batch_size: int
@@ -31,6 +32,8 @@ class TrainerConfig:
     gradient_clip: float | None
     compare_from: int | None = None
     saved_weights: str | None = None
+    watched: str | None = None
+    least_gain: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "stop_patience", "max_epochs"):
@@ -48,6 +51,12 @@ class TrainerConfig:
             "compare_from",
         )
         self._expect(
+            self.watched in (None, "loss") and (self.least_gain is None or 0 <= self.least_gain < math.inf),
+            "null or loss, and null or a gain of at least 0",
+            "watched",
+            "least_gain",
+        )
+        self._expect(
             0 <= self.min_learning_rate <= self.learning_rate and 0 < self.learning_rate <= LARGEST_RATE,
             f"a rate above 0 and up to {LARGEST_RATE}, not below the smallest",
             "learning_rate",
@@ -58,6 +67,10 @@ class TrainerConfig:
             "a norm above 0, or null for no clipping",
             "gradient_clip",
         )
+
+    def watch(self, metric: str, higher_is_better: bool) -> tuple[str, bool]:
+        """The column of the history that says what is better, and whether higher is; of a task's metric."""
+        return ("val_loss", False) if self.watched == "loss" else (f"val_{metric}", higher_is_better)
 
     def weights_epoch(self, best_epoch: int, epochs: int) -> int:
         """The epoch whose weights a run of so many epochs keeps: the best one or the last."""

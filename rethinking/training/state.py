@@ -127,7 +127,8 @@ class GroupState:
             if broken:
                 self.errors[r] = f"Training diverged in epoch {self.epoch}: {broken} is not a finite number."
         score = score.to(self.best_score)
-        better = is_better(score, self.best_score, higher_is_better)
+        gain = (config.least_gain or 0.0) * (1 if higher_is_better else -1)
+        better = is_better(score, self.best_score + gain, higher_is_better)
         if self.epoch < (config.compare_from or 1):
             better = torch.ones_like(better)
         self._note_best(better, score, predictions)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rethinking.data.dataset import GraphDataset
-from rethinking.data.split import PARTS, FileSplit, FixedSplit, StratifiedSplit, export_splits
+from rethinking.data.split import PARTS, FileSplit, FixedSplit, RandomSplit, StratifiedSplit, export_splits
 from rethinking.errors import UserError
 from tests.conftest import random_dataset
 
@@ -25,6 +25,20 @@ def test_is_a_stratified_partition(digits: GraphDataset) -> None:
         for part in (split.train, split.val, split.test):
             counts = np.bincount(digits.y[part])
             assert np.abs(counts - shares * len(part)).max() <= 1.5
+
+
+def test_a_random_split_is_a_partition_that_does_not_look_at_classes(digits: GraphDataset) -> None:
+    splitter = RandomSplit(val=0.1, test=0.1)
+    off = []
+    for seed in range(5):
+        split = splitter(digits, seed)
+        together = np.concatenate([split.train, split.val, split.test])
+        assert np.array_equal(np.sort(together), np.arange(len(digits)))
+        assert (len(split.val), len(split.test)) == (180, 180)
+        off.append(np.abs(np.bincount(digits.y[split.test]) - 18).max())
+    assert max(off) > 2
+    with pytest.raises(UserError, match="too small for a split"):
+        splitter(random_dataset(0, graphs=4), 0)
 
 
 def test_follows_from_the_seed(digits: GraphDataset) -> None:
