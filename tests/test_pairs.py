@@ -25,8 +25,9 @@ PAIRS = [
     for model, pooling in product(options("model"), options("pooling"))
     if pooling in possible_variants(model)
 ]
-# Operators of elsewhere do what they like in a step, so the steps of the host are never recorded.
-RECORDED = [pair for pair in PAIRS if pair[0] != "host"]
+# Operators of elsewhere do what they like in a step, so the steps of networks around them are never recorded.
+AROUND_OPERATORS = ("host", "src")
+RECORDED = [pair for pair in PAIRS if pair[0] not in AROUND_OPERATORS]
 CPU = torch.device("cpu")
 
 

@@ -28,3 +28,13 @@ class Linear(ReplicaLayer):
     def forward(self, x: Tensor) -> Tensor:
         """x: [R, N, in]. Returns [R, N, out]."""
         return matmul(x, self.weight) if self.bias is None else affine(x, self.weight, self.bias)
+
+
+class GlorotLinear(Linear):
+    """x W + b, initialised as Keras's `Dense` (Glorot and Bengio 2010)."""
+
+    def reset(self, draw: InitialDraw) -> None:
+        """U(±√(6/(in + out))) for the weight, zeros for the bias."""
+        draw.uniform(self.weight, "weight", math.sqrt(6 / sum(self.weight.shape[1:])))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)

@@ -18,14 +18,14 @@ class BatchNorm(ReplicaLayer):
 
     counts_padding: as the released code, count rows of zeros by which all graphs of a batch are as large as its
     largest, so that the statistics depend on that (fidelity ledger, row 13).
+    momentum: by how much a batch moves the running statistics. eps: is added to the variance. Torch's by default.
     """
 
-    momentum = 0.1
-    eps = 1e-5
-
-    def __init__(self, replicas: int, features: int, counts_padding: bool = False) -> None:
+    def __init__(
+        self, replicas: int, features: int, counts_padding: bool = False, momentum: float = 0.1, eps: float = 1e-5
+    ) -> None:
         super().__init__()
-        self.counts_padding = counts_padding
+        self.counts_padding, self.momentum, self.eps = counts_padding, momentum, eps
         self.weight = nn.Parameter(torch.empty(replicas, 1, features))
         self.bias = nn.Parameter(torch.empty(replicas, 1, features))
         self.running_mean: Tensor

@@ -13,14 +13,14 @@ from rethinking.tasks.classification import Classification
 from tests.conftest import CPU, in_double, random_dataset
 from tests.graphs.test_padded import roomy, wide
 from tests.layers.test_molecules import molecules
-from tests.test_pairs import PAIRS, cell, pairs_on
+from tests.test_pairs import RECORDED, cell, pairs_on
 
-# Operators of elsewhere are called with lists of nodes and edges, on the host; their steps are not of fixed shapes.
-CASES = [pytest.param(*pair, "directed") for pair in PAIRS] + pairs_on("undirected", "molecules")
+# Operators of elsewhere are called with lists of nodes and edges; the steps around them are not of fixed shapes.
+CASES = [pytest.param(*pair, "directed") for pair in RECORDED] + pairs_on("undirected", "molecules", pairs=RECORDED)
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize(("model", "pooling", "data"), [case for case in CASES if case.values[0] != "host"])
+@pytest.mark.parametrize(("model", "pooling", "data"), CASES)
 def test_predictions_losses_gradients_and_statistics_are_the_same(model: str, pooling: str, data: str) -> None:
     chosen = cell(model, pooling)
     dataset = in_double(molecules() if data == "molecules" else random_dataset(7, directed=data == "directed"))
