@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction as Commands
 
 DESCRIPTION = "Does my graph pooling really matter? Train pooling variants, and compare local with non-local pooling."
+INTERRUPTED = 130
 
 
 def entry_point() -> None:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command.
 
     Returns the exit status: 0 done, 1 some runs failed, 2 bad input, 3 some runs left to another process,
-    130 interrupted.
+    130 interrupted, 143 told to end (SIGTERM).
     """
     try:
         status = _dispatch(list(arguments))
@@ -42,11 +43,13 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # as in `rethinking table 1 | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain when it closes it.
         return 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print(
-            "rethinking: interrupted. Finished runs are kept; the same command goes on with the rest.", file=sys.stderr
+            "rethinking: interrupted. Finished runs are kept, and what trained goes on after its last whole epoch; the "
+            "same command does the rest.",
+            file=sys.stderr,
         )
-        return 130
+        return getattr(error, "status", INTERRUPTED)
 
 
 def _dispatch(arguments: list[str]) -> int:

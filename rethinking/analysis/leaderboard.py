@@ -121,7 +121,7 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
 def operator_title(operator: str) -> str:
     """What an operator is called, of its file in `conf/pooler`."""
     file = group_file("pooler", operator, paths.configuration())
-    return operator if file is None else str(file.title)
+    return operator if file is None else str(file["title"])
 
 
 def operator_better(c: Comparison) -> bool:

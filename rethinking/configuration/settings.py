@@ -39,6 +39,7 @@ class Settings:
     retry_failed: bool
     save_model: bool
     diagnosed_graphs: int
+    checkpoint_minutes: float
     places: Places
 
 
@@ -58,6 +59,7 @@ KEYS = frozenset(
         *PARTS,
         *("seeds", "device", "replicas", "threads", "fast", "evaluation_batch_size"),
         *("splits", "diagnosed_graphs", "runs", "retry_failed", "save_model", "skip_impossible"),
+        "checkpoint_minutes",
     }
 )
 
@@ -103,6 +105,7 @@ def settings(config: DictConfig) -> Settings:
         retry_failed=_boolean("retry_failed", config.retry_failed),
         save_model=_boolean("save_model", config.save_model),
         diagnosed_graphs=_count("diagnosed_graphs", config.diagnosed_graphs),
+        checkpoint_minutes=_minutes("checkpoint_minutes", config.checkpoint_minutes),
         places=_typed(config, "data"),
     )
 
@@ -250,6 +253,12 @@ def _count(key: str, value: Any) -> int:
     if type(value) is not int or not 0 <= value <= LARGEST_COUNT:
         raise UserError(f"{key}={value} is not understood; expected a whole number to {LARGEST_COUNT}, 0 for none.")
     return value
+
+
+def _minutes(key: str, value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= LARGEST_COUNT:
+        raise UserError(f"{key}={value} is not understood; expected a number of minutes, 0 for none.")
+    return float(value)
 
 
 def _boolean(key: str, value: Any) -> bool:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 
 from rethinking.configuration.settings import Settings
+from rethinking.runs.checkpoints import Checkpoints, Saved
 from rethinking.runs.identity import run_id
 from rethinking.runs.measured import lacks_measures
 from rethinking.runs.outcome import Outcome, reason_of
@@ -27,6 +28,22 @@ class Claims:
     def __exit__(self, *error: object) -> None:
         for seed in list(self.held):
             self.release(seed)
+
+    def take_saved(self, waiting: list[int], checkpoints: Checkpoints, most: float) -> Saved | None:
+        """Claim the runs of a group that was interrupted, if all that are left of it wait here.
+
+        most: how many seeds may train together.
+        """
+        for saved in checkpoints.find():
+            left = {seed for seed in saved.seeds if self._is_left(seed)}
+            if not left:
+                saved.remove()
+            elif left <= set(waiting) and len(saved.seeds) <= most:
+                own = [seed for seed in waiting if seed in saved.seeds]
+                waiting[:] = [seed for seed in waiting if seed not in own]
+                # Those that another process holds, it goes on with; then it holds them all.
+                return saved if set(self.take(own, len(own))) >= left else None
+        return None
 
     def take(self, waiting: list[int], size: int) -> list[int]:
         """Claim up to `size` of the seeds that wait, and sort out those that are done, failed or held elsewhere."""
@@ -80,6 +97,10 @@ class Claims:
 
     def _entry(self, seed: int) -> Entry:
         return self.store.read(run_id(self.outcome.cell_id, seed))
+
+    def _is_left(self, seed: int) -> bool:
+        """Whether a run is neither done nor, unless failed ones are tried again, failed."""
+        return self._entry(seed).state not in ("done", *(() if self.settings.retry_failed else ("failed",)))
 
     def _is_done(self, seed: int, entry: Entry) -> bool:
         has_all = not self.settings.save_model or WEIGHTS in entry.record.get("files", ())

@@ -1,7 +1,6 @@
 """Trains the runs of a cell that the store does not have yet."""
 
 import errno
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from rethinking.errors import UserError
 from rethinking.operators import use_compiled, use_threads
 from rethinking.progress import TrainingState
 from rethinking.runs import provenance
+from rethinking.runs.checkpoints import Checkpoint, Checkpoints, Saved
 from rethinking.runs.claims import Claims
 from rethinking.runs.identity import cell_id
 from rethinking.runs.interrupts import Interrupts
@@ -31,7 +31,7 @@ from rethinking.training.device import choose_device
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
 from rethinking.training.sizes import NODES, in_equal_parts, replicas_at_once
-from rethinking.training.state import Replica
+from rethinking.training.state import GroupState, Replica
 
 # What no run can help: a full, broken, read-only or absent disk, too many open files, no permission.
 SURROUNDINGS = frozenset(
@@ -64,6 +64,10 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     dataset = load(settings.cell.dataset, settings.places)
     outcome = Outcome(settings.cell.title, cell_id(settings.cell, dataset.fingerprint))
     waiting = list(settings.seeds)
+    checkpoints = Checkpoints(
+        settings.runs, outcome.cell_id, {**provenance.software(), "fast": settings.fast},
+        60 * settings.checkpoint_minutes,
+    )  # fmt: skip
     most, why = len(waiting), ENOUGH
     if device.type == "cpu":
         most = replicas_at_once(dataset, settings.cell.trainer.batch_size)
@@ -71,12 +75,15 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
         # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
         limited = limit_to_free_memory() if settings.replicas is None and device.type == "cpu" else nullcontext()
         with Interrupts() as interrupts, Claims(settings, store, outcome) as claims, limited:
-            group = claims.take(waiting, settings.replicas or in_equal_parts(len(waiting), most))
+            with store.alone(outcome.cell_id):
+                saved = claims.take_saved(waiting, checkpoints, settings.replicas or most)
+                if waiting and not claims.held:
+                    claims.take(waiting, settings.replicas or in_equal_parts(len(waiting), most))
             try:
-                if group:
+                if claims.held:
                     if waiting and settings.replicas is None:
-                        outcome.together = len(group), why
-                    _train(claims, dataset, device, on_epoch, interrupts)
+                        outcome.together = len(claims.held), why
+                    _train(claims, dataset, device, on_epoch, interrupts, checkpoints, saved)
             except UserError:
                 raise
             except Exception as error:
@@ -94,58 +101,78 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
 
 
 def _train(
-    claims: Claims, dataset: GraphDataset, device: torch.device, on_epoch: OnEpoch, interrupts: Interrupts
+    claims: Claims,
+    dataset: GraphDataset,
+    device: torch.device,
+    on_epoch: OnEpoch,
+    interrupts: Interrupts,
+    checkpoints: Checkpoints,
+    saved: Saved | None,
 ) -> None:
-    """Train the claimed runs together, as far as their splits allow, and write each when it is done."""
-    settings, store, outcome = claims.settings, claims.store, claims.outcome
-    cell = settings.cell
+    """Train the claimed runs together, as far as their splits allow, and write each when it is done.
+
+    saved: where they go on from, if they were interrupted. Those done meanwhile train along, as the numbers of the
+    others depend, in their last digits, on how many there are.
+    """
+    settings, outcome, cell = claims.settings, claims.outcome, claims.settings.cell
     task, splitter = cell.task(), cell.splitter()
-    started = time.perf_counter()
-    splits = {seed: splitter(dataset, seed) for seed in claims.held}
+    splits = {seed: splitter(dataset, seed) for seed in (saved.seeds if saved else claims.held)}
+    if saved:
+        outcome.resumed.append((len(claims.held), saved.epoch))
+    for together in _of_equal_sizes(splits):
+        with checkpoints.of_group(together, saved) as checkpoint:
+            interrupts.save = checkpoint.write
 
-    def after_epoch(state: TrainingState) -> None:
-        interrupts.check()
-        on_epoch(state, outcome.settled)
+            def after_epoch(state: GroupState, checkpoint: Checkpoint = checkpoint) -> None:
+                checkpoint.note(state)
+                interrupts.check()
+                outcome.unsaved = checkpoint.problem
+                on_epoch(state, outcome.settled)
 
-    replicas = (
-        (replica, len(together))
-        for together in _of_equal_sizes(splits)
-        for replica in train_group(
-            build=cell.build(dataset, task),
-            dataset=dataset,
-            splits=[splits[seed] for seed in together],
-            seeds=together,
-            task=task,
-            config=cell.trainer,
-            evaluation_batch_size=settings.evaluation_batch_size,
-            device=device,
-            on_epoch=after_epoch,
-            save_weights=settings.save_model or settings.diagnosed_graphs > 0,
-        )
-    )
-    for replica, beside in replicas:
-        if replica.error:
-            claims.fail(replica.seed, replica.error)
-            continue
-        how = {
-            "elapsed_seconds": round(time.perf_counter() - started, 3),
-            "replicas": beside,
-            **provenance.hardware(device),
-        }
-        try:
-            store.write_result(_record(claims, dataset, splits[replica.seed], replica, how))
-        except OSError as error:
-            # Of a group, only the run that cannot be written is lost.
-            interrupts.check()
-            claims.lose(replica.seed, error)
-            continue
-        except Exception as error:
-            if is_out_of_memory(error):
+            replicas = train_group(
+                build=cell.build(dataset, task),
+                dataset=dataset,
+                splits=[splits[seed] for seed in together],
+                seeds=together,
+                task=task,
+                config=cell.trainer,
+                evaluation_batch_size=settings.evaluation_batch_size,
+                device=device,
+                on_epoch=after_epoch,
+                save_weights=settings.save_model or settings.diagnosed_graphs > 0,
+                resume=saved.state if saved else None,
+            )
+            try:
+                for replica in replicas:
+                    if replica.seed in claims.held:
+                        how = {"elapsed_seconds": round(checkpoint.elapsed, 3), "replicas": len(together)}
+                        how.update(provenance.hardware(device))
+                        _keep(claims, dataset, splits[replica.seed], replica, how, interrupts)
+            except Exception:
+                interrupts.check()  # Here, so that the checkpoint sees an interruption, not what was made of it.
                 raise
-            interrupts.check()
-            _note(error, replica.seed, claims)
-            continue
-        outcome.trained.append(replica.seed)
+
+
+def _keep(
+    claims: Claims, dataset: GraphDataset, split: Split, replica: Replica, how: dict[str, Any], interrupts: Interrupts
+) -> None:
+    """Write a replica that has left its group, and let its run go."""
+    if replica.error:
+        claims.fail(replica.seed, replica.error)
+        return
+    try:
+        claims.store.write_result(_record(claims, dataset, split, replica, how))
+    except OSError as error:
+        # Of a group, only the run that cannot be written is lost.
+        interrupts.check()
+        claims.lose(replica.seed, error)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        interrupts.check()
+        _note(error, replica.seed, claims)
+    else:
+        claims.outcome.trained.append(replica.seed)
         claims.release(replica.seed)
 
 

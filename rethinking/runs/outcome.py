@@ -13,6 +13,8 @@ class Outcome:
     lost: seed → what in the surroundings kept it from being trained or written, a full disk, say; such a run has not
     failed, and the next command tries it again.
     together: how many seeds trained at a time, and why, where replicas=auto has taken fewer than there were.
+    resumed: of each group that went on from a checkpoint, how many seeds and after which epoch. unsaved: why the last
+    state of a group could not be kept, if it could not.
     measured: of those kept, whose clusters were measured now. unmeasured: seed → why that could not be done.
     """
 
@@ -26,6 +28,8 @@ class Outcome:
     measured: list[int] = field(default_factory=list)
     unmeasured: dict[int, str] = field(default_factory=dict)
     together: tuple[int, str] | None = None
+    resumed: list[tuple[int, int]] = field(default_factory=list)
+    unsaved: str = ""
 
     @property
     def settled(self) -> int:
@@ -47,6 +51,12 @@ class Outcome:
         if self.together and self.trained:
             count, why = self.together
             said.append(f"{self.title}: {count} seed{'' if count == 1 else 's'} trained at a time; {why}.")
+        said += [
+            f"{self.title}: {count} seed{'' if count == 1 else 's'} went on after epoch {epoch}."
+            for count, epoch in self.resumed
+        ]
+        if self.unsaved:
+            said.append(f"{self.title}: what trains could not be kept for a restart ({self.unsaved}).")
         if self.measured:
             said.append(f"{self.title}: the clusters of finished runs were measured: {_seeds(self.measured)}.")
         said += [

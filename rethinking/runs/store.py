@@ -7,6 +7,7 @@
     RUN_ID/weights.pt           the weights, if they were asked for (save_model=true)
     RUN_ID/error.txt            instead of a result, if the run failed
     .hashed.json                which of these files have been checked before, and the records, see `runs/hashed.py`
+    .checkpoints/               states of groups that train, see `runs/checkpoints.py`
     .locks/                     held while a run trains; the system frees them when a process dies
     .tmp/                       where directories are written before they are renamed, see `runs/replacement.py`
 
@@ -21,7 +22,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,6 +47,7 @@ State = Literal["done", "failed", "damaged", "running", "missing"]
 FILES = ("config.yaml", "history.parquet")
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = "weights.pt"
+GROUP_PATIENCE = 60.0  # seconds
 BLOCK = 4096  # Bytes that a disk must have left.
 
 
@@ -154,6 +156,15 @@ class RunStore:
                 with suppress(OSError):
                     _write_text(self._locks / f"{run_id}.json", json.dumps(head))
             yield mine
+
+    @contextmanager
+    def alone(self, cell_id: str) -> Iterator[None]:
+        """While open, other processes wait to claim runs of the cell, so that the runs of a group go to one of them."""
+        with ExitStack() as stack:
+            # Where there can be no lock, groups may be torn apart; runs are still held one by one.
+            with suppress(OSError):
+                stack.enter_context(lock(self._locks / f"{cell_id}.cell", GROUP_PATIENCE))
+            yield
 
     def weights(self, run_id: str) -> dict[str, "Tensor"]:
         """The saved weights of a finished run, as the state of a network with one replica.

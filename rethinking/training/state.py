@@ -164,7 +164,7 @@ class GroupState:
                 setattr(self, entry.name, _rows(getattr(self, entry.name), list(replicas)))
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers and texts in lists and dicts, as `torch.save` takes them: the state's own, no copies."""
+        """Tensors, numbers and texts in lists and dicts, as `torch.save` takes them: the state's own, see `copied`."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     def load_state_dict(self, saved: Mapping[str, Any], predicted: Mapping[str, Sequence[int]]) -> None:
@@ -176,7 +176,7 @@ class GroupState:
         check_saved(saved, self, predicted)
         device = self.parameters.device
         copies = {
-            entry.name: _copy(saved[entry.name], torch.device("cpu") if entry.name == "best_predictions" else device)
+            entry.name: copied(saved[entry.name], torch.device("cpu") if entry.name == "best_predictions" else device)
             for entry in fields(self)
         }
         for name, value in copies.items():
@@ -189,9 +189,10 @@ def _rows(value: Any, replicas: list[int]) -> Any:
     return value[replicas] if isinstance(value, Tensor) else [value[r] for r in replicas]
 
 
-def _copy(value: Any, device: torch.device) -> Any:
+def copied(value: Any, device: torch.device) -> Any:
+    """Copies of all tensors in lists and dicts, on a device, and of the lists and dicts that hold them."""
     if isinstance(value, dict):
-        return {name: _copy(part, device) for name, part in value.items()}
+        return {name: copied(part, device) for name, part in value.items()}
     if isinstance(value, list):
-        return [_copy(part, device) for part in value]
+        return [copied(part, device) for part in value]
     return value.to(device, copy=True) if isinstance(value, Tensor) else value

@@ -1,0 +1,172 @@
+"""States of groups that train, so that a long cell goes on after a kill where it was: `.checkpoints/` of a run store.
+
+    .checkpoints/CELL-sSEED.pt    the SHA-256 of what follows, and a group's state after an epoch; SEED: its first
+
+A state is kept in memory after every epoch, and written every so many minutes and when the process is told to end; it
+is gone when its group is done. What is read is data: tensors, numbers and texts, and only under their checksum.
+"""
+
+import hashlib
+import io
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from rethinking.errors import UserError
+from rethinking.runs.replacement import synchronise
+from rethinking.training.saved import seeds_of
+from rethinking.training.state import GroupState, copied
+
+NAME = ".checkpoints"
+DIGEST = 64
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint. state: what `GroupState.state_dict` gave. elapsed: seconds of wall time that it took to get there.
+
+    conditions: what must be the same for the numbers to be the same, the versions of the program and of what it
+    computes with.
+    """
+
+    path: Path
+    state: Mapping[str, Any]
+    elapsed: float
+    conditions: Mapping[str, Any]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Those that trained together, some of which may be done meanwhile."""
+        return seeds_of(self.state)
+
+    @property
+    def epoch(self) -> int:
+        """The last whole one."""
+        return int(self.state["epoch"])
+
+    def remove(self) -> None:
+        """For a group that is done."""
+        with suppress(OSError):
+            self.path.unlink()
+
+
+class Checkpoints:
+    """Those of one cell in a store."""
+
+    def __init__(self, store: Path, cell_id: str, conditions: Mapping[str, Any], every: float) -> None:
+        """every: seconds from one to the next; 0 for none, not even on interruption."""
+        self._folder = store / NAME
+        self._cell = cell_id
+        self._conditions = dict(conditions)
+        self._every = every
+
+    def find(self) -> Iterator[Saved]:
+        """Those that can be gone on from. One that is damaged is removed."""
+        for path in sorted(self._folder.glob(f"{self._cell}-s*.pt")):
+            try:
+                saved = _read(path)
+            except OSError:
+                continue
+            except UserError:
+                with suppress(OSError):
+                    path.unlink()
+                continue
+            if saved.conditions == self._conditions:
+                yield saved
+
+    def of_group(self, seeds: list[int], saved: Saved | None) -> "Checkpoint":
+        """The checkpoint of a group that is about to train. saved: from which it goes on, if from any."""
+        path = saved.path if saved else self._folder / f"{self._cell}-s{seeds[0]:02d}.pt"
+        # What a killed process has left; these seeds are held by this one.
+        for leftover in self._folder.glob(f".{path.name}.*"):
+            with suppress(OSError):
+                leftover.unlink()
+        return Checkpoint(path, self._conditions, self._every, saved.elapsed if saved else 0.0)
+
+
+class Checkpoint:
+    """The state of one group, while it trains: in memory after every epoch, on disk now and then.
+
+    As a context: written once more if the group is interrupted, and removed if it comes to an end.
+    """
+
+    def __init__(self, path: Path, conditions: Mapping[str, Any], every: float, elapsed: float) -> None:
+        self._path = path
+        self._conditions = conditions
+        self._every = every
+        self._started = time.monotonic() - elapsed
+        self._written = time.monotonic()
+        self._last: dict[str, Any] | None = None
+        self.problem = ""
+        """Why it could not be written the last time, if it could not."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of wall time since the group began, those before it was interrupted included."""
+        return time.monotonic() - self._started
+
+    def note(self, state: GroupState) -> None:
+        """Keep the state after an epoch, and write it if it is time to."""
+        if not self._every:
+            return
+        self._last = {
+            "state": copied(state.state_dict(), CPU), "elapsed": self.elapsed, "conditions": dict(self._conditions)
+        }  # fmt: skip
+        if time.monotonic() - self._written >= self._every:
+            self.write()
+
+    def write(self) -> None:
+        """Write the state after the last whole epoch; what cannot be written costs no run."""
+        if self._last is None:
+            return
+        content = io.BytesIO()
+        torch.save(self._last, content)
+        payload = content.getvalue()
+        part = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            part.parent.mkdir(exist_ok=True)
+            part.write_bytes(hashlib.sha256(payload).hexdigest().encode() + payload)
+            synchronise(part)
+            part.replace(self._path)
+            self.problem = ""
+        except OSError as error:
+            self.problem = str(error)
+            with suppress(OSError):
+                part.unlink()
+        self._written = time.monotonic()
+
+    def __enter__(self) -> "Checkpoint":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self.write()
+            return
+        # Done; or failed, and what fails is not gone on with.
+        with suppress(OSError):
+            self._path.unlink()
+
+
+def _read(path: Path) -> Saved:
+    """Raises OSError if it cannot be read, UserError if it is none."""
+    content = path.read_bytes()
+    digest, payload = content[:DIGEST], content[DIGEST:]
+    if digest != hashlib.sha256(payload).hexdigest().encode():
+        raise UserError(f"{path} is not as it was written")
+    try:
+        whole = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+        saved = Saved(path, whole["state"], float(whole["elapsed"]), whole["conditions"])
+        seeds_of(saved.state)
+    except Exception as error:  # torch lets through whatever it meets in a file that is none of its own.
+        raise UserError(f"{path} holds no checkpoint: {error}") from error
+    return saved
