@@ -170,7 +170,13 @@ def options(group: str) -> list[str]:
 
 def possible_variants(model: str) -> list[str]:
     """The variants, the project's and one's own, that a model can be combined with."""
-    return _possible_variants(_read("model", model))
+    return list(_possible_with(model, paths.configuration()))
+
+
+@cache
+def _possible_with(model: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
+    """folders: where configuration files are found; a key of the cache."""
+    return tuple(_possible_variants(_read("model", model)))
 
 
 def _possible_variants(model: DictConfig) -> list[str]:
