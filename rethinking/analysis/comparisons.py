@@ -9,7 +9,7 @@ from rethinking.analysis.answers import Answer, answer_a, answer_b, decide_toget
 from rethinking.analysis.inference.verdicts import Verdict
 from rethinking.analysis.pairs import POOLING, Pair, Unpaired, find_pairs
 from rethinking.analysis.questions import NO_POOLING, Question
-from rethinking.analysis.single_graphs import GraphScores, counted_graphs, graph_differences, graph_scores
+from rethinking.analysis.single_graphs import counted_graphs, graph_differences, graph_scores
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
@@ -122,6 +122,9 @@ def all_comparisons(results: Results, asked: Question) -> tuple[list[Comparison]
     """All comparisons of a store with their verdicts; made once for each question."""
     key = f"on new graphs: {asked}"
     if key not in results.kept:
+        for pair in find_pairs(results, asked)[0]:
+            for cell in (pair.local, pair.other):
+                graph_scores(results, cell)  # All are needed in the end: so no run of a cell is read by itself.
         made, unpaired = on_this_data(results, asked)
         results.kept[key] = _with_verdicts(_with_new_graphs(results, made, asked), asked), unpaired
     return results.kept[key]
@@ -176,19 +179,13 @@ def _on_this_data(results: Results, pair: Pair, asked: Question) -> Comparison |
 
 def _with_new_graphs(results: Results, made: Sequence[Comparison], asked: Question) -> list[Comparison]:
     """With the second answer, from the predictions of all runs."""
-    scores: dict[str, GraphScores | None] = {}
-    return [replace(c, answer_b=_on_new_graphs(results, c, asked, scores)) for c in made]
+    return [replace(c, answer_b=_on_new_graphs(results, c, asked)) for c in made]
 
 
-def _on_new_graphs(
-    results: Results, c: Comparison, asked: Question, known: dict[str, GraphScores | None]
-) -> Answer | None:
-    """Before it is adjusted. known: by cell what has been read."""
+def _on_new_graphs(results: Results, c: Comparison, asked: Question) -> Answer | None:
+    """Before it is adjusted."""
     other, local = results.cells[c.other], results.cells[c.local]
-    for cell in (other, local):
-        if cell.id not in known:
-            known[cell.id] = graph_scores(results, cell)
-    first, second = known[c.other], known[c.local]
+    first, second = graph_scores(results, other), graph_scores(results, local)
     graphs = None
     if first is not None and second is not None:
         sign = 1 if c.higher_is_better else -1

@@ -41,11 +41,19 @@ class GraphDifferences:
         return self.difference[:end], self.graph[:end], self.seed[:end]
 
 
-def graph_scores(results: Results, cell: StoredCell, seed: int | None = None) -> GraphScores | None:
+def graph_scores(results: Results, cell: StoredCell) -> GraphScores | None:
     """Of all runs of a cell that have predictions; None if none has, or its task is none that `conf` names.
 
-    seed: only of this run.
+    Kept, as a cell is in several comparisons.
     """
+    key = _key(cell)
+    if key not in results.kept:
+        results.kept[key] = _graph_scores(results, cell)
+    return results.kept[key]
+
+
+def _graph_scores(results: Results, cell: StoredCell, seed: int | None = None) -> GraphScores | None:
+    """seed: only of this run."""
     task = known_task(cell.config["dataset"]["task"]["_target_"])
     if cell.older or task is None or task.metric != cell.measure.metric:
         return None
@@ -62,8 +70,7 @@ def graph_scores(results: Results, cell: StoredCell, seed: int | None = None) ->
         scores = _scores(task, {name: column[start:end] for name, column in columns.items()})
         if scores is not None:
             by_seed[int(seed)] = columns["graph"][start:end], scores
-    counts = all(np.isin(scores, (0.0, 1.0)).all() for _, scores in by_seed.values())
-    return GraphScores(by_seed, counts) if by_seed else None
+    return _of_seeds(by_seed) if by_seed else None
 
 
 def counted_graphs(results: Results, first: StoredCell, second: StoredCell, seeds: Sequence[int]) -> int:
@@ -79,11 +86,22 @@ def counted_graphs(results: Results, first: StoredCell, second: StoredCell, seed
 
 
 def _of_one_run(results: Results, cell: StoredCell, seed: int) -> GraphScores | None:
-    """Scores of a run's graphs; kept, as a cell is in several comparisons."""
-    key = f"graph scores of {cell.id}, seed {seed}"
+    """Scores of a run's graphs; of those of all runs, if they have been read; kept, too."""
+    whole = results.kept.get(_key(cell))
+    if whole is not None:
+        return _of_seeds({seed: whole.by_seed[seed]}) if seed in whole.by_seed else None
+    key = f"{_key(cell)}, seed {seed}"
     if key not in results.kept:
-        results.kept[key] = graph_scores(results, cell, seed)
+        results.kept[key] = _graph_scores(results, cell, seed)
     return results.kept[key]
+
+
+def _key(cell: StoredCell) -> str:
+    return f"graph scores of {cell.id}"
+
+
+def _of_seeds(by_seed: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> GraphScores:
+    return GraphScores(by_seed, all(np.isin(scores, (0.0, 1.0)).all() for _, scores in by_seed.values()))
 
 
 def graph_differences(

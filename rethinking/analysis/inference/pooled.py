@@ -1,13 +1,14 @@
 """One answer from many comparisons: their mean, and what is to be expected of a further one."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
-from statsmodels.stats.meta_analysis import combine_effects
+
+# Of the variance between comparisons: how near its equation is solved, and after how many steps it has to do.
+TOLERANCE, STEPS = 1e-5, 50
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,30 @@ def _covariance(a: dict[int, float], b: dict[int, float]) -> float:
     return float((x - x.mean()) @ (y - y.mean())) / (len(common) - 1) * share
 
 
+# Both are `combine_effects` of statsmodels, which a test holds them against: importing that takes longer than a table.
 def _between(means: np.ndarray, variances: np.ndarray, confidence: float) -> Between:
     """Random effects with the variance of Paule and Mandel, the interval of Hartung, Knapp, Sidik and Jonkman, and the
     prediction interval of Higgins, Thompson and Spiegelhalter (2009)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # It warns of intervals of single comparisons, which are not used.
-        fit = combine_effects(means, variances, method_re="iterated", use_t=True)
-    mean, variance, count = float(fit.mean_effect_re), max(0.0, float(fit.tau2)), len(means)
-    error = float(fit.sd_eff_w_re_hksj)
+    count, variance = len(means), _variance_between(means, variances)
+    weights = 1 / (variances + variance)
+    weights = weights / weights.sum()
+    mean = float((weights * means).sum())
+    error = math.sqrt((weights * (means - mean) ** 2).sum() / (count - 1))
     half = float(stdtrit(count - 1, (1 + confidence) / 2)) * error
     new = float(stdtrit(count - 2, (1 + confidence) / 2)) * math.sqrt(variance + error**2)
     return Between(mean, mean - half, mean + half, variance, mean - new, mean + new)
+
+
+def _variance_between(means: np.ndarray, variances: np.ndarray) -> float:
+    """τ² of Paule and Mandel: weighted squares as large as expected. Newton's steps (DerSimonian and Kacker, 2007)."""
+    variance = 0.0
+    for _ in range(STEPS):
+        weights = 1 / (variances + variance)
+        squares = (means - weights @ means / weights.sum()) ** 2
+        excess = float(weights @ squares) - (len(means) - 1)
+        if excess < 0:
+            return 0.0
+        if excess <= TOLERANCE:
+            break
+        variance += excess / float(weights**2 @ squares)
+    return variance

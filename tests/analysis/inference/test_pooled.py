@@ -53,8 +53,10 @@ def test_it_covers_the_truth_as_often_as_it_says() -> None:
     assert 0.93 <= covered / 1000 <= 0.97
 
 
-def test_random_effects_are_statsmodels_with_its_prediction_interval() -> None:
-    values = [RNG.normal(m, 1, 20) for m in RNG.normal(0, 1, 12)]
+@pytest.mark.parametrize("count", [3, 4, 12, 40])
+@pytest.mark.parametrize("spread", [0.0, 0.2, 1.0, 30.0])
+def test_random_effects_are_statsmodels_with_its_prediction_interval(count: int, spread: float) -> None:
+    values = [RNG.normal(m, RNG.uniform(0.5, 2), 20) for m in RNG.normal(0, spread, count)]
     between = pool(effects(values)).between
     assert between is not None
     means, variances = [v.mean() for v in values], [v.var(ddof=1) / 20 for v in values]
@@ -63,7 +65,8 @@ def test_random_effects_are_statsmodels_with_its_prediction_interval() -> None:
         fit = combine_effects(np.array(means), np.array(variances), method_re="iterated", use_t=True)
         expected = fit.summary_frame().loc["random effect wls", ["eff", "ci_low", "ci_upp"]]
     assert [between.mean, between.low, between.high] == pytest.approx(list(expected))
-    half = stats.t.ppf(0.975, 10) * math.sqrt(fit.tau2 + fit.sd_eff_w_re_hksj**2)
+    assert between.variance == pytest.approx(max(0.0, fit.tau2))
+    half = stats.t.ppf(0.975, count - 2) * math.sqrt(fit.tau2 + fit.sd_eff_w_re_hksj**2)
     assert between.new_high - between.mean == pytest.approx(half) == pytest.approx(between.mean - between.new_low)
 
 
