@@ -241,7 +241,6 @@ def prepare_hydra() -> None:
 @contextmanager
 def _hydra(overrides: Sequence[str] = ()) -> Iterator[None]:
     """Hydra's composition, with its complaints as one sentence."""
-    prepare_hydra()
     with in_one_sentence(overrides), _started():
         yield
 
@@ -249,6 +248,7 @@ def _hydra(overrides: Sequence[str] = ()) -> Iterator[None]:
 @contextmanager
 def _started() -> Iterator[None]:
     """Hydra, started unless it is already."""
+    prepare_hydra()
     if GlobalHydra.instance().is_initialized():
         yield
         return
