@@ -10,7 +10,6 @@ import yaml
 
 from rethinking import paths
 from rethinking.scorecard.card import COST, EXPRESSIVE, FEATURES, STRUCTURE, Part, part_name
-from rethinking.scorecard.cost import slope
 
 # What cannot be had, and what was not measured.
 NOTHING, MISSING = "—", "missing"
@@ -242,9 +241,14 @@ def _growth(nodes: np.ndarray, values: np.ndarray, unit: str) -> str:
 
 
 def growth(nodes: np.ndarray, values: np.ndarray) -> float:
-    """The power of the number of nodes by which values grow; NaN with fewer than two that are above zero."""
+    """The power of the number of nodes by which values grow, by least squares of their logarithms.
+
+    NaN with fewer than two values above zero.
+    """
     known = np.isfinite(values) & (values > 0)
-    return slope(nodes[known].tolist(), values[known].tolist()) if known.sum() > 1 else float("nan")
+    if known.sum() < 2:
+        return float("nan")
+    return float(np.polynomial.polynomial.polyfit(np.log(nodes[known]), np.log(values[known]), 1)[1])
 
 
 def _several(values: np.ndarray, scale: float = 1, unit: str = "") -> str:

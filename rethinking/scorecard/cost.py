@@ -5,13 +5,11 @@ import gc
 import math
 import re
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import torch
 
 from rethinking.pooling.operators.interface import Graphs, Operator
@@ -51,11 +49,6 @@ def costs(make: MakeOperator, settings: CostSettings) -> list[Cost]:
             memory = _resident("VmHWM") - before
             found.append(Cost(nodes, first, median(_step(pool, graphs) for _ in range(settings.repeats)), memory))
     return found[1:]
-
-
-def slope(nodes: Sequence[int], values: Sequence[float]) -> float:
-    """The power of the number of nodes by which values grow: least squares of their logarithms."""
-    return float(np.polynomial.polynomial.polyfit(np.log(nodes), np.log(values), 1)[1])
 
 
 def _step(pool: Operator, graphs: Graphs) -> float:

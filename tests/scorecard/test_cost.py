@@ -3,12 +3,14 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from rethinking.analysis.scorecards import growth
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
 from rethinking.scorecard import cost
-from rethinking.scorecard.cost import costs, slope
+from rethinking.scorecard.cost import costs
 from rethinking.scorecard.settings import card_settings
 from tests.scorecard.operators import Identity
 
@@ -18,7 +20,8 @@ MEBIBYTE = 2**20
 
 
 def test_slopes_are_powers() -> None:
-    assert slope([10, 20, 40], [7.0 * n**1.5 for n in (10, 20, 40)]) == pytest.approx(1.5)
+    nodes = np.array([10, 20, 40])
+    assert growth(nodes, 7.0 * nodes**1.5) == pytest.approx(1.5)
 
 
 class Hungry(Identity):
