@@ -51,6 +51,7 @@ class ForeignPool(Copies, PoolingLayer):
         self._found: dict[tuple[int, bool], dict[int, Assignment]] = {}
         alike = cast(Operator, self.template)
         self.out_features = alike.out_features or in_features
+        self.says_assignment = alike.says_assignment
         self._sees_features = alike.sees_features or not alike.says_assignment
         if self.twin.needs_assignment and not alike.says_assignment:
             raise ValueError(

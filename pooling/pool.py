@@ -32,9 +32,13 @@ class Pooled:
 
 
 class PoolingLayer(nn.Module):
-    """The base of all pooling layers, by which those that look at them know them. out_features: F' of `Pooled`."""
+    """The base of all pooling layers, by which those that look at them know them.
+
+    out_features: F' of `Pooled`. says_assignment: whether it says which nodes its clusters are made of.
+    """
 
     out_features: int
+    says_assignment: bool = True
 
     def forward(self, x: Tensor, level: Any) -> Pooled:
         """x: [R, N, F]. level: the graphs whose nodes these are."""

@@ -89,13 +89,16 @@ class RandomClusters(Twin):
 
 def permutation(graphs: Graphs, keys: np.ndarray) -> Tensor:
     """A random permutation of each graph's nodes. keys: uint64 [B]. Returns int64 [N], the place of each node."""
-    batch = graphs.batch.cpu().numpy()
-    sizes = np.bincount(batch, minlength=graphs.count)
-    drawn = derive(keys[batch], _places(sizes))
+    return torch.from_numpy(permuted(graphs.batch.cpu().numpy(), keys)).to(graphs.batch.device)
+
+
+def permuted(batch: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """The same of nodes of these graphs, ascending. batch: int64 [N]. keys: uint64 [B]. Returns int64 [N]."""
+    drawn = derive(keys[batch], _places(np.bincount(batch, minlength=len(keys))))
     # Sorted by graph first: who comes i-th among the drawn numbers gets place i.
     order = np.empty(len(batch), np.int64)
     order[np.lexsort((drawn, batch))] = np.arange(len(batch))
-    return torch.from_numpy(order).to(graphs.batch.device)
+    return order
 
 
 def complement(graphs: Graphs) -> Graphs:
@@ -118,7 +121,7 @@ def alike(own: Assignment, graphs: Graphs, keys: np.ndarray) -> Assignment:
         return replace(own, node=of, cluster=to, weight=_softmax(drawn.to(device, dtype), of, own.nodes))
     covered = np.bincount(graphs.batch[torch.unique(own.node)].cpu().numpy(), minlength=graphs.count)
     order = permutation(graphs, keys).cpu().numpy()
-    node, cluster = _scattered(nodes, clusters, covered, order, keys)
+    node, cluster = scattered(nodes, clusters, covered, order, keys)
     ones = torch.ones(len(node), device=device, dtype=dtype)
     return replace(
         own, node=torch.from_numpy(node).to(device), cluster=torch.from_numpy(cluster).to(device), weight=ones
@@ -151,7 +154,7 @@ def _softmax(weight: Tensor, node: Tensor, nodes: int) -> Tensor:
 
 
 @njit(cache=True, nogil=True)
-def _scattered(nodes, clusters, covered, order, keys):
+def scattered(nodes, clusters, covered, order, keys):
     """The covered nodes of each graph, those of the first places in `order`, each in a cluster; the first of them in
     cluster 0, 1, …"""
     total = covered.sum()

@@ -135,7 +135,7 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
 def _says_assignment(job: Settings) -> bool:
     """Whether an operator says which nodes its clusters are made of; for all but these its sizes mean nothing."""
     pool = instantiate(job.cell.select)(replicas=1, in_features=1, max_nodes=2, clusters=1, ratio=0.5)
-    return pool.template.says_assignment
+    return pool.says_assignment
 
 
 def _expanded(words: Sequence[str]) -> list[list[str]]:

@@ -27,6 +27,9 @@ class SetLevel:
     drawn = MappingProxyType[Any, Any]({})
     """Nothing is drawn of it before a step."""
 
+    numbers: np.ndarray | None = None
+    """Which graphs of the data set these are, int64 [R·B], where a pooling layer that asks for it has noted it."""
+
     present = None
     """Every row is a node."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rethinking.graphs.affine import affine
+from rethinking.graphs.dense import SetLevel
 from rethinking.graphs.nodes import SparseNodes
 from rethinking.graphs.sparse import SparseLevel
 from rethinking.graphs.topology import Topology, pack
@@ -105,9 +106,9 @@ def listed(level: SparseLevel | ListedLevel) -> list[Listed]:
     return level.parts if isinstance(level, ListedLevel) else _parts(level)
 
 
-def numbers_of(level: SparseLevel | ListedLevel) -> np.ndarray:
+def numbers_of(level: SparseNodes | SetLevel) -> np.ndarray:
     """Which graphs of the data set a level has, int64 [R·B]. Raises ValueError where nobody knows."""
-    if isinstance(level, ListedLevel):
+    if level.numbers is not None:
         return level.numbers
     if level.origin is None:
         raise ValueError("an operator of elsewhere pools the graphs of the data set, or what such a one has made")

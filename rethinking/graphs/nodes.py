@@ -36,6 +36,9 @@ class SparseNodes:
     layers came before. origin: which graphs these are, as long as nothing random or learned has changed them.
     """
 
+    numbers: np.ndarray | None = None
+    """Which graphs of the data set these are, int64 [R·B], where a pooling layer that asks for it has noted it."""
+
     def __init__(
         self,
         topology: Topology,

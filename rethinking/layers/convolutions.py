@@ -71,15 +71,20 @@ class SageConv(ReplicaLayer):
 
 
 class SeparateSageConv(GraphConv):
-    """X W1 + (mean over neighbours) W2 + b, every node's output scaled to length one: `DenseSAGEConv` of PyG ≥ 1.5.
+    """X W1 + (mean over neighbours) W2 + b: `DenseSAGEConv` of PyG ≥ 1.5.
 
     The node itself has a weight of its own and is no neighbour of its own. Rows of A are averaged, as in `SageConv`.
+    unit_length: every node's output is scaled to length one.
     """
+
+    def __init__(self, replicas: int, in_features: int, out_features: int, unit_length: bool = True) -> None:
+        super().__init__(replicas, in_features, out_features)
+        self.unit_length = unit_length
 
     def forward(self, x: Tensor, level: Level, relu: bool = False) -> Tensor:
         """x: [R, N, in]. relu: apply it to the result. Returns [R, N, out]."""
         beside = torch.cat([x, level.neighbour_mean(x)], dim=-1)
-        out = affine(beside, self.weight, self.bias, unit=True)
+        out = affine(beside, self.weight, self.bias, self.unit_length)
         return torch.relu_(out) if relu else out
 
 

@@ -160,7 +160,7 @@ def test_an_operator_of_the_suite_has_the_twins_that_it_can_have(operator: str) 
     own = compose_cell(["model=host", f"pooler={operator}", f"pooling={LEARNED}", "dataset=digits"])
     pool = instantiate(own.select)(replicas=1, in_features=1, max_nodes=2, clusters=1, ratio=0.5)
     twins = [row.rpartition(", ")[2] for row in load_suite("poolers").operators[operator]]
-    assert twins == (["shuffled", "random"] if pool.template.says_assignment else ["shuffled_input"])
+    assert twins == (["shuffled", "random"] if pool.says_assignment else ["shuffled_input"])
 
 
 def test_there_are_many_operators() -> None:

@@ -16,8 +16,9 @@ from rethinking.pooling.operators.tgp import poolers
 FEATURES = 4
 SIZES = {"in_features": FEATURES, "clusters": 3, "ratio": 0.5, "max_nodes": 12}
 FILES = sorted((paths.CONF / "pooler").glob("*/*.yaml"))
-# Of libraries: those of a publication's code (src) have laws of their own, and two need packages that are not here.
-ELSEWHERE = ("src/", "tgp/graclus", "tgp/pan")
+# Of libraries: those of a publication's code (src) and the harness' own parts have laws of their own, and two need
+# packages that are not here.
+ELSEWHERE = ("src/", "native/", "tgp/graclus", "tgp/pan")
 NAMES = [name for file in FILES if not (name := f"{file.parent.name}/{file.stem}").startswith(ELSEWHERE)]
 
 
