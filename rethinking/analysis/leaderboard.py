@@ -73,15 +73,16 @@ def summary(board: Leaderboard) -> str:
         against = [c for c in made if c.variant == control]
         if against:
             won = [c for c in against if operator_better(c)]
-            where = f" ({', '.join(f'{c.family} on {c.title}' for c in won)})" if won else ""
+            where = f": {', '.join(f'{c.family} on {c.title}' for c in won)}" if won else ""
             counts = len({c.family for c in won}), len({c.family for c in against})
-            against_each.append(f"{counts[0]} of {counts[1]} beat {control}, {meanings[control]}{where}")
+            against_each.append(f"{counts[0]} of {counts[1]} beat {control} ({meanings[control]}){where}")
     better, worse = sum(map(operator_better, made)), sum(map(control_better, made))
     alike = sum(c.verdict.decided for c in made) - better - worse
     kinds = {"the operator is better": better, "the control is better": worse, "it does not matter": alike}
     decided = ", ".join(f"{count} × {words}" for words, count in kinds.items())
+    count = f"{len(operators)} pooling operator{'' if len(operators) == 1 else 's'}"
     return (
-        f"Of {len(operators)} pooling operators on {', '.join(titles)}: {'; '.join(against_each)}. One by one, "
+        f"Of {count} on {', '.join(titles)}: {'; '.join(against_each)}. One by one, "
         f"{better + worse + alike} of {len(made)} comparisons are decided ({decided}), "
         f"{len(made) - better - worse - alike} undecided."
     )

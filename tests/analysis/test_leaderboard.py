@@ -76,8 +76,8 @@ def test_what_takes_no_operator_is_one_cell_for_all(variant: str) -> None:
 def test_it_says_what_the_runs_say(results: Results) -> None:
     board = leaderboard(load_suite("some"), results)
     text = summary(board)
-    assert "Of 1 pooling operators on Digits: 1 of 1 beat shuffled, its own clusters, of other nodes" in text
-    assert "(pyg/TopKPooling on Digits); 0 of 1 beat none, no pooling layer." in text
+    assert "Of 1 pooling operator on Digits: 1 of 1 beat shuffled (its own clusters, of other nodes): pyg/" in text
+    assert "pyg/TopKPooling on Digits; 0 of 1 beat none (no pooling layer)." in text
     assert "2 of 2 comparisons are decided (1 × the operator is better, 0 × the control is better, 1 ×" in text
     (row,) = leaderboard_texts(board).to_dict("records")
     assert row["data set"] == "Digits" and row["source"] == "pyg/TopKPooling" and row["pooler"] == "Top-K (PyG)"
