@@ -36,6 +36,12 @@ class Parts:
     losses: Mapping[str, Loss] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
 
+    def __call__(self, **sizes: Any) -> nn.Module:
+        """Where an operator that knows no replicas is wanted. Raises ValueError: these parts do."""
+        raise ValueError(
+            "it is made of the harness' own parts, of which there is no scorecard; one of a library has one"
+        )
+
 
 class NativePool(ReplicaLayer, Pool):
     """A pooling layer of own parts. twin: what takes the place of its clusters; losses are those of its own.

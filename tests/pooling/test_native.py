@@ -120,5 +120,7 @@ def test_a_native_operator_is_in_the_host_as_any_other() -> None:
     assert cell.family == "native_mincut" and cell.is_local
     assert cell.network["_target_"].endswith(Host.__name__)
     assert isinstance(pool("native/mincut", "shuffled"), NativePool)
+    with pytest.raises(ValueError, match="there is no scorecard"):
+        instantiate(cell.select["operator"])(**SIZES)
     none = ["model=host", "pooling=none", "dataset=digits"]
     assert compose_cell([*none, "pooler=native/mincut"]) == compose_cell(none)
