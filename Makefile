@@ -61,7 +61,7 @@ calibration: setup  ## whether verdicts hold what they promise, on made-up data 
 results: setup  ## render tables, figures, the report and the answer in README.md from results/
 	for table in 1 2 3 S1 S2 S3 S4 S5; do $(BIN)/rethinking table $$table --runs none --format markdown > results/table$$table.md; done
 	for suite in control gcb poolers; do $(BIN)/rethinking table $$suite --runs none --format markdown > results/$$suite.md; done
-	$(BIN)/rethinking table src_autoencoder src_spectral --runs none --format markdown > results/src.md
+	$(BIN)/rethinking table src_autoencoder src_spectral src_classification --runs none --format markdown > results/src.md
 	for study in src_autoencoder src_spectral; do $(BIN)/rethinking table $$study --runs none --format csv > results/$$study.csv; done
 	$(BIN)/rethinking compare --runs none --format markdown > results/compare.md
 	$(BIN)/rethinking compare --runs none --format markdown compare.reference=none > results/no_pooling.md

@@ -40,6 +40,8 @@ def draw_study(made: Outcome) -> Picture:
                     draw(axis, part)
                 else:
                     _say_missing(axis)
+            # All in the frame of the graph, so that what is lost is seen.
+            _frame(row, plane(whole.points))
         for axis, card in zip(axes[0, 1:], made.cards, strict=True):
             axis.set_title(f"{card.operator}\n{axis.get_title()}", fontsize=7, color=INK)
         say_within(figure, text)
@@ -49,11 +51,6 @@ def draw_study(made: Outcome) -> Picture:
 def _rebuilt(axis: Axes, part: Part) -> None:
     graph, points = part.drawn["graph"], part.drawn["rebuilt"].points
     draw_graph(axis, graph, points, AFTER, f"{1000 * np.mean(part.values['mse']):.2g}")
-    # In the frame of the graph, so that what is lost is seen.
-    frame = plane(graph.points)
-    low, high = frame.min(axis=0), frame.max(axis=0)
-    margin = 0.15 * (high - low).max()
-    axis.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
 
 
 def _pooled(axis: Axes, part: Part) -> None:
@@ -61,8 +58,15 @@ def _pooled(axis: Axes, part: Part) -> None:
     draw_graph(axis, graph, graph.points, AFTER, f"{np.mean(part.values['distance']):.2g}")
 
 
+def _frame(axes: np.ndarray, points: np.ndarray) -> None:
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.1 * (high - low).max()
+    for axis in axes:
+        axis.set(xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
+
+
 def _say_missing(axis: Axes) -> None:
-    axis.set(xticks=[], yticks=[])
+    axis.set(xticks=[], yticks=[], aspect="equal")
     axis.text(0.5, 0.5, "missing", ha="center", va="center", fontsize=7, color=INK, transform=axis.transAxes)
 
 
@@ -74,7 +78,8 @@ DRAWN: dict[str, tuple[Draw, str]] = {
     ),
     "pooled": (
         _pooled,
-        "Left: the graph. Then: what each operator makes of it, each cluster in the middle of its nodes, and the "
-        "spectral distance, the mean over runs. Of many edges only the heaviest are drawn; heavier ones are darker.",
+        "Left: the graph. Then: what each operator makes of it, each cluster in the middle of its nodes, one without "
+        "nodes in the middle of all, and the spectral distance, the mean over runs. Of many edges only the heaviest "
+        "are drawn; heavier ones are darker.",
     ),
 }
