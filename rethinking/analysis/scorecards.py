@@ -155,19 +155,24 @@ def problems(cards: Sequence[Card]) -> list[str]:
     ]
 
 
-def claims(cards: Sequence[Card], claimed: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Whether what is claimed of operators is what was measured; of claims on operators that are not here nothing."""
+def claims(
+    cards: Sequence[Card], claimed: Sequence[Mapping[str, Any]], graphs: Sequence[str] | None = None
+) -> list[str]:
+    """Whether what is claimed of operators is what was measured; of claims on operators that are not here nothing.
+
+    graphs: on which; None for all of which there is anything.
+    """
     by_name = {card.name: card for card in cards}
-    return [_claim(claim, by_name) for claim in claimed if {*claim["less"], *claim["more"]} <= by_name.keys()]
+    return [_claim(claim, by_name, graphs) for claim in claimed if {*claim["less"], *claim["more"]} <= by_name.keys()]
 
 
-def _claim(claim: Mapping[str, Any], cards: Mapping[str, Card]) -> str:
+def _claim(claim: Mapping[str, Any], cards: Mapping[str, Card], graphs: Sequence[str] | None) -> str:
     less, more = ([cards[name] for name in claim[side]] for side in ("less", "more"))
     kind, measure = claim["part"], claim["measure"]
     holds: list[str] = []
     fails: list[str] = []
     unknown: list[str] = []
-    for graph in graphs_of([*less, *more], [kind]):
+    for graph in graphs_of([*less, *more], [kind]) if graphs is None else graphs:
         greatest, smallest = (
             [(_mean(card.values(kind, measure, graph)), card.operator) for card in side] for side in (less, more)
         )

@@ -93,9 +93,9 @@ class Outcome:
             f"is a mean rank, which is over the graphs that all operators have. {study.note}"
         ]
         if self.lacking:
-            missing = "; ".join(f"{operator} on {', '.join(graphs)}" for operator, graphs in self.lacking.items())
-            notes.append(f"Missing, not measured yet: {missing}. `rethinking reproduce {study.name}` measures them.")
-        notes += claims(self.cards, [claim for claim in section("claims") if claim["part"] == study.part])
+            notes.append(f"Missing, not measured yet: {self._missing()}. `rethinking reproduce {study.name}` goes on.")
+        claimed = [claim for claim in section("claims") if claim["part"] == study.part]
+        notes += claims(self.cards, claimed, study.graphs)
         return [*notes, *self._origin(), *self.problems]
 
     def long_frame(self) -> pd.DataFrame:
@@ -111,7 +111,17 @@ class Outcome:
                     for measure, values in part.values.items()
                     for run, value in enumerate(values)
                 ]
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=None if rows else ["study", "operator", "graph", "run", "measure", "value"])
+
+    def _missing(self) -> str:
+        """Operators that lack the same graphs together."""
+        together: dict[str, list[str]] = {}
+        for operator, graphs in self.lacking.items():
+            together.setdefault(", ".join(graphs), []).append(operator)
+        return "; ".join(
+            f"{'all operators' if len(operators) == len(self.cards) else ', '.join(operators)} on {graphs}"
+            for graphs, operators in together.items()
+        )
 
     def _origin(self) -> list[str]:
         """In one sentence, if there is anything."""

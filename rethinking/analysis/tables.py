@@ -28,6 +28,9 @@ from rethinking.tasks.task import Measure, Unit
 
 # How many seeds the paper has.
 PUBLISHED_SEEDS = 20
+LAST_ROWS = (
+    "Last rows: mean difference of two rows paired by seed, with its 95 % interval on this data set (Student's t)."
+)
 # What a comparison that is decided says of a cell, and what that means.
 BETTER, ALIKE, NOT_WORSE = "▲", "≈", "≥"
 MEANINGS = {
@@ -195,23 +198,24 @@ def caption(table: Table) -> str:
     """What the numbers are."""
     cited = list(dict.fromkeys(cell.row for cell in table.cells.values() if cell.cited))
     source = f" ({' and '.join(cited)}: cited by the paper)" if cited else ""
-    fidelity = "" if table.fidelity == PAPER else f" These runs follow fidelity={table.fidelity} (docs/fidelity.md)."
+    fidelity = "" if table.fidelity == PAPER else f"These runs follow fidelity={table.fidelity} (docs/fidelity.md)."
     published = any(cell.published for cell in table.cells.values())
     beside = (
         f"In brackets the published value{source}, with ~ where its reading is not certain; below it ours minus "
-        "published with the standard error of that. "
+        "published with the standard error of that."
     )
     measures = {cell.measure for cell in table.cells.values()}
     margins = sorted({m.unit.margin_text(m.unit.scale * m.margin) for m in measures})
-    older = f" {MEANING}" if any(cell.older for cell in table.cells.values()) else ""
-    note = f" {table.note}" if table.note else ""
-    return (
-        "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch. "
-        f"{beside if published else ''}"
-        f"{_marks_text(table, ' or '.join(margins))}"
-        "Last rows: mean difference of two rows paired by seed, with its 95 % interval on this data set (Student's t)."
-        f"{note}{fidelity}{older}"
-    )
+    sentences = [
+        "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch.",
+        beside if published else "",
+        _marks_text(table, " or ".join(margins)),
+        LAST_ROWS if table.comparisons else "",
+        table.note,
+        fidelity,
+        MEANING if any(cell.older for cell in table.cells.values()) else "",
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def missing_cells(table: Table) -> Sequence[TableCell]:
@@ -281,7 +285,7 @@ def _marks_text(table: Table, margins: str) -> str:
     """What the marks mean that a table has."""
     found = {mark for cell in table.cells.values() for mark in cell.mark}
     texts = [f"{mark}: {meaning}" for mark, meaning in MEANINGS.items() if mark in found]
-    return f"{'; '.join(texts)} (verdicts of `rethinking compare`, margin {margins}). " if texts else ""
+    return f"{'; '.join(texts)} (verdicts of `rethinking compare`, margin {margins})." if texts else ""
 
 
 def _cell_text(cell: TableCell) -> str:

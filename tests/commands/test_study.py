@@ -86,7 +86,7 @@ def test_what_cannot_be_measured_is_said_and_tried_again(
     done = rethinking("run", "suite=src_spectral")
     assert done.returncode == 1
     assert "Not measured of NDP (SRC): structure on ring, as there is not enough memory." in done.stderr
-    assert "Missing, not measured yet: DiffPool (SRC) on ring" in " ".join(done.stdout.split())
+    assert "Missing, not measured yet: all operators on ring" in " ".join(done.stdout.split())
     assert len(outcome(load_study("src_spectral"), tmp_path / "runs", tmp_path / "none").lacking) == 8
 
 
@@ -96,7 +96,8 @@ def test_what_is_there_is_shown_and_the_rest_is_missing(rethinking: Call, tmp_pa
     (table,) = made.tables().values()
     assert table["grid2d"].tolist() == ["1.5 ± 0.5"] * 2 + ["missing"] * 6
     assert set(table["ring"]) == {"missing"} and set(table["mean rank"]) == {"—"}
-    assert any("NMF (SRC) on grid2d, ring" in note for note in made.notes())
+    assert any("MinCut (SRC) on ring; NMF (SRC), LaPool" in note for note in made.notes())
+    assert "NDP rebuilds point clouds best: not known on grid2d, ring, where numbers are missing." in made.notes()
     assert any(note == "Measured on 2026-01-02 on a processor, with torch 2.13." for note in made.notes())
     draw_study(made)
     frame = pd.read_csv(StringIO(rethinking("table", "src_autoencoder", "--format", "csv").stdout))
