@@ -39,11 +39,12 @@ def print_tables(names: Sequence[str], form: str, fidelity: str, runs: Path, res
         if name not in (*known, *suites, *studies):
             others = ", ".join([*(suite for suite in suites if not load_suite(suite).table), *studies])
             raise UserError(f"There is no table '{name}'; expected one of {', '.join(known)}, or of {others}.")
-    everything = read_results(RunStore(runs), results)
+    # To read all runs takes seconds, and studies have none.
+    everything = None if set(names) <= set(studies) else read_results(RunStore(runs), results)
     for number, name in enumerate(names):
         if number and form != "csv":
             print()
-        if name in studies:
+        if everything is None or name in studies:
             _print_study(outcome(load_study(name), runs, results), form)
         else:
             _print(name, form, fidelity, everything, f"{runs}/ or {results}/")
