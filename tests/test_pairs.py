@@ -28,6 +28,11 @@ PAIRS = [
 # Operators of elsewhere do what they like in a step, so the steps of networks around them are never recorded.
 AROUND_OPERATORS = ("host", "src")
 RECORDED = [pair for pair in PAIRS if pair[0] not in AROUND_OPERATORS]
+# The host's twins are tried by default; around the other network they are the same layers.
+EACH = [
+    pytest.param(*pair, marks=pytest.mark.slow if pair[0] == "src" and pair[1] not in ("learned", "none") else [])
+    for pair in PAIRS
+]
 CPU = torch.device("cpu")
 
 
@@ -64,7 +69,10 @@ def some_digits(digits: GraphDataset) -> GraphDataset:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize(("model", "pooling", "data"), [(*pair, "random") for pair in PAIRS] + pairs_on("digits"))
+@pytest.mark.parametrize(
+    ("model", "pooling", "data"),
+    [pytest.param(*each.values, "random", marks=each.marks) for each in EACH] + pairs_on("digits"),
+)
 def test_three_replicas_equal_three_single_runs(model: str, pooling: str, data: str, some_digits: GraphDataset) -> None:
     """Two epochs on real graphs, which are directed, and on random ones, some of a single node or without edges."""
     dataset = some_digits if data == "digits" else random_dataset(7, directed=True)
@@ -78,7 +86,7 @@ def test_three_replicas_equal_three_single_runs(model: str, pooling: str, data: 
             assert ours == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+@pytest.mark.parametrize(("model", "pooling"), EACH)
 def test_saved_weights_predict_the_same(model: str, pooling: str) -> None:
     dataset = random_dataset(7)
     build = cell(model, pooling).build(dataset, Classification())
@@ -98,7 +106,7 @@ def predict(chosen: Cell, dataset: GraphDataset, graphs: list[int], seed: int = 
     return network.eval()(batch.x, batch.level)[0][0].detach()
 
 
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+@pytest.mark.parametrize(("model", "pooling"), EACH)
 def test_the_other_graphs_of_a_batch_and_padding_change_nothing(model: str, pooling: str) -> None:
     dataset = random_dataset(7)
     chosen = cell(model, pooling)
@@ -107,7 +115,7 @@ def test_the_other_graphs_of_a_batch_and_padding_change_nothing(model: str, pool
     assert torch.allclose(among[:3], alone, atol=1e-5)
 
 
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
+@pytest.mark.parametrize(("model", "pooling"), EACH)
 def test_what_is_no_number_stays_in_its_replica(model: str, pooling: str) -> None:
     """Forward and backward: one seed that diverges takes no other with it."""
     dataset = random_dataset(7, directed=True)
