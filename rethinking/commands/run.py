@@ -170,7 +170,7 @@ def _sweeps(names: Sequence[str], parsed: argparse.Namespace) -> list[list[str]]
             if not operators:
                 raise
             refused[str(error)] = None
-    if not possible:
+    if sweeps and not possible:
         raise UserError(" ".join(refused))
     for sentence in refused:
         _say(f"Left out: {sentence}")
