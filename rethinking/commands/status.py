@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rethinking.analysis.settings import differing
 from rethinking.analysis.studies import Outcome, load_study, outcome, study_names
-from rethinking.analysis.suites import Suite, load_suite, table_names
+from rethinking.analysis.suites import Suite, load_suite, suite_names, table_names
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import PAPER, Cell
 from rethinking.configuration.composition import compose_cell
@@ -44,6 +44,9 @@ def status(suites: Sequence[str], runs: Path, results: Path) -> int:
         _print_missing(console, read_results(store, results, entries), names)
     for name in studies:
         _print_missing_parts(console, outcome(load_study(name), runs, results))
+    if not suites:
+        others = [name for name in suite_names() if not load_suite(name).table]
+        console.print(f"What others lack: `rethinking status SUITE`, SUITE one of {', '.join(others)}.")
     return 0
 
 
