@@ -97,7 +97,17 @@ def test_a_changed_class_is_another_operator(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("own")
-def test_a_black_box_is_compared_as_far_as_it_can_be(rethinking: Call) -> None:
+def test_a_black_box_is_compared_as_far_as_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = planned(["my_poolers.Silent", *SMALL, "seeds=2"])
+    assert not plan.refused
+    assert [one.control for one in plan.operators[0].checked] == ["shuffled_input", "none", "whole"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own")
+def test_a_black_box_is_trained_to_a_verdict(rethinking: Call) -> None:
     done = rethinking("check", "my_poolers.Silent", *SMALL, "seeds=2", "--format", "csv", PYTHONPATH=".")
     assert done.returncode == 0, done.stderr
     controls = [line.split(",")[1] for line in done.stdout.splitlines()[1:]]

@@ -32,6 +32,7 @@ def call(rethinking: Call, words: list[str], *more: str) -> CompletedProcess[str
     return rethinking(*arguments, *more, PYTHONPATH=place.partition("=")[2])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mirror")
 def test_the_file_and_the_command_come_to_a_page(rethinking: Call, folder: Path) -> None:
     done = call(rethinking, FIRST, *QUICK)

@@ -80,6 +80,7 @@ def test_other_arguments_are_another_operator(rethinking: Call, tmp_path: Path) 
     assert len(list((tmp_path / "checks" / ".scorecards").glob("*.json"))) == 2 + 1
 
 
+@pytest.mark.slow
 def test_beside_a_verdict(rethinking: Call, tmp_path: Path) -> None:
     """Of a black box: what cannot be measured is said, and the rest is there."""
     (tmp_path / "blind.py").write_text(BLIND)
