@@ -9,7 +9,7 @@ from rethinking.analysis.tidy import Results
 INTRODUCTION = (
     "Pooling operators of libraries in one plain network, each beside its own clusters made of other nodes, random "
     "ones, and no pooling layer. They are compared with their own twins only, and are no part of the sentence on top. "
-    "Their runs are not listed below; `rethinking export` has them."
+    "Their runs are not listed below; the command rethinking export has them."
 )
 
 
