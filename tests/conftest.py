@@ -25,6 +25,8 @@ use_threads(1)
 CPU = torch.device("cpu")
 
 ROOT = Path(__file__).parent.parent
+# A folder with one split of few graphs, for what is trained often.
+FEW_DIGITS = ROOT / "tests" / "runs" / "few_digits"
 
 
 def random_dataset(seed: int, graphs: int = 30, directed: bool = False, features: int = 5) -> GraphDataset:

@@ -25,14 +25,12 @@ from rethinking.runs import checkpoints as module
 from rethinking.runs.execute import execute
 from rethinking.runs.outcome import Outcome
 from rethinking.runs.store import RunStore
-from tests.conftest import ROOT
+from tests.conftest import FEW_DIGITS
 
-# Few graphs, as the cell is trained often.
-SPLITS = ROOT / "tests" / "runs" / "few_digits"
 # Early stopping takes seeds out of the group one after another; matchings are drawn in every epoch.
 CELL = (
     *("model=graclus", "pooling=learned", "dataset=digits", "seeds=4", "diagnosed_graphs=0", "device=cpu"),
-    *("trainer.max_epochs=14", "trainer.batch_size=64", "trainer.stop_patience=3", f"splits={SPLITS}"),
+    *("trainer.max_epochs=14", "trainer.batch_size=64", "trainer.stop_patience=3", f"splits={FEW_DIGITS}"),
 )
 EVERY_EPOCH = "checkpoint_minutes=1e-9"
 HOLD = """

@@ -24,8 +24,12 @@ from rethinking.runs.store import RunStore
 from rethinking.training import sizes
 from rethinking.training.group import train_group
 from rethinking.training.state import Replica
+from tests.conftest import FEW_DIGITS
 
-CELL = ("model=graclus", "pooling=learned", "dataset=digits", "trainer.max_epochs=3", "trainer.batch_size=64")
+CELL = (
+    *("model=graclus", "pooling=learned", "dataset=digits", f"splits={FEW_DIGITS}"),
+    *("trainer.max_epochs=3", "trainer.batch_size=64"),
+)
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
