@@ -7,6 +7,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from rethinking.analysis.checks import check_settings
 from rethinking.commands.check import planned
 from tests.conftest import ROOT
 
@@ -30,6 +31,15 @@ def call(rethinking: Call, words: list[str], *more: str) -> CompletedProcess[str
     place, program, *arguments = words
     assert program == "rethinking"
     return rethinking(*arguments, *more, PYTHONPATH=place.partition("=")[2])
+
+
+def test_the_file_and_the_command_are_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but training: the guide's operator with all its controls."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    plan = planned(FIRST[FIRST.index("check") + 1 :])
+    assert not plan.refused
+    assert [one.control for one in plan.operators[0].checked] == list(check_settings().controls)
 
 
 @pytest.mark.slow
