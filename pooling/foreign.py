@@ -65,8 +65,7 @@ class ForeignPool(Copies, PoolingLayer):
     def reset(self, draw: InitialDraw) -> None:
         """See `Copies`; and the key of each replica from its `assignment` stream."""
         super().reset(draw)
-        for replica, generator in enumerate(draw.assignment_streams()):
-            self.key[replica] = int(generator.integers(2**62))
+        self.key.copy_(draw.assignment_keys())
 
     def forward(self, x: Tensor, level: SparseLevel | ListedLevel) -> Pooled:
         """See `PoolingLayer`."""

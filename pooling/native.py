@@ -73,8 +73,7 @@ class NativePool(ReplicaLayer, Pool):
 
     def reset(self, draw: InitialDraw) -> None:
         """The key of each replica from its `assignment` stream."""
-        for replica, generator in enumerate(draw.assignment_streams()):
-            self.key[replica] = int(generator.integers(2**62))
+        self.key.copy_(draw.assignment_keys())
 
     def forward(self, x: Tensor, level: Any) -> Pooled:
         """See `PoolingLayer`."""

@@ -40,6 +40,10 @@ class InitialDraw:
         """The `assignment` stream of each replica, for what is drawn once and not trained."""
         return [stream(seed, "assignment", self.prefix) for seed in self.seeds]
 
+    def assignment_keys(self) -> Tensor:
+        """A key for each replica from its `assignment` stream, int64 [R], for what derives its draws from keys."""
+        return torch.tensor([int(generator.integers(2**62)) for generator in self.assignment_streams()])
+
     def torch_seeds(self) -> list[int]:
         """A seed for each replica, for layers that draw by torch's own generator."""
         return [stream_key(seed, "init", self.prefix) >> 1 for seed in self.seeds]
