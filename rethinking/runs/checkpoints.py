@@ -105,6 +105,7 @@ class Checkpoint:
         self._started = time.monotonic() - elapsed
         self._written = time.monotonic()
         self._last: dict[str, Any] | None = None
+        self._left = False
         self.problem = ""
         """Why it could not be written the last time, if it could not."""
 
@@ -143,12 +144,18 @@ class Checkpoint:
                 part.unlink()
         self._written = time.monotonic()
 
+    def leave(self) -> None:
+        """Touch it no more: another process goes on with the group."""
+        self._last, self._every, self._left = None, 0, True
+
     def __enter__(self) -> "Checkpoint":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._left:
+            return
         if kind is not None and not issubclass(kind, Exception):
             self.write()
             return

@@ -49,6 +49,10 @@ NO_ROOM = "the memory has no room for more"
 OnEpoch = Callable[[TrainingState, int], None]
 
 
+class AllTakenError(Exception):
+    """Another host has taken all runs of a group, as this process was silent for too long."""
+
+
 def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     """Train what is missing of a job, group by group; finished runs are in the store as soon as they are done.
 
@@ -75,13 +79,18 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
         # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
         limited = limit_to_free_memory() if settings.replicas is None and device.type == "cpu" else nullcontext()
         with Interrupts() as interrupts, Claims(settings, store, outcome) as claims, limited:
+            size = settings.replicas or in_equal_parts(len(waiting), most)
+            all_at_once = settings.replicas is not None or size == len(waiting)
             with store.alone(outcome.cell_id):
                 saved = claims.take_saved(waiting, checkpoints, settings.replicas or most)
                 if waiting and not claims.held:
-                    claims.take(waiting, settings.replicas or in_equal_parts(len(waiting), most))
+                    claims.take(waiting, size)
+            if waiting and not claims.held and not claims.some_are_left(waiting):
+                outcome.elsewhere += waiting
+                break
             try:
                 if claims.held:
-                    if waiting and settings.replicas is None:
+                    if not all_at_once:
                         outcome.together = len(claims.held), why
                     _train(claims, dataset, device, on_epoch, interrupts, checkpoints, saved)
             except UserError:
@@ -124,8 +133,17 @@ def _train(
             interrupts.save = checkpoint.write
 
             def after_epoch(state: GroupState, checkpoint: Checkpoint = checkpoint) -> None:
+                if not claims.some_are_held():
+                    checkpoint.leave()
+                    raise AllTakenError
                 checkpoint.note(state)
                 interrupts.check()
+                claims.say(
+                    {
+                        "seeds": len(state.seeds), "epoch": state.epoch, "max_epochs": cell.trainer.max_epochs,
+                        "seconds": round(checkpoint.elapsed, 1),
+                    }
+                )  # fmt: skip
                 outcome.unsaved = checkpoint.problem
                 on_epoch(state, outcome.settled)
 
@@ -144,7 +162,7 @@ def _train(
             )
             try:
                 for replica in replicas:
-                    if replica.seed in claims.held:
+                    if claims.is_held(replica.seed):
                         how = {"elapsed_seconds": round(checkpoint.elapsed, 3), "replicas": len(together)}
                         how.update(provenance.hardware(device))
                         _keep(claims, dataset, splits[replica.seed], replica, how, interrupts)

@@ -8,18 +8,19 @@
     RUN_ID/error.txt            instead of a result, if the run failed
     .hashed.json                which of these files have been checked before, and the records, see `runs/hashed.py`
     .checkpoints/               states of groups that train, see `runs/checkpoints.py`
-    .locks/                     held while a run trains; the system frees them when a process dies
+    .claims/                    which process holds which run while it trains, see `runs/holds.py`
+    .workers/                   the processes at work, see `runs/workers.py`
     .tmp/                       where directories are written before they are renamed, see `runs/replacement.py`
 
 Any number of processes may work on one store. What is read is data: nothing that it names is imported or called.
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -32,12 +33,13 @@ import yaml
 
 from rethinking.errors import UserError
 from rethinking.runs.hashed import Hashed
+from rethinking.runs.holds import Holds
 from rethinking.runs.identity import SCHEMA, is_name
-from rethinking.runs.locks import is_locked, lock
 from rethinking.runs.plain import read_plain
 from rethinking.runs.predictions import read_predictions, read_together, write_predictions
 from rethinking.runs.record import DIAGNOSTIC, RunRecord, check_head, checked
 from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
+from rethinking.runs.workers import POLL, Worker, Workers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,18 +72,22 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.workers = Workers(folder)
+        self._holds = Holds(folder, self.workers)
         self._hashed = Hashed(folder)
+        self._worker: Worker | None = None
+        self._opened = 0
 
     def check_writable(self) -> None:
         """Raises UserError if runs cannot be written here."""
         try:
-            for folder in (self.folder, self._workshop, self._locks):
+            for folder in (self.folder, self._workshop):
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder) as file:
-                    # A full disk still takes empty files, and some file systems have no locks.
+                    # A full disk still takes empty files.
                     file.write(bytes(BLOCK))
                     file.flush()
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._holds.clear()
         except OSError as error:
             raise UserError(
                 f"The runs folder {self.folder} cannot be written ({error.strerror}); choose another with runs=DIR."
@@ -90,8 +96,8 @@ class RunStore:
     def entry(self, run_id: str) -> Entry:
         """What is known of one run. Damaged records are described, never raised."""
         entry = self.read(run_id)
-        if entry.state != "done" and is_name(run_id) and is_locked(self._lock(run_id)):
-            return Entry(run_id, "running", self._claimed(run_id))
+        if entry.state != "done" and is_name(run_id) and self._holds.holder_at_work(run_id):
+            return Entry(run_id, "running", _read_head(self._holds.content(run_id), run_id))
         return entry
 
     def read(self, run_id: str) -> Entry:
@@ -117,7 +123,7 @@ class RunStore:
         """All runs in the store, by id, those that only just train included."""
         names = {path.name for path in self.folder.glob("[!.]*") if path.is_dir()}
         names |= {path.stem for path in self._workshop.glob(f"*{OLD}")}
-        names |= {path.stem for path in self._locks.glob("*.lock") if is_locked(path)}
+        names |= {name for name in self._holds.names() if is_name(name) and self._holds.holder_at_work(name)}
         entries = [self.entry(name) for name in sorted(names)]
         self._hashed.keep(names)
         return entries
@@ -143,27 +149,59 @@ class RunStore:
         return config if isinstance(config, dict) else {}
 
     @contextmanager
+    def at_work(self) -> Iterator[Worker]:
+        """While open, others see that this process works on the store. May be opened again within.
+
+        Raises OSError if nothing can be written.
+        """
+        if self._worker is None:
+            self._worker = Worker(self.folder).__enter__()
+        self._opened += 1
+        try:
+            yield self._worker
+        finally:
+            self._opened -= 1
+            if not self._opened:
+                worker, self._worker = self._worker, None
+                worker.__exit__()
+
+    @contextmanager
     def claim(self, run_id: str, head: dict[str, Any]) -> Iterator[bool]:
         """Hold a run while it trains. Yields False if another process holds it.
 
         head: what others are told of the run meanwhile. Raises OSError if it cannot be held.
         """
-        with lock(self._lock(run_id)) as mine:
-            if mine:
-                recover(self.folder / run_id, self._workshop)
-                _check_replaceable(self.folder / run_id)
-                # No run is lost by not being told of.
-                with suppress(OSError):
-                    _write_text(self._locks / f"{run_id}.json", json.dumps(head))
-            yield mine
+        with self.at_work() as worker:
+            mine = self._holds.take(run_id, worker.name, json.dumps(head))
+            try:
+                if mine:
+                    recover(self.folder / run_id, self._workshop)
+                    _check_replaceable(self.folder / run_id)
+                yield mine
+            finally:
+                if mine:
+                    self._holds.release(run_id, worker.name)
+
+    def is_mine(self, run_id: str) -> bool:
+        """Whether a run that was claimed still is. Another host may have taken a process that was silent for dead."""
+        return self._worker is not None and self._holds.holds(run_id, self._worker.name)
+
+    def will_be_left(self, run_id: str) -> bool:
+        """Whether a run that another process holds is free, or its holder dead. Watched until it is known."""
+        holder = self._holds.holder(run_id)
+        return not holder or self.workers.is_dead_at_last(holder)
 
     @contextmanager
     def alone(self, cell_id: str) -> Iterator[None]:
         """While open, other processes wait to claim runs of the cell, so that the runs of a group go to one of them."""
+        name, deadline = f"{cell_id}.cell", time.monotonic() + GROUP_PATIENCE
         with ExitStack() as stack:
-            # Where there can be no lock, groups may be torn apart; runs are still held one by one.
+            # Where nothing can be held, groups may be torn apart; runs are still held one by one.
             with suppress(OSError):
-                stack.enter_context(lock(self._locks / f"{cell_id}.cell", GROUP_PATIENCE))
+                worker = stack.enter_context(self.at_work())
+                while not self._holds.take(name, worker.name, "") and time.monotonic() < deadline:
+                    time.sleep(POLL)
+                stack.callback(self._holds.release, name, worker.name)
             yield
 
     def weights(self, run_id: str) -> dict[str, "Tensor"]:
@@ -236,17 +274,6 @@ class RunStore:
     @property
     def _workshop(self) -> Path:
         return self.folder / ".tmp"
-
-    @property
-    def _locks(self) -> Path:
-        return self.folder / ".locks"
-
-    def _lock(self, run_id: str) -> Path:
-        return self._locks / f"{run_id}.lock"
-
-    def _claimed(self, run_id: str) -> dict[str, Any]:
-        """What the process that trains a run has said of it."""
-        return _read_head(self._locks / f"{run_id}.json", run_id)
 
 
 def _check_replaceable(path: Path) -> None:

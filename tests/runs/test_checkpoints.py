@@ -34,12 +34,15 @@ CELL = (
 )
 EVERY_EPOCH = "checkpoint_minutes=1e-9"
 HOLD = """
-import fcntl, sys
-held = [open(path, "a") for path in sys.argv[1:]]
-for file in held:
-    fcntl.flock(file, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from rethinking.runs.store import RunStore
+store = RunStore(Path(sys.argv[1]))
+with ExitStack() as stack:
+    assert all(stack.enter_context(store.claim(run, {})) for run in sys.argv[2:])
+    print("held", flush=True)
+    sys.stdin.read()
 """
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -249,9 +252,9 @@ def test_without_checkpoints_there_are_none(tmp_path: Path) -> None:
 
 def test_a_group_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
     interrupted(tmp_path, 2)
-    run = next(iter(sorted(locked.stem for locked in (tmp_path / ".locks").glob("*.lock"))))
+    cell = left(tmp_path)[0].partition("-s")[0]
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, *(str(tmp_path / ".locks" / f"{run[:-1]}{seed}.lock") for seed in range(4))],
+        [sys.executable, "-c", HOLD, str(tmp_path), *(f"{cell}-s{seed:02d}" for seed in range(4))],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert holder.stdout is not None and holder.stdout.readline() == b"held\n"

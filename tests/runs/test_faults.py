@@ -1,7 +1,6 @@
 """A kill or a full disk at any file operation costs at most the run that is being written, and never a finished one."""
 
 import errno
-import fcntl
 import json
 import os
 import resource
@@ -16,7 +15,6 @@ import pytest
 
 from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
-from rethinking.runs import claims as claiming
 from rethinking.runs import locks, measured
 from rethinking.runs.claims import Claims
 from rethinking.runs.outcome import Outcome
@@ -171,28 +169,29 @@ def claims(tmp_path: Path) -> Claims:
     return Claims(compose_job([*CELL, "seeds=9"]), store, Outcome("title", "abc"))
 
 
-def test_claims_leave_open_files_for_other_work(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claiming.resource, "getrlimit", lambda which: (8, 8))
-    waiting = list(range(9))
+def test_claims_need_no_open_files(claims: Claims) -> None:
+    """So a process may hold as many runs as it likes."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with claims:
-        assert claims.take(waiting, 9) == [0, 1, 2, 3] and waiting == [4, 5, 6, 7, 8]
-    monkeypatch.setattr(claiming.resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
-    with claims:
-        assert claims.take(waiting, 9) == [4, 5, 6, 7, 8]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, limit[1]))
+        try:
+            assert claims.take(list(range(300)), 300) == list(range(300)) and not claims.outcome.lost
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOLCK, errno.ENOSPC, errno.EACCES])
 def test_what_cannot_be_claimed_is_told_and_nothing_else_lost(
     claims: Claims, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    opened = os.open
+    rename = Path.rename
 
-    def broken(path: Any, *arguments: Any) -> int:
-        if str(path).endswith("-s01.lock"):
+    def broken(path: Path, target: Path) -> Path:
+        if target.name.endswith("-s01"):
             raise OSError(number, os.strerror(number))
-        return opened(path, *arguments)
+        return rename(path, target)
 
-    monkeypatch.setattr(locks.os, "open", broken)
+    monkeypatch.setattr(Path, "rename", broken)
     with claims:
         assert claims.take([0, 1, 2], 3) == [0, 2]
     assert list(claims.outcome.lost) == [1] and os.strerror(number) in claims.outcome.remarks[0]
@@ -220,25 +219,14 @@ def test_a_lock_of_another_user_can_be_held(tmp_path: Path, monkeypatch: pytest.
         assert mine and locks.is_locked(tmp_path / "lock")
 
 
-@pytest.mark.parametrize("function", ["flock", "write"])
-def test_a_store_that_cannot_take_runs_is_refused_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
-) -> None:
-    def without_locks(*arguments: Any) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    if function == "flock":
-        monkeypatch.setattr(fcntl, "flock", without_locks)
-        with pytest.raises(UserError, match="No locks available"):
+def test_a_store_that_cannot_take_runs_is_refused_before_any_work(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
+    try:
+        with pytest.raises(UserError, match="cannot be written"):
             RunStore(tmp_path).check_writable()
-    else:
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
-        try:
-            with pytest.raises(UserError, match="cannot be written"):
-                RunStore(tmp_path).check_writable()
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
 def test_finished_runs_are_known_without_a_claim(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +327,6 @@ def test_strange_records_are_damaged(tmp_path: Path, change: dict[str, Any]) -> 
     write(store, RUN)
     rewritten(tmp_path / RUN / "result.json", **change)
     assert store.entry(RUN).state == "damaged"
-    (tmp_path / ".locks" / f"{RUN}.json").write_text(json.dumps(head(RUN) | change))
     with store.claim(RUN, head(RUN) | change):
         assert store.entry(RUN).record == ({} if change != {"metric": []} else head(RUN) | change)
 
