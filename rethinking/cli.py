@@ -117,7 +117,10 @@ def command_line() -> Parser:
     _add_own(reproduce)
 
     status = _add(commands, "status", "status:status", "what is done, running, failed and missing in a run store")
-    status.add_argument("suites", nargs="*", metavar="SUITE", help="say what these lack (default: the paper's tables)")
+    text = "say what these lack (default: the paper's tables); the exit status is 1 if they lack anything"
+    status.add_argument("suites", nargs="*", metavar="SUITE", help=text)
+    status.add_argument("--failed", action="store_true", help="only say why each run failed that did; then it is 1")
+    status.add_argument("--watch", action="store_true", help="show how it goes on, until all is done or Ctrl-C")
     _add_stores(status)
 
     table = _add(commands, "table", "table:print_tables", "render a table of the paper from finished runs")

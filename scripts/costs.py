@@ -2,7 +2,7 @@
 
 Each pair is measured in a process of its own, on one core: a few steps of training and of evaluation of as many seeds
 together as replicas=auto takes of 20, from which the time of an epoch follows. An epoch that a family trains in another
-way (GMN's keys) counts as often as it comes. The sheet is made from docs/costs.csv, which says when each was measured.
+way (GMN's keys) counts as often as it comes. The sheet is made from results/benchmarks/costs.csv, which says when each was measured.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from rethinking.training.sizes import in_equal_parts, replicas_at_once
 from scripts.machine import conditions, keep, seconds, use_one_core
 
 SHEET = Path("docs") / "costs.md"
-MEASURED = Path("docs") / "costs.csv"
+MEASURED = Path("results") / "benchmarks" / "costs.csv"
 EVALUATED = 256  # Graphs of a part of the split.
 SEEDS = 20
 QUICK = ("nci1", "imdb_b", "smnist", "zinc")

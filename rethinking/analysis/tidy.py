@@ -91,17 +91,23 @@ class Results:
 
     def cell_with_runs(self, cell: Cell) -> str | None:
         """The id of a cell on that content of its data set of which there are runs; of several, the first or most."""
-        ids = [id for now in self._ids(cell) for id in (now, self.older.get(now)) if id in self.cells]
+        ids = [id for now in self.ids_of(cell) for id in (now, self.older.get(now)) if id in self.cells]
         counts = {id: self._rows(id)["run_id"].nunique() for id in ids if id is not None}
         return max(counts, key=lambda id: counts[id]) if any(counts.values()) else None
 
     def seeds_of(self, cell: Cell, first: int) -> tuple[int, int]:
         """How many of the first seeds of a cell there are, of this schema and of schema 1."""
         wanted = set(range(first))
-        ids = self._ids(cell)
+        ids = self.ids_of(cell)
         now = [len(wanted & self.seeds.get(id, set())) for id in ids]
         older = [len(wanted & self.seeds.get(self.older.get(id, ""), set())) for id in ids]
         return max(now, default=0), max(older, default=0)
+
+    def ids_of(self, cell: Cell) -> list[str]:
+        """The ids that a cell has on each content of its data set that is known."""
+        expected = [source.fingerprint for source in cell.dataset.sources if source.fingerprint]
+        found = [stored.fingerprint for stored in self.cells.values() if stored.dataset == cell.dataset.name]
+        return [cell_id(cell, fingerprint) for fingerprint in dict.fromkeys(expected + found)]
 
     def _rows(self, cell_id: str) -> pd.DataFrame:
         """The rows of `runs` that are of one cell."""
@@ -111,12 +117,6 @@ class Results:
     def _places(self) -> Mapping[Any, Any]:
         """Where the rows of each cell are, by its id: found once for all cells."""
         return self.runs.groupby("cell_id", sort=False).indices
-
-    def _ids(self, cell: Cell) -> list[str]:
-        """The ids that a cell has on each content of its data set that is known."""
-        expected = [source.fingerprint for source in cell.dataset.sources if source.fingerprint]
-        found = [stored.fingerprint for stored in self.cells.values() if stored.dataset == cell.dataset.name]
-        return [cell_id(cell, fingerprint) for fingerprint in dict.fromkeys(expected + found)]
 
     def _of_runs(
         self,

@@ -1,53 +1,91 @@
-"""`rethinking status`: how far every cell of a run store is, and what the tables still lack."""
+"""`rethinking status`: how far every cell of a run store is, who trains what, and what the tables still lack."""
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 
+from rethinking.analysis.remaining import Rates, in_words
 from rethinking.analysis.settings import differing
+from rethinking.analysis.standing import Place, Standing, standing_of, wanted_of
 from rethinking.analysis.studies import Outcome, load_study, outcome, study_names
 from rethinking.analysis.suites import Suite, load_suite, suite_names, table_names
 from rethinking.analysis.tidy import Results, read_results
-from rethinking.configuration.cell import PAPER, Cell
-from rethinking.configuration.composition import compose_cell
+from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
 from rethinking.runs.store import Entry, RunStore, is_stale
+from rethinking.runs.workers import SILENCE
 
 # How many settings are named in which runs differ from those that a suite wants.
 SETTINGS = 3
 STATES = ("done", "running", "failed", "damaged", "stale")
+LACKING = 1  # The exit status where something that was named is not complete.
+WATCH_SECONDS = 5.0
+
+# The cells of each suite.
+Wanted = Sequence[tuple[Suite, Mapping[Place, Cell]]]
 
 
-def status(suites: Sequence[str], runs: Path, results: Path) -> int:
-    """Print the grid, and what some suites lack or, by default, the paper's tables. Returns the exit status."""
+def status(suites: Sequence[str], runs: Path, results: Path, failed: bool = False, watch: bool = False) -> int:
+    """Print the grid, and what some suites lack or, by default, the paper's tables.
+
+    failed: say why each run failed, and nothing else. watch: show how it goes on, until all is done or Ctrl-C.
+    Returns the exit status: whether suites that were named are complete.
+    """
     studies = [name for name in suites if name in study_names()]
     names = [load_suite(name).name for name in suites if name not in studies] or ([] if studies else table_names())
     console = Console(soft_wrap=True, highlight=False, markup=False)
     store = RunStore(runs)
     entries = store.entries()
-    if entries:
-        console.print(_grid(entries, f"Runs in {runs}/"))
-    else:
-        console.print(f"There are no runs in {runs}/ yet; `rethinking run` trains some.")
-    for entry in entries:
-        if entry.state in ("failed", "damaged"):
-            last = entry.problem.splitlines()[-1] if entry.problem else "no reason recorded"
-            console.print(f"{entry.state}: {runs / entry.run_id}: {last}")
-    if any(entry.state == "damaged" for entry in entries):
-        console.print("Damaged runs count as missing; running the same command again trains them anew.")
-    if names:
-        _print_missing(console, read_results(store, results, entries), names)
-    for name in studies:
-        _print_missing_parts(console, outcome(load_study(name), runs, results))
+    if failed:
+        return _print_failed(console, store, entries)
+    everything = read_results(store, results, entries)
+    wanted = [(suite, wanted_of(suite)) for suite in map(load_suite, names)]
+    if watch:
+        return _watch(console, everything, wanted)
+    console.print(_grid(entries, f"Runs in {runs}/") if entries else _no_runs(runs))
+    _print_problems(console, store, entries)
+    if table := _at_work(store):
+        console.print(table)
+    whole = _print_missing(console, everything, wanted, entries) if names else True
+    for made in (outcome(load_study(name), runs, results) for name in studies):
+        whole &= not made.lacking
+        _print_missing_parts(console, made)
     if not suites:
         others = [name for name in suite_names() if not load_suite(name).table]
         console.print(f"What others lack: `rethinking status SUITE`, SUITE one of {', '.join(others)}.")
-    return 0
+        return 0
+    return 0 if whole else LACKING
+
+
+def _watch(console: Console, everything: Results, wanted: Wanted) -> int:
+    """Show the store anew every few seconds. What a results folder has is read once."""
+    store, rates = everything.store, Rates(everything)
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            entries = store.entries()
+            standing = [(suite, standing_of(cells, suite.seeds, everything, entries, rates)) for suite, cells in wanted]
+            unfinished = [entry for entry in entries if entry.state != "done"]
+            shown: list[RenderableType] = [_grid(entries, f"Runs in {store.folder}/")] if entries else []
+            shown += [
+                _at_work(store) or f"Nobody works on {store.folder}/ at the moment.",
+                *_problems(store, unfinished),
+            ]
+            shown += [_sum(suite, cells) for suite, cells in standing]
+            live.update(Group(*shown), refresh=True)
+            if all(cell.is_whole for _, cells in standing for cell in cells.values()):
+                return 0
+            time.sleep(WATCH_SECONDS)
+
+
+def _no_runs(runs: Path) -> str:
+    return f"There are no runs in {runs}/ yet; `rethinking run` trains some."
 
 
 def _grid(entries: list[Entry], title: str) -> Table:
@@ -71,68 +109,162 @@ def _grid(entries: list[Entry], title: str) -> Table:
     return table
 
 
-def _print_missing(console: Console, everything: Results, names: Sequence[str]) -> None:
-    """What suites lack, counting collected results too, but no runs of schema 1."""
+def _at_work(store: RunStore) -> Table | None:
+    """A row a process that works on the store: who, since when, and how far its group is."""
+    table = Table(title="At work", title_style="bold", title_justify="left")
+    for heading in ("who", "since (UTC)", "trains", "seeds together", "epoch", "s an epoch", "left at most"):
+        table.add_column(heading, justify="right" if heading[0] in "els" and heading[1] != "i" else "left")
+    for name in store.workers.names():
+        if store.workers.is_dead(name):
+            continue
+        said = store.workers.said(name)
+        doing = said["doing"] if isinstance(said.get("doing"), dict) else {}
+        who = f"{_plain(said, 'user')}@{_plain(said, 'host')} ({_plain(said, 'process')})"
+        quiet = store.workers.quiet_for(name)
+        who += f", silent for {in_words(quiet)}" if quiet > SILENCE else ""
+        epoch, last, took = (_positive(doing.get(key)) for key in ("epoch", "max_epochs", "seconds"))
+        each = took / epoch if epoch else 0.0
+        left = in_words(each * (last - epoch)) if each and last >= epoch else ""
+        table.add_row(
+            who, _plain(said, "since").replace("T", " ").removesuffix("+00:00"), _plain(doing, "title"),
+            _plain(doing, "seeds"), f"{epoch:.0f}/{last:.0f}" if each else "",
+            f"{each:.1f}" if each else "", left,
+        )  # fmt: skip
+    return table if table.row_count else None
+
+
+def _plain(said: Mapping[str, Any], key: str) -> str:
+    """What another process says, for a terminal."""
+    text = str(said.get(key, ""))
+    return text if text.isprintable() and len(text) < 100 else "?"
+
+
+def _positive(number: Any) -> float:
+    """The number that another process says, 0 if it says none."""
+    return float(number) if type(number) in (int, float) and 0 < number < 1e9 else 0.0
+
+
+def _problems(store: RunStore, entries: list[Entry]) -> Iterator[str]:
+    """What is damaged, and how many failed."""
+    damaged = [entry for entry in entries if entry.state == "damaged"]
+    for entry in damaged:
+        yield f"damaged: {store.folder / entry.run_id}: {_last_line(entry)}"
+    if damaged:
+        yield "Damaged runs count as missing; running the same command again trains them anew."
+    count = sum(entry.state == "failed" for entry in entries)
+    if count:
+        named = "" if store.folder == Path("runs") else f" --runs {store.folder}"
+        yield f"{count} run{' has' if count == 1 else 's have'} failed: `rethinking status --failed{named}` says why."
+
+
+def _print_problems(console: Console, store: RunStore, entries: list[Entry]) -> None:
+    for sentence in _problems(store, entries):
+        console.print(sentence)
+
+
+def _print_failed(console: Console, store: RunStore, entries: list[Entry]) -> int:
+    """A line a run that failed. Returns the exit status: whether there is none."""
+    failed = [entry for entry in entries if entry.state == "failed"]
+    for entry in failed:
+        words = [str(entry.record[key]) for key in ("family", "variant", "dataset") if key in entry.record]
+        console.print(f"{store.folder / entry.run_id} ({' / '.join(words) or '?'}): {_last_line(entry)}")
+    if failed:
+        console.print(
+            "error.txt in each folder has the whole reason; the same command with retry_failed=true tries again."
+        )
+    else:
+        console.print(f"No run in {store.folder}/ has failed.")
+    return LACKING if failed else 0
+
+
+def _last_line(entry: Entry) -> str:
+    return entry.problem.splitlines()[-1] if entry.problem else "no reason recorded"
+
+
+def _print_missing(console: Console, everything: Results, wanted: Wanted, entries: list[Entry]) -> bool:
+    """What suites lack, counting collected results too, but no runs of schema 1. Returns whether it is nothing."""
     for sentence in everything.collected.problems:
         console.print(sentence, markup=False)
-    there = _of_store(everything)
-    for suite in map(load_suite, names):
-        wanted = _wanted(suite)
+    there, rates = _of_store(everything), Rates(everything)
+    whole = True
+    for suite, cells in wanted:
+        standing = standing_of(cells, suite.seeds, everything, entries, rates)
+        whole &= all(cell.is_whole for cell in standing.values())
         if suite.operators:
-            _print_operators(console, suite, wanted, everything)
-            continue
-        lacking: dict[str, list[str]] = defaultdict(list)
-        others = _with_other_settings(wanted, there)
-        for (row, title), cell in wanted.items():
-            trained, older = everything.seeds_of(cell, suite.seeds)
-            if trained < suite.seeds:
-                notes = [f"+{older} of schema 1"] if older else []
-                said = "; ".join([*notes, *others.get((row, title), [])])
-                count = f"{title} {trained}/{suite.seeds}"
-                lacking[row].append(f"{count} ({said})" if said else count)
-        if lacking:
-            console.print(f"{suite.title.partition(':')[0]} lacks (seeds done):")
-        for row, cells in lacking.items():
-            console.print(f"  {row}: {', '.join(cells)}")
+            _print_operators(console, suite, standing)
+        else:
+            _print_rows(console, suite, standing, _with_other_settings(cells, there))
+        console.print(_sum(suite, standing))
+    return whole
 
 
-def _print_operators(console: Console, suite: Suite, wanted: dict[tuple[str, str], Cell], everything: Results) -> None:
+def _print_rows(
+    console: Console, suite: Suite, standing: Mapping[Place, Standing], others: Mapping[Place, list[str]]
+) -> None:
+    lacking: dict[str, list[str]] = defaultdict(list)
+    for (row, title), cell in standing.items():
+        if not cell.is_whole:
+            notes = [f"{cell.running} running"] if cell.running else []
+            notes += [f"{cell.failed} failed"] if cell.failed else []
+            notes += [f"+{cell.older} of schema 1"] if cell.older else []
+            said = "; ".join([*notes, *others.get((row, title), [])])
+            count = f"{title} {cell.done}/{cell.wanted}"
+            lacking[row].append(f"{count} ({said})" if said else count)
+    if lacking:
+        console.print(f"{_name(suite)} lacks (seeds done):")
+    for row, texts in lacking.items():
+        console.print(f"  {row}: {', '.join(texts)}")
+
+
+def _print_operators(console: Console, suite: Suite, standing: Mapping[Place, Standing]) -> None:
     """A line for each operator with its own controls, and one for all that lack the same."""
     operator_of = {row: name for name, twins in suite.operators.items() for row in (name, *twins)}
-    done: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for (row, title), cell in wanted.items():
-        done[operator_of.get(row, row), title].append(everything.seeds_of(cell, suite.seeds)[0])
+    cells_of: dict[Place, list[Standing]] = defaultdict(list)
+    for (row, title), cell in standing.items():
+        cells_of[operator_of.get(row, row), title].append(cell)
     lacking: dict[str, list[str]] = defaultdict(list)
-    for (name, title), counts in done.items():
-        if sum(counts) < suite.seeds * len(counts):
-            lacking[name].append(f"{title} {sum(counts)}/{suite.seeds * len(counts)}")
+    for (name, title), cells in cells_of.items():
+        if not all(cell.is_whole for cell in cells):
+            running = sum(cell.running for cell in cells)
+            note = f" ({running} running)" if running else ""
+            done, wanted = sum(cell.done for cell in cells), sum(cell.wanted for cell in cells)
+            lacking[name].append(f"{title} {done}/{wanted}{note}")
     alike: dict[str, list[str]] = defaultdict(list)
     for name, parts in lacking.items():
         alike[", ".join(parts)].append(name)
     if alike:
-        console.print(f"{suite.title.partition(':')[0]} lacks (seeds done, of an operator and its own controls):")
+        console.print(f"{_name(suite)} lacks (seeds done, of an operator and its own controls):")
     for text, operators in alike.items():
         console.print(f"  {', '.join(operators)}: {text}")
+
+
+def _sum(suite: Suite, standing: Mapping[Place, Standing]) -> str:
+    """All cells of a suite in one sentence."""
+    cells = list(standing.values())
+    if all(cell.is_whole for cell in cells):
+        return f"{_name(suite)} is complete."
+    states = [f"{sum(cell.done for cell in cells)} of {sum(cell.wanted for cell in cells)} seeds are done"]
+    for state in ("running", "failed", "missing"):
+        count = sum(getattr(cell, state) for cell in cells)
+        states += [f"{count} {state}"] if count else []
+    known = [cell.seconds for cell in cells if cell.seconds is not None]
+    unknown = sum(cell.seconds is None for cell in cells)
+    left = f"; about {in_words(sum(known))} of one core left, at the rates measured so far" if known else ""
+    left += f", without {unknown} cells of which nobody has measured any" if known and unknown else ""
+    return f"{_name(suite)}: {', '.join(states)}{left}."
+
+
+def _name(suite: Suite) -> str:
+    return suite.title.partition(":")[0]
 
 
 def _print_missing_parts(console: Console, made: Outcome) -> None:
     """What a study lacks: an operator is measured in all runs on a graph, or not yet."""
     for sentence in made.problems:
         console.print(sentence)
-    if made.lacking:
-        console.print(f"{made.study.title} lacks (runs done):")
+    console.print(f"{made.study.title} {'lacks (runs done):' if made.lacking else 'is complete.'}")
     for operator, graphs in made.lacking.items():
         console.print(f"  {operator}: {', '.join(f'{graph} 0/{made.study.runs}' for graph in graphs)}")
-
-
-def _wanted(suite: Suite) -> dict[tuple[str, str], Cell]:
-    """The cells of a suite by row and column, in the order in which a table is read."""
-    return {
-        (row, title): compose_cell([*overrides, f"dataset={dataset}", f"fidelity={PAPER}"])
-        for dataset, title in suite.columns.items()
-        for row, overrides in suite.rows.items()
-        if overrides is not None
-    }
 
 
 def _of_store(results: Results) -> list[tuple[int, dict[str, Any]]]:
@@ -143,14 +275,14 @@ def _of_store(results: Results) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _with_other_settings(
-    cells: dict[tuple[str, str], Cell], there: list[tuple[int, dict[str, Any]]]
-) -> dict[tuple[str, str], list[str]]:
+    cells: Mapping[Place, Cell], there: list[tuple[int, dict[str, Any]]]
+) -> dict[Place, list[str]]:
     """By row and column of a suite, the store's runs that are not its own, for their settings: how many, and which.
 
     They are said of the cell from which they differ least. there: see `_of_store`.
     """
     wanted = {place: identity(cell, None) for place, cell in cells.items()}
-    said: dict[tuple[str, str], list[str]] = defaultdict(list)
+    said: dict[Place, list[str]] = defaultdict(list)
     for runs, stored in there:
         kind = _kind(stored)
         near = {place: differing([own, stored])[1] for place, own in wanted.items() if _kind(own) == kind}

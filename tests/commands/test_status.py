@@ -1,11 +1,23 @@
-"""`rethinking status` says of runs that a table does not count why it does not."""
+"""`rethinking status` says how far all is, who is at it, and of runs that a table does not count why it does not."""
 
+import json
+import os
+import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import pytest
 
+from rethinking.analysis import remaining
+from rethinking.configuration.composition import compose_cell
+from rethinking.runs import workers
+from rethinking.runs.identity import run_id
+from rethinking.runs.record import head_of
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, fill
 
@@ -34,3 +46,110 @@ def test_collected_runs_are_not_said(rethinking: Call, tmp_path: Path) -> None:
     fill(store, NCI1 + "learned trainer.max_epochs=60", SCORES)
     assert rethinking("collect", "--runs", "elsewhere").returncode == 0
     assert "with max_epochs" not in rethinking("status", "table1").stdout
+
+
+SUITE = """
+title: "Some cells: of a suite of one's own"
+seeds: 3
+rows:
+  Graclus: [model=graclus, pooling=learned]
+  Complement: [model=graclus, pooling=complement]
+columns: {nci1: NCI1}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A configuration folder with a suite of two cells, three seeds each."""
+    (tmp_path / "conf" / "suite").mkdir(parents=True)
+    (tmp_path / "conf" / "suite" / "some.yaml").write_text(SUITE)
+    return tmp_path / "conf"
+
+
+def test_the_exit_status_is_whether_a_suite_is_complete(rethinking: Call, tmp_path: Path, own: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    asked = ("status", "some", "--config-dir", str(own))
+    assert rethinking(*asked).returncode == 1
+    fill(store, NCI1 + "learned", np.array([0.7, 0.8, 0.75]))
+    fill(store, NCI1 + "complement", np.array([0.7, 0.8]))
+    lacking = rethinking(*asked)
+    assert lacking.returncode == 1
+    assert "Some cells: 5 of 6 seeds are done, 1 missing; about" in lacking.stdout
+    assert "  Complement: NCI1 2/3" in lacking.stdout and "  Graclus:" not in lacking.stdout
+    fill(store, NCI1 + "complement", np.array([0.7, 0.8, 0.9]))
+    whole = rethinking(*asked)
+    assert whole.returncode == 0 and "Some cells is complete." in whole.stdout
+    watched = rethinking(*asked, "--watch")
+    assert watched.returncode == 0 and "Some cells is complete." in watched.stdout
+    assert rethinking("status").returncode == 0, "of what nobody named it says nothing"
+
+
+def test_what_runs_and_what_failed_is_no_longer_missing(rethinking: Call, tmp_path: Path, own: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    fill(store, NCI1 + "learned", np.array([0.7]))
+    cell = compose_cell((NCI1 + "learned").split())
+    (entry,) = store.entries()
+    id = entry.record["cell_id"]
+    heads = [head_of(cell, id, seed) for seed in range(3)]
+    store.write_failure(run_id(id, 1), {}, heads[1], "Traceback:\n  it was\nValueError: too bad")
+    with store.claim(run_id(id, 2), heads[2]) as mine, store.at_work() as worker:
+        assert mine
+        worker.say({"title": "graclus / learned / nci1", "seeds": 1, "epoch": 20, "max_epochs": 60, "seconds": 50.0})
+        deadline = time.monotonic() + 60
+        while not store.workers.said(worker.name).get("doing") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        said = rethinking("status", "some", "--config-dir", str(own)).stdout
+        assert "Graclus: NCI1 1/3 (1 running; 1 failed)" in said
+        assert "Some cells: 1 of 6 seeds are done, 1 running, 1 failed, 3 missing" in said
+        row = re.search(rf".*\({os.getpid()}\).*", said)
+        assert row and all(text in row[0] for text in ("graclus / learned / nci1", "20/60", "2.5"))
+        assert "2 min" in row[0]
+    assert "At work" not in rethinking("status").stdout
+    assert "1 run has failed: `rethinking status --failed` says why." in said
+    why = rethinking("status", "--failed")
+    assert why.returncode == 1
+    assert f"runs/{run_id(id, 1)} (graclus / learned / nci1): ValueError: too bad" in why.stdout
+    assert len(why.stdout.splitlines()) == 2
+
+
+def test_who_says_anything_odd_spoils_no_terminal(rethinking: Call, tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    fill(store, NCI1 + "learned", SCORES)
+    (tmp_path / "runs" / workers.NAME).mkdir(exist_ok=True)
+    odd: dict[str, Any] = {"host": "\x1b[31m", "user": ["[red]"], "process": {}, "since": 7, "beat": 1}
+    odd["doing"] = {"title": "x" * 3000, "seeds": "many", "epoch": -1, "max_epochs": "1e9", "seconds": 1e300}
+    (tmp_path / "runs" / workers.NAME / ("0" * 12)).write_text(json.dumps(odd))
+    result = rethinking("status")
+    assert result.returncode == 0 and "At work" in result.stdout and "\x1b[31m" not in result.stdout
+
+
+def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the cell itself before those of its family, and these before the cost sheet."""
+    runs = pd.DataFrame(
+        [("a-s00", "a", "graclus", "nci1"), ("b-s00", "b", "graclus", "nci1"), ("c-s00", "c", "gmn", "zinc")],
+        columns=["run_id", "cell_id", "family", "dataset"],
+    )
+    provenance = pd.DataFrame(
+        [("a-s00", 10.0, 100), ("b-s00", 30.0, 100), ("c-s00", "x", 100)], columns=["run_id", "seconds", "epochs"]
+    )
+    cells = {"a": ("graclus", "nci1"), "d": ("graclus", "nci1"), "e": ("gmn", "zinc"), "f": ("odd", "zinc")}
+
+    class Of:
+        """What is asked of results and cells."""
+
+        def __init__(self, id: str) -> None:
+            self.id, self.family = id, cells[id][0]
+            self.dataset = type("Dataset", (), {"name": cells[id][1]})
+
+    results = type("Results", (), {"runs": runs, "provenance": provenance, "ids_of": lambda self, cell: [cell.id]})()
+    (tmp_path / "costs.csv").write_text("model,dataset,seconds\ngmn,zinc,0.5\nodd,zinc,\n")
+    monkeypatch.setattr(remaining, "COSTS", tmp_path / "costs.csv")
+    rates = remaining.Rates(results)
+    assert [rates.seconds(Of(id)) for id in cells] == [10.0, 20.0, 0.5 * 100, None]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3.2, "3 s"), (120, "2 min"), (5400, "1.5 h"), (36000, "10 h"), (360000, "100 h")]
+)
+def test_nobody_knows_times_to_the_second(seconds: float, text: str) -> None:
+    assert remaining.in_words(seconds) == text

@@ -173,7 +173,7 @@ def test_claims_need_no_open_files(claims: Claims) -> None:
     """So a process may hold as many runs as it likes."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with claims:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, limit[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 8, limit[1]))
         try:
             assert claims.take(list(range(300)), 300) == list(range(300)) and not claims.outcome.lost
         finally:

@@ -124,9 +124,10 @@ def test_failed_runs_are_recorded_and_tried_again_on_demand(rethinking: Call, tm
     errors = sorted((tmp_path / "runs").glob("*/error.txt"))
     assert len(errors) == 2
     assert len(done(tmp_path)) == 2
-    status = rethinking("status")
-    assert status.returncode == 0
-    assert all(str(error.parent.name) in status.stdout for error in errors)
+    assert "2 runs have failed" in rethinking("status").stdout
+    why = rethinking("status", "--failed")
+    assert why.returncode == 1
+    assert all(str(error.parent.name) in why.stdout for error in errors)
 
     written = [error.stat().st_mtime_ns for error in errors]
     again = rethinking(*sweep)

@@ -1,0 +1,74 @@
+"""How long what a suite lacks will take, at rates that were measured."""
+
+from functools import cached_property
+
+import pandas as pd
+
+from rethinking import paths
+from rethinking.analysis.tidy import Results
+from rethinking.configuration.cell import Cell
+
+COSTS = paths.REFERENCE / "benchmarks" / "costs.csv"
+HOUR, MINUTE = 3600, 60
+
+
+class Rates:
+    """Of the runs that there are, and where there are none alike, of the cost sheet (`make costs`)."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def seconds(self, cell: Cell) -> float | None:
+        """Of one core for a seed of a cell, on the machine where it was measured. None if nothing alike was.
+
+        Runs of the cell itself tell best, then those of its family on its data set, then its family's cost sheet.
+        """
+        for id in self._results.ids_of(cell):
+            if id in self._of_cells.index:
+                return float(self._of_cells[id])
+        place = cell.family, cell.dataset.name
+        if place in self._of_families.index:
+            return float(self._of_families[place])
+        if place in self._of_epochs.index:
+            return float(self._of_epochs[place]) * self.epochs
+        return None
+
+    @cached_property
+    def epochs(self) -> float:
+        """That a seed trains, the mean of all runs there are."""
+        return float(self._runs["epochs"].mean()) if len(self._runs) else float("nan")
+
+    @cached_property
+    def _runs(self) -> pd.DataFrame:
+        provenance = self._results.provenance
+        if provenance.empty or not {"seconds", "epochs"} <= set(provenance):
+            return pd.DataFrame(columns=["cell_id", "family", "dataset", "seconds", "epochs"])
+        kept = provenance[["run_id", "seconds", "epochs"]].copy()
+        # Provenance of others may say anything.
+        kept[["seconds", "epochs"]] = kept[["seconds", "epochs"]].apply(pd.to_numeric, errors="coerce")
+        of = self._results.runs[["run_id", "cell_id", "family", "dataset"]].drop_duplicates("run_id")
+        return kept.dropna().merge(of, on="run_id")
+
+    @cached_property
+    def _of_cells(self) -> pd.Series:
+        return self._runs.groupby("cell_id")["seconds"].mean()
+
+    @cached_property
+    def _of_families(self) -> pd.Series:
+        return self._runs.groupby(["family", "dataset"])["seconds"].mean()
+
+    @cached_property
+    def _of_epochs(self) -> pd.Series:
+        """Seconds an epoch and seed, by family and data set."""
+        if not COSTS.is_file():
+            return pd.Series(dtype=float)
+        return pd.read_csv(COSTS).dropna(subset="seconds").set_index(["model", "dataset"])["seconds"]
+
+
+def in_words(seconds: float) -> str:
+    """A time that nobody knows to the second."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * MINUTE:
+        return f"{seconds / MINUTE:.0f} min"
+    return f"{seconds / HOUR:.1f} h" if seconds < 10 * HOUR else f"{seconds / HOUR:.0f} h"
