@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 LOG_EVERY_SECONDS = 30.0
+MINUTE, HOUR = 60, 3600
 Item = TypeVar("Item")
 
 
@@ -27,8 +28,8 @@ class TrainingState(Protocol):
         """The seeds that still train."""
         ...
 
-    def latest(self, name: str) -> list[float]:
-        """The last value of a column of the history, of each of these seeds."""
+    def best(self, name: str, higher_is_better: bool) -> list[float]:
+        """The best value so far of a column of the history, of each of these seeds."""
         ...
 
 
@@ -49,16 +50,22 @@ class JobProgress(AbstractContextManager["JobProgress"]):
     """Progress over the seeds of one job. Call it after every epoch.
 
     The bar is the share of all epochs that may be needed; a seed that stops early counts as complete.
-    metric: whose validation score is shown. show: a score as one reads it.
+    metric: whose best validation score is shown. show: a score as one reads it.
     """
 
-    def __init__(self, title: str, seeds: int, max_epochs: int, metric: str, show: Callable[[float], str]) -> None:
+    def __init__(
+        self, title: str, seeds: int, max_epochs: int, metric: str, higher_is_better: bool, show: Callable[[float], str]
+    ) -> None:
         self.title = title
         self.seeds = seeds
         self.max_epochs = max_epochs
         self.metric = metric
+        self.higher_is_better = higher_is_better
         self.show = show
         self._logged = time.monotonic()
+        # When the first epoch had ended, and the epochs of all seeds since then.
+        self._began: float | None = None
+        self._trained = 0
         console = Console(stderr=True)
         self._on_terminal = console.is_terminal
         self._progress = Progress(
@@ -83,10 +90,31 @@ class JobProgress(AbstractContextManager["JobProgress"]):
 
     def __call__(self, state: TrainingState, done: int) -> None:
         """Show the seeds that still train. done: how many need no more work."""
-        scores = state.latest(f"val_{self.metric}")
+        scores = state.best(f"val_{self.metric}", self.higher_is_better)
         mean = self.show(sum(scores) / len(scores))
-        note = f"epoch {state.epoch}, {len(scores)} together, {done}/{self.seeds} done, val {mean}"
-        self._progress.update(self._task, completed=done * self.max_epochs + len(scores) * state.epoch, note=note)
+        completed = done * self.max_epochs + len(scores) * state.epoch
+        note = f"epoch {state.epoch}, {len(scores)} together, {done}/{self.seeds} done, best val {mean}"
+        note += self._time_left(len(scores), completed)
+        self._progress.update(self._task, completed=completed, note=note)
         if not self._on_terminal and time.monotonic() - self._logged > LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
             print(f"{self.title}: {note}", file=sys.stderr, flush=True)
+
+    def _time_left(self, seeds: int, completed: int) -> str:
+        """At the rate of this job so far, if no seed stops early; nothing is known after the first epoch."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+            return ""
+        self._trained += seeds
+        left = self.seeds * self.max_epochs - completed
+        return f", at most {in_words((now - self._began) / self._trained * left)} left"
+
+
+def in_words(seconds: float) -> str:
+    """A time that nobody knows to the second."""
+    if seconds < 1.5 * MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < 1.5 * HOUR:
+        return f"{seconds / MINUTE:.0f} min"
+    return f"{seconds / HOUR:.1f} h" if seconds < 10 * HOUR else f"{seconds / HOUR:.0f} h"

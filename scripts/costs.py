@@ -2,7 +2,8 @@
 
 Each pair is measured in a process of its own, on one core: a few steps of training and of evaluation of as many seeds
 together as replicas=auto takes of 20, from which the time of an epoch follows. An epoch that a family trains in another
-way (GMN's keys) counts as often as it comes. The sheet is made from results/benchmarks/costs.csv, which says when each was measured.
+way (GMN's keys) counts as often as it comes. The sheet is made from results/benchmarks/costs.csv, which says when each
+was measured.
 """
 
 import argparse

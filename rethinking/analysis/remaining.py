@@ -9,7 +9,6 @@ from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import Cell
 
 COSTS = paths.REFERENCE / "benchmarks" / "costs.csv"
-HOUR, MINUTE = 3600, 60
 
 
 class Rates:
@@ -63,12 +62,3 @@ class Rates:
         if not COSTS.is_file():
             return pd.Series(dtype=float)
         return pd.read_csv(COSTS).dropna(subset="seconds").set_index(["model", "dataset"])["seconds"]
-
-
-def in_words(seconds: float) -> str:
-    """A time that nobody knows to the second."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * MINUTE:
-        return f"{seconds / MINUTE:.0f} min"
-    return f"{seconds / HOUR:.1f} h" if seconds < 10 * HOUR else f"{seconds / HOUR:.0f} h"

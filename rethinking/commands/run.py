@@ -281,7 +281,8 @@ def _application(config: DictConfig) -> None:
     try:
         task = job.cell.task()
         title, epochs = job.cell.title, job.cell.trainer.max_epochs
-        with JobProgress(title, len(job.seeds), epochs, task.metric, task.unit.number) as progress:
+        shown = task.metric, task.higher_is_better, task.unit.number
+        with JobProgress(title, len(job.seeds), epochs, *shown) as progress:
             outcome = execute(job, progress)
     except Exception as error:
         # The other jobs of a sweep go on.

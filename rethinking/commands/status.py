@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from rethinking.analysis.remaining import Rates, in_words
+from rethinking.analysis.remaining import Rates
 from rethinking.analysis.settings import differing
 from rethinking.analysis.standing import Place, Standing, standing_of, wanted_of
 from rethinking.analysis.studies import Outcome, load_study, outcome, study_names
@@ -19,6 +19,7 @@ from rethinking.analysis.suites import Suite, load_suite, suite_names, table_nam
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
+from rethinking.progress import in_words
 from rethinking.runs.store import Entry, RunStore, is_stale
 from rethinking.runs.workers import SILENCE
 
@@ -112,8 +113,10 @@ def _grid(entries: list[Entry], title: str) -> Table:
 def _at_work(store: RunStore) -> Table | None:
     """A row a process that works on the store: who, since when, and how far its group is."""
     table = Table(title="At work", title_style="bold", title_justify="left")
-    for heading in ("who", "since (UTC)", "trains", "seeds together", "epoch", "s an epoch", "left at most"):
-        table.add_column(heading, justify="right" if heading[0] in "els" and heading[1] != "i" else "left")
+    for heading in ("who", "since (UTC)", "trains"):
+        table.add_column(heading, no_wrap=heading != "trains")
+    for heading in ("seeds", "epoch", "s/epoch", "at most left"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name in store.workers.names():
         if store.workers.is_dead(name):
             continue
@@ -126,7 +129,7 @@ def _at_work(store: RunStore) -> Table | None:
         each = took / epoch if epoch else 0.0
         left = in_words(each * (last - epoch)) if each and last >= epoch else ""
         table.add_row(
-            who, _plain(said, "since").replace("T", " ").removesuffix("+00:00"), _plain(doing, "title"),
+            who, _plain(said, "since")[5:16].replace("T", " "), _plain(doing, "title"),
             _plain(doing, "seeds"), f"{epoch:.0f}/{last:.0f}" if each else "",
             f"{each:.1f}" if each else "", left,
         )  # fmt: skip

@@ -101,9 +101,10 @@ class GroupState:
             errors=[None] * replicas,
         )
 
-    def latest(self, name: str) -> list[float]:
-        """The last value of a column of the history, for each replica."""
-        return [history[-1][name] for history in self.histories]
+    def best(self, name: str, higher_is_better: bool) -> list[float]:
+        """The best value so far of a column of the history, for each replica."""
+        best = max if higher_is_better else min
+        return [best(record[name] for record in history) for history in self.histories]
 
     def end_epoch(
         self,

@@ -146,10 +146,3 @@ def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(remaining, "COSTS", tmp_path / "costs.csv")
     rates = remaining.Rates(results)
     assert [rates.seconds(Of(id)) for id in cells] == [10.0, 20.0, 0.5 * 100, None]  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(3.2, "3 s"), (120, "2 min"), (5400, "1.5 h"), (36000, "10 h"), (360000, "100 h")]
-)
-def test_nobody_knows_times_to_the_second(seconds: float, text: str) -> None:
-    assert remaining.in_words(seconds) == text
