@@ -38,7 +38,8 @@ demo-complement:
 test: setup  ## the tests
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
-test-slow: setup  ## all tests, those that take minutes too
+test-slow: setup  ## all tests, those that take minutes too, and what only they need
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,wandb,mlflow]'
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 -m ''
 
 lint: setup  ## ruff and the type check

@@ -11,8 +11,8 @@ PACKAGE = ROOT / "rethinking"
 
 # From the ground up; docs/design.md shows the same. `base` are the modules that lie in the package itself.
 FLOORS = [
-    "base", "graphs", "data", "layers", "pooling", "models", "tasks", "training", "scorecard", "configuration", "runs",
-    "analysis", "commands", "cli",
+    "base", "graphs", "data", "layers", "pooling", "models", "tasks", "training", "scorecard", "configuration",
+    "tracking", "runs", "analysis", "commands", "cli",
 ]  # fmt: skip
 TOP = {"cli", "__main__"}
 

@@ -34,6 +34,7 @@ from rethinking.operators import before_compilation
 from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
+from rethinking.tracking.tracker import kind_of
 from rethinking.training.device import choose_device
 
 ALL_DONE, SOME_FAILED, SOME_ELSEWHERE = 0, 1, 3
@@ -224,6 +225,7 @@ def _check(parsed: argparse.Namespace) -> list[Settings]:
     jobs = [job for _, job in _compose(sweep or [])]
     for job in jobs:
         choose_device(job.device)
+        kind_of(job.logger)
         RunStore(job.runs).check_writable()
     for job in {job.cell.dataset.name: job for job in jobs}.values():
         dataset = load(job.cell.dataset, job.places)

@@ -115,7 +115,7 @@ def _at_work(store: RunStore) -> Table | None:
     table = Table(title="At work", title_style="bold", title_justify="left")
     for heading in ("who", "since (UTC)", "trains"):
         table.add_column(heading, no_wrap=heading != "trains")
-    for heading in ("seeds", "epoch", "s/epoch", "at most left"):
+    for heading in ("seeds", "epoch", "s/epoch", "left ≤"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in store.workers.names():
         if store.workers.is_dead(name):

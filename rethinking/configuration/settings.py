@@ -25,7 +25,7 @@ from rethinking.training.settings import LARGEST_COUNT, TrainerConfig
 class Settings:
     """One job: a cell, its seeds, and how and where to train it.
 
-    replicas, evaluation_batch_size: None for auto.
+    replicas, evaluation_batch_size: None for auto. logger: the target of a `Tracker`.
     """
 
     cell: Cell
@@ -40,6 +40,7 @@ class Settings:
     save_model: bool
     diagnosed_graphs: int
     checkpoint_minutes: float
+    logger: dict[str, Any]
     places: Places
 
 
@@ -53,7 +54,7 @@ class ImpossiblePairError(UserError):
 
 
 # Every key of a composed configuration, beside `hydra`: those with keys of their own, and the others.
-PARTS = ("model", "pooler", "pooling", "dataset", "trainer", "fidelity", "ledger", "tasks", "data")
+PARTS = ("model", "pooler", "pooling", "dataset", "trainer", "fidelity", "ledger", "tasks", "data", "logger")
 KEYS = frozenset(
     {
         *PARTS,
@@ -106,6 +107,7 @@ def settings(config: DictConfig) -> Settings:
         save_model=_boolean("save_model", config.save_model),
         diagnosed_graphs=_count("diagnosed_graphs", config.diagnosed_graphs),
         checkpoint_minutes=_minutes("checkpoint_minutes", config.checkpoint_minutes),
+        logger=_plain(config.logger),
         places=_typed(config, "data"),
     )
 

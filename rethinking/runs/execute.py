@@ -4,6 +4,7 @@ import errno
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,8 @@ from rethinking.runs.outcome import Outcome
 from rethinking.runs.predictions import predictions_of
 from rethinking.runs.record import RunRecord, cell_record, head_of
 from rethinking.runs.store import RunStore
+from rethinking.runs.told import Told
+from rethinking.tracking.tracker import flat, tracker_of
 from rethinking.training.device import choose_device
 from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
@@ -75,10 +78,11 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     most, why = len(waiting), ENOUGH
     if device.type == "cpu":
         most = replicas_at_once(dataset, settings.cell.trainer.batch_size)
+    told = Told(tracker_of(settings.logger), outcome, _told_of(settings))
     while waiting:
         # With replicas=auto, what does not fit is tried again with fewer; so it must be told, not killed.
         limited = limit_to_free_memory() if settings.replicas is None and device.type == "cpu" else nullcontext()
-        with Interrupts() as interrupts, Claims(settings, store, outcome) as claims, limited:
+        with Interrupts() as interrupts, Claims(settings, store, outcome) as claims, limited, told:
             size = settings.replicas or in_equal_parts(len(waiting), most)
             all_at_once = settings.replicas is not None or size == len(waiting)
             with store.alone(outcome.cell_id):
@@ -92,7 +96,7 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
                 if claims.held:
                     if not all_at_once:
                         outcome.together = len(claims.held), why
-                    _train(claims, dataset, device, on_epoch, interrupts, checkpoints, saved)
+                    _train(claims, dataset, device, on_epoch, interrupts, checkpoints, saved, told)
             except UserError:
                 raise
             except Exception as error:
@@ -117,6 +121,7 @@ def _train(
     interrupts: Interrupts,
     checkpoints: Checkpoints,
     saved: Saved | None,
+    told: Told,
 ) -> None:
     """Train the claimed runs together, as far as their splits allow, and write each when it is done.
 
@@ -145,6 +150,7 @@ def _train(
                     }
                 )  # fmt: skip
                 outcome.unsaved = checkpoint.problem
+                told.after_epoch(state)
                 on_epoch(state, outcome.settled)
 
             replicas = train_group(
@@ -165,7 +171,8 @@ def _train(
                     if claims.is_held(replica.seed):
                         how = {"elapsed_seconds": round(checkpoint.elapsed, 3), "replicas": len(together)}
                         how.update(provenance.hardware(device))
-                        _keep(claims, dataset, splits[replica.seed], replica, how, interrupts)
+                        scores = _keep(claims, dataset, splits[replica.seed], replica, how, interrupts)
+                        told.end(replica.seed, scores)
             except Exception:
                 interrupts.check()  # Here, so that the checkpoint sees an interruption, not what was made of it.
                 raise
@@ -173,13 +180,14 @@ def _train(
 
 def _keep(
     claims: Claims, dataset: GraphDataset, split: Split, replica: Replica, how: dict[str, Any], interrupts: Interrupts
-) -> None:
-    """Write a replica that has left its group, and let its run go."""
+) -> dict[str, float]:
+    """Write a replica that has left its group, and let its run go. Returns its scores, none if it is not done."""
     if replica.error:
         claims.fail(replica.seed, replica.error)
-        return
+        return {}
     try:
-        claims.store.write_result(_record(claims, dataset, split, replica, how))
+        record = _record(claims, dataset, split, replica, how)
+        claims.store.write_result(record)
     except OSError as error:
         # Of a group, only the run that cannot be written is lost.
         interrupts.check()
@@ -192,6 +200,8 @@ def _keep(
     else:
         claims.outcome.trained.append(replica.seed)
         claims.release(replica.seed)
+        return record.scores
+    return {}
 
 
 def _record(claims: Claims, dataset: GraphDataset, split: Split, replica: Replica, how: dict[str, Any]) -> RunRecord:
@@ -224,6 +234,14 @@ def _record(claims: Claims, dataset: GraphDataset, split: Split, replica: Replic
         },
         weights=replica.weights if settings.save_model else None,
     )
+
+
+def _told_of(settings: Settings) -> dict[str, Any]:
+    """What a tracker is told of a cell."""
+    cell = settings.cell
+    parts = {"network": cell.network, "select": cell.select, "trainer": asdict(cell.trainer)}
+    names = {"family": cell.family, "variant": cell.variant, "dataset": cell.dataset.name, "fidelity": cell.fidelity}
+    return {**names, **flat(parts)}
 
 
 def _note(error: Exception, seed: int, claims: Claims) -> None:

@@ -14,7 +14,7 @@ class Outcome:
     failed, and the next command tries it again.
     together: how many seeds trained at a time, and why, where replicas=auto has taken fewer than there were.
     resumed: of each group that went on from a checkpoint, how many seeds and after which epoch. unsaved: why the last
-    state of a group could not be kept, if it could not.
+    state of a group could not be kept, if it could not. untold: why a tracker was told no more, if it was not.
     measured: of those kept, whose clusters were measured now. unmeasured: seed → why that could not be done.
     """
 
@@ -30,6 +30,7 @@ class Outcome:
     together: tuple[int, str] | None = None
     resumed: list[tuple[int, int]] = field(default_factory=list)
     unsaved: str = ""
+    untold: str = ""
 
     @property
     def settled(self) -> int:
@@ -57,6 +58,8 @@ class Outcome:
         ]
         if self.unsaved:
             said.append(f"{self.title}: what trains could not be kept for a restart ({self.unsaved}).")
+        if self.untold:
+            said.append(f"{self.title}: the logger was told no more ({self.untold}); the runs are complete without it.")
         if self.measured:
             said.append(f"{self.title}: the clusters of finished runs were measured: {_seeds(self.measured)}.")
         said += [

@@ -1,0 +1,1 @@
+"""What other programs are told of training, for whoever watches learning curves in theirs (`logger=…`)."""
