@@ -5,7 +5,7 @@ BIN := .venv/bin
 export RETHINKING_DATA ?= $(abspath $(wildcard ../shared/data))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo demo-learned demo-complement test test-slow lint bench growth costs calibration results clean
+.PHONY: help setup demo demo-learned demo-complement test test-slow lint bench growth costs calibration faults results clean
 
 help:        ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ costs: setup  ## time and memory of every family on every data set, as docs/cost
 
 calibration: setup  ## whether verdicts hold what they promise, on made-up data sets (a quarter of an hour)
 	$(BIN)/python -m scripts.calibration
+
+faults: setup  ## what happens to a sweep when everything around it goes wrong, as docs/faults.md (two hours)
+	$(BIN)/python -m scripts.faults
 
 results: setup  ## render tables, figures, the report and the answer in README.md from results/
 	for table in 1 2 3 S1 S2 S3 S4 S5; do $(BIN)/rethinking table $$table --runs none --format markdown > results/table$$table.md; done
