@@ -50,12 +50,14 @@ class JobProgress(AbstractContextManager["JobProgress"]):
     """Progress over the seeds of one job. Call it after every epoch.
 
     The bar is the share of all epochs that may be needed; a seed that stops early counts as complete.
-    metric: whose best validation score is shown. show: a score as one reads it.
+    metric: whose best validation score is shown. show: a score as one reads it. live: whether a terminal is this job's
+    own; several jobs in one write lines as in a log.
     """
 
     def __init__(
-        self, title: str, seeds: int, max_epochs: int, metric: str, higher_is_better: bool, show: Callable[[float], str]
-    ) -> None:
+        self, title: str, seeds: int, max_epochs: int, metric: str, higher_is_better: bool,
+        show: Callable[[float], str], live: bool = True,
+    ) -> None:  # fmt: skip
         self.title = title
         self.seeds = seeds
         self.max_epochs = max_epochs
@@ -67,7 +69,7 @@ class JobProgress(AbstractContextManager["JobProgress"]):
         self._began: float | None = None
         self._trained = 0
         console = Console(stderr=True)
-        self._on_terminal = console.is_terminal
+        self._on_terminal = console.is_terminal and live
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=10),

@@ -17,8 +17,9 @@ from rethinking.analysis.scorecards import Measured, Scored
 from rethinking.analysis.settings import differing
 from rethinking.analysis.tidy import read_results
 from rethinking.analysis.wording import method
+from rethinking.commands.job import tell_compilation
 from rethinking.commands.operators import chosen, operator_names
-from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, tell_compilation, train_sweep
+from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, train_jobs
 from rethinking.commands.scorecard import Measuring, distinct, show
 from rethinking.commands.until_decided import Job, Planned, families_of, train_until_decided
 from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep
@@ -159,8 +160,8 @@ def _train(plan: Plan) -> list[int]:
     jobs = [job for operator in plan.operators for job in operator.jobs]
     pairs = [pair for operator in plan.operators for pair in operator.pairs]
     if plan.seeds != UNTIL_DECIDED:
-        return [train_sweep([*job.words, plan.seeds]) for job in jobs]
-    return train_until_decided(jobs, pairs, plan.asked, train_sweep, families_of(pairs))
+        return [train_jobs([[*job.words, plan.seeds] for job in jobs])]
+    return train_until_decided(jobs, pairs, plan.asked, train_jobs, families_of(pairs))
 
 
 def _checked(plan: Plan) -> list[Checked]:

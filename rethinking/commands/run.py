@@ -1,20 +1,20 @@
-"""`rethinking run`: a Hydra application; one job is one cell with all its seeds."""
+"""`rethinking run`: composes jobs by Hydra's rules, checks them all, and has a launcher carry them out."""
 
 import argparse
 import os
 import re
 import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, OmegaConf
 
 from rethinking import paths
+from rethinking.commands.job import here_is_the_command, tell_compilation, train
+from rethinking.commands.launching import launch
 from rethinking.configuration.composition import (
     VERSION_BASE,
     any_choice,
@@ -26,13 +26,10 @@ from rethinking.configuration.composition import (
     pairs_table,
     prepare_hydra,
 )
-from rethinking.configuration.resolvers import register_resolvers
-from rethinking.configuration.settings import ImpossiblePairError, Settings, settings
+from rethinking.configuration.settings import ImpossiblePairError, Settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.operators import before_compilation
-from rethinking.progress import JobProgress
-from rethinking.runs.execute import execute
 from rethinking.runs.store import RunStore
 from rethinking.tracking.tracker import kind_of
 from rethinking.training.device import choose_device
@@ -42,32 +39,26 @@ SUITE = r"\+?suite="
 # In place of a number of seeds, and what then changes the question.
 UNTIL_DECIDED, QUESTION = "seeds=until_decided", "compare."
 
-# The jobs of this process with seeds that could not be done, by title: of a finished run that was to be trained anew
-# the store still has what was there before, and of a sweep that only Hydra can lay out nothing else is known.
-_not_done: list[str] = []
-
 
 class JobFailedError(Exception):
-    """A job could not be carried out; why has been printed."""
+    """A job is not done; why has been told."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the Hydra application on these arguments, or once for each row of a suite. Returns the exit status."""
+    """Train what the arguments ask for, or answer them as Hydra does. Returns the exit status."""
     parsed = _parse(arguments)
     with paths.own_configuration(parsed.config_dir), before_compilation(tell_compilation):
+        if parsed.help or not parsed.trains:
+            return _answer(arguments, parsed)
         suites, studies = _suites_and_studies(parsed)
-        until_decided = UNTIL_DECIDED in parsed.overrides
-        if not suites and not studies and not (until_decided and parsed.trains):
-            return _run(arguments, parsed)
         sweeps = [parsed.overrides] if not suites and not studies else _sweeps(suites, parsed)
         measured = [_measure(study, parsed) for study in studies]
-        trained = [_run_until_decided(sweeps)] if until_decided else [main(["-m", *sweep]) for sweep in sweeps]
-        return _worst([*measured, *trained])
-
-
-def tell_compilation() -> None:
-    """Say that a first run takes a while."""
-    print("Compiling loops for this processor; they are kept for later runs.", file=sys.stderr, flush=True)
+        if not sweeps:
+            return _worst(measured)
+        if UNTIL_DECIDED in parsed.overrides:
+            return _worst([*measured, _run_until_decided(sweeps)])
+        several = bool(suites) or parsed.multirun or asks_for_several(parsed.overrides)
+        return _worst([*measured, _run(sweeps) if several else train_jobs(sweeps, table=True)])
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -81,42 +72,66 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parsed = parser.parse_args(list(arguments))
     answers = (parsed.help, parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)
     parsed.trains = not any(answers)
+    if parsed.trains and (parsed.config_name or parsed.config_path or parsed.experimental_rerun):
+        raise UserError(
+            "Training starts from the project's conf/config.yaml; files of your own are added by --config-dir."
+        )
     if parsed.shell_completion and "query" in " ".join(parsed.overrides) and "COMP_LINE" not in os.environ:
         raise UserError("A shell asks for completion with its line in COMP_LINE; there is none.")
     return parsed
 
 
-def _run(arguments: Sequence[str], parsed: argparse.Namespace, table: bool = True) -> int:
-    """One Hydra application. table: whether its jobs end in their table."""
+def _run(sweeps: Sequence[Sequence[str]]) -> int:
+    """Train the jobs of all sweeps together. Returns the exit status."""
+    expanded = [expand_sweep(sweep) for sweep in sweeps]
+    known = [jobs for jobs in expanded if jobs is not None]
+    if len(known) < len(expanded):
+        return _worst([_by_hydra(sweep) for sweep in sweeps])
+    return train_jobs([job for jobs in known for job in jobs], table=True)
+
+
+def train_jobs(jobs: Sequence[Sequence[str]], table: bool = False) -> int:
+    """Train jobs, each of words as one types them. table: whether they end in their table. Returns the exit status."""
+    composed = _compose(jobs)
+    settings = [job for _, job in composed]
+    _check(settings)
+    all_done = launch([words for words, _ in composed], train)
+    return _conclude(_merged(settings), table, all_done)
+
+
+def _by_hydra(sweep: Sequence[str]) -> int:
+    """A sweep that only a sweeper of Hydra's can lay out; its jobs are checked one by one. Returns the exit status."""
+    here_is_the_command()
+    choices = as_choices(sweep)
+    try:
+        with in_one_sentence(sweep):
+            _hydra(["-m", *(choices.get(word, word) for word in sweep)])
+    except JobFailedError:
+        return SOME_FAILED
+    return ALL_DONE
+
+
+def _answer(arguments: Sequence[str], parsed: argparse.Namespace) -> int:
+    """What Hydra answers without training: its help, a configuration, words for a shell. Returns the exit status."""
+    if any(re.match(SUITE, word) for word in parsed.overrides):
+        raise UserError("suite= does not go with options that only ask; `rethinking status SUITE` says what it lacks.")
+    try:
+        with in_one_sentence(parsed.overrides):
+            # Hydra composes a configuration even to show its help, so the help needs some choice.
+            _hydra([*arguments, *(any_choice() if parsed.help else [])], pairs_table("simple") if parsed.help else "")
+    except ValueError as error:
+        raise UserError(f"{error}; see rethinking run --help.") from error
+    return ALL_DONE
+
+
+def _hydra(arguments: Sequence[str], pairs: str = "") -> None:
+    """One Hydra application. pairs: text of the help, which Hydra asks for in every job."""
     # Errors come through to this function instead of being printed by Hydra.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     prepare_hydra()
-    # Hydra asks for every part of its own configuration in every job, the text of the help included.
-    pairs = pairs_table("simple") if parsed.help else ""
     OmegaConf.register_new_resolver("pairs", lambda: pairs, replace=True)
-    # Hydra composes a configuration even to show its help, so the help needs some choice.
-    sys.argv = ["rethinking", *arguments, *(any_choice() if parsed.help else [])]
-    _not_done.clear()
-    try:
-        with in_one_sentence(parsed.overrides):
-            if parsed.trains and not parsed.multirun and asks_for_several(parsed.overrides):
-                # Hydra asks this of all values, and takes a value that one of several files has not for a plain run.
-                parsed.multirun = True
-                sys.argv.append("--multirun")
-            jobs = _check(parsed) if parsed.trains else []
-            if parsed.trains and parsed.multirun:
-                choices = as_choices(parsed.overrides)
-                sys.argv = [choices.get(word, word) for word in sys.argv]
-            _application()
-    except JobFailedError:
-        return SOME_FAILED
-    except ValueError as error:
-        if parsed.trains:
-            raise
-        raise UserError(f"{error}; see rethinking run --help.") from error
-    if jobs:
-        return _conclude(_merged(jobs), table)
-    return SOME_FAILED if _not_done else ALL_DONE
+    sys.argv = ["rethinking", *arguments]
+    _application()
 
 
 def _suites_and_studies(parsed: argparse.Namespace) -> tuple[list[str], list[str]]:
@@ -142,8 +157,6 @@ def _sweeps(names: Sequence[str], parsed: argparse.Namespace) -> list[list[str]]
     """The multiruns of suites, see `Suite.sweeps`."""
     from rethinking.analysis.suites import load_suite
 
-    if not parsed.trains:
-        raise UserError("suite= does not go with options that only ask; `rethinking status SUITE` says what it lacks.")
     chosen = list(map(load_suite, names))
     changed = [word for word in parsed.overrides if not re.match(SUITE, word)]
     for word in changed:
@@ -199,16 +212,10 @@ def _run_until_decided(sweeps: Sequence[Sequence[str]]) -> int:
             made = Job.of(own, job)
             jobs.setdefault(made.id, made)
     pairs = plan(list(jobs.values()), asked)
-    statuses = train_until_decided(list(jobs.values()), pairs, asked, train_sweep, families_of(pairs))
-    status = _conclude([replace(job.settings, seeds=list(range(job.seeds))) for job in jobs.values()], table=True)
+    statuses = train_until_decided(list(jobs.values()), pairs, asked, train_jobs, families_of(pairs))
+    status = _conclude([replace(job.settings, seeds=list(range(job.seeds))) for job in jobs.values()], True, True)
     print_decisions(pairs, asked)
     return _worst([*statuses, status])
-
-
-def train_sweep(words: Sequence[str]) -> int:
-    """A multirun without its table. Returns the exit status."""
-    arguments = ["-m", *words]
-    return _run(arguments, _parse(arguments), table=False)
 
 
 def _worst(statuses: Sequence[int]) -> int:
@@ -216,13 +223,8 @@ def _worst(statuses: Sequence[int]) -> int:
     return next((status for status in (SOME_FAILED, SOME_ELSEWHERE) if status in statuses), ALL_DONE)
 
 
-def _check(parsed: argparse.Namespace) -> list[Settings]:
-    """Compose every job of a sweep and refuse what cannot run, before any work.
-
-    Empty for a sweep that only Hydra itself can lay out; its jobs are checked one by one.
-    """
-    sweep = expand_sweep(parsed.overrides) if parsed.multirun else [parsed.overrides]
-    jobs = [job for _, job in _compose(sweep or [])]
+def _check(jobs: Sequence[Settings]) -> None:
+    """Refuse what cannot run, before any work."""
     for job in jobs:
         choose_device(job.device)
         kind_of(job.logger)
@@ -232,7 +234,6 @@ def _check(parsed: argparse.Namespace) -> list[Settings]:
         splitter = job.cell.splitter()
         for seed in job.seeds:
             splitter(dataset, seed)
-    return jobs
 
 
 def _compose(sweep: Sequence[Sequence[str]]) -> list[tuple[list[str], Settings]]:
@@ -270,49 +271,26 @@ def _merged(jobs: Sequence[Settings]) -> list[Settings]:
 
 @hydra.main(config_path=str(paths.CONF), config_name="config", version_base=VERSION_BASE)
 def _application(config: DictConfig) -> None:
-    """One job. Runs that fail are in the store and have been told; they do not stop a sweep."""
-    register_resolvers()
-    # Folders are meant from where the command was given, wherever Hydra has gone (hydra.job.chdir).
-    os.chdir(get_original_cwd())
-    try:
-        job = settings(config)
-    except ImpossiblePairError as error:
-        if error.skip:
-            return  # It has been told.
-        raise
-    try:
-        task = job.cell.task()
-        title, epochs = job.cell.title, job.cell.trainer.max_epochs
-        shown = task.metric, task.higher_is_better, task.unit.number
-        with JobProgress(title, len(job.seeds), epochs, *shown) as progress:
-            outcome = execute(job, progress)
-    except Exception as error:
-        # The other jobs of a sweep go on.
-        _say(f"{job.cell.title}: {error}" if isinstance(error, UserError) else traceback.format_exc())
-        raise JobFailedError from error
-    _say(outcome.in_words(len(job.seeds)))
-    for seed, reason in outcome.failed.items():
-        _say(f"{job.cell.title} seed {seed} failed: {reason.strip().splitlines()[-1]}")
-    if outcome.failed:
-        where = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
-        _say(f"The reasons are in {where}; retry_failed=true tries again.")
-    for remark in outcome.remarks:
-        _say(remark)
-    if outcome.failed or outcome.lost:
-        _not_done.append(outcome.title)
+    """One job that Hydra itself has laid out."""
+    if not train(config).done:
+        raise JobFailedError
 
 
-def _conclude(jobs: Sequence[Settings], table: bool) -> int:
-    """Print the table that a sweep ends in, if it is wanted. Returns the exit status, from what the store now has."""
+def _conclude(jobs: Sequence[Settings], table: bool, all_done: bool) -> int:
+    """Print the table that a sweep ends in, if it is wanted. Returns the exit status, from what the store now has.
+
+    all_done: whether each job did what it was asked for; of a finished run that was to be trained anew and was not, the
+    store still has what was there before.
+    """
     # Imported late: refusing bad input should not wait for the statistics.
     from rethinking.analysis.summary import print_summary, states_of
 
     if table:
         print_summary(jobs)
     states = states_of(jobs)
-    if states <= {"done"} and not _not_done:
+    if states <= {"done"} and all_done:
         return ALL_DONE
-    if states & {"failed", "damaged"} or _not_done:
+    if states & {"failed", "damaged"} or not all_done:
         return SOME_FAILED
     if "missing" in states:
         _say("Some seeds are not done, as another process ended before them; the same command goes on with them.")

@@ -23,10 +23,8 @@ from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
 
-DATASET = "dataset="
-
-# Trains one sweep, of words as one types them. Returns the exit status.
-Train = Callable[[Sequence[str]], int]
+# Trains jobs together, each of words as one types them. Returns the exit status.
+Train = Callable[[Sequence[Sequence[str]]], int]
 # All comparisons that some runs allow, by families of tests.
 CompareAll = Callable[[Results, Question], Sequence[Sequence[Comparison]]]
 Ids = tuple[str, str]
@@ -73,7 +71,7 @@ class Planned:
 def train_until_decided(
     jobs: Sequence[Job], pairs: Sequence[Planned], asked: Question, train: Train, compare: CompareAll
 ) -> list[int]:
-    """Train pairs of some jobs look by look, and say in each what became of it. Returns the status of every sweep.
+    """Train pairs of some jobs look by look, and say in each what became of it. Returns the status of every look.
 
     compare: all comparisons that runs allow, by families of tests. A pair stops when its verdict on this data set holds
     at the level divided by the number of comparisons, planned and stored: the threshold of Benjamini and Hochberg is
@@ -157,17 +155,13 @@ def _shared(cell: Cell, asked: Question) -> str:
 
 
 def _train(jobs: Iterable[Job], seeds: int, train: Train) -> list[int]:
-    """Those that have been asked for fewer seeds, in a sweep for each choice of all but the data set."""
-    sweeps: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    """Those that have been asked for fewer seeds, all together."""
+    due: list[Job] = []
     for job in jobs:
         if job.seeds < seeds:
             job.seeds = seeds
-            chosen = [word for word in job.words if word.startswith(DATASET)]
-            sweeps[tuple(word for word in job.words if word not in chosen)] += [w.removeprefix(DATASET) for w in chosen]
-    return [
-        train([*words, *([f"{DATASET}{','.join(names)}"] if names else []), f"seeds={seeds}"])
-        for words, names in sweeps.items()
-    ]
+            due.append(job)
+    return [train([[*job.words, f"seeds={seeds}"] for job in due])] if due else []
 
 
 def _judge(pairs: Sequence[Planned], look: int, asked: Question, compare: CompareAll) -> None:

@@ -23,6 +23,7 @@ from tabulate import tabulate
 from rethinking import paths
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.hints import explain, unknown_key
+from rethinking.configuration.launchers import check_chosen, expect_presets
 from rethinking.configuration.resolvers import register_resolvers
 from rethinking.configuration.settings import PARTS, ImpossiblePairError, Settings, cell_of, settings
 from rethinking.configuration.together import group_file, group_names, is_plain, parse_word, put_together
@@ -79,7 +80,7 @@ def _compose_cell(overrides: tuple[str, ...], folders: tuple[Path, ...]) -> Cell
 @cache
 def _base() -> DictConfig:
     """What is not chosen by a cell's overrides."""
-    with _started():
+    with hydra_started():
         return compose("config", overrides=any_choice())
 
 
@@ -103,6 +104,7 @@ def _of_hydra(overrides: Sequence[str]) -> DictConfig:
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     files = group_names(paths.configuration())
     told = [o for o in parser.parse_overrides(list(overrides)) if o.is_hydra_override() or o.key_or_group in files]
+    check_chosen(told, paths.configuration())
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     lines = [str(override.input_line) for override in told]
@@ -235,18 +237,19 @@ class OwnFolder(SearchPathPlugin):
 def prepare_hydra() -> None:
     """What Hydra must know before it composes anything."""
     register_resolvers()
+    expect_presets()
     Plugins.instance().register(OwnFolder)
 
 
 @contextmanager
 def _hydra(overrides: Sequence[str] = ()) -> Iterator[None]:
     """Hydra's composition, with its complaints as one sentence."""
-    with in_one_sentence(overrides), _started():
+    with in_one_sentence(overrides), hydra_started():
         yield
 
 
 @contextmanager
-def _started() -> Iterator[None]:
+def hydra_started() -> Iterator[None]:
     """Hydra, started unless it is already."""
     prepare_hydra()
     if GlobalHydra.instance().is_initialized():
@@ -273,7 +276,7 @@ def _known(overrides: Sequence[str]) -> DictConfig:
     """A configuration of the files that are chosen, as far as they can be, for its keys."""
     words = dict(word.partition("=")[::2] for word in [*any_choice(), *overrides])
     chosen = [f"{key}={word}" for key, word in words.items() if key in PARTS and word in options(key)]
-    with _started():
+    with hydra_started():
         try:
             return compose("config", overrides=chosen)
         except HydraException:

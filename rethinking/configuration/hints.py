@@ -8,8 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-# Launchers are packages of their own, by Hydra's documentation; some bring more than one, such as submitit_slurm.
-LAUNCHERS = ("joblib", "ray", "rq", "submitit")
+from rethinking.configuration.launchers import presets
 
 
 def explain(error: Exception, known: Any, addable: Sequence[str] = ()) -> str:
@@ -26,7 +25,7 @@ def explain(error: Exception, known: Any, addable: Sequence[str] = ()) -> str:
         return f"{what} cannot be read: a quote or a bracket is not closed, or quotes stand inside a word."
     launcher = re.search(r"Could not find 'hydra/launcher/([^']+)'", text)
     if launcher:
-        return _missing_launcher(launcher.group(1))
+        return f"There is no launcher '{launcher.group(1)}'; expected basic, {', '.join(presets())}."
     word = re.match(r"Error parsing override '(.*)'$", text.splitlines()[0])
     if word and "missing EQUAL" in text:
         return f"{word.group(1)} is not understood; expected KEY=VALUE."
@@ -38,14 +37,6 @@ def explain(error: Exception, known: Any, addable: Sequence[str] = ()) -> str:
     text = re.sub(r":\n\t", ": ", text)
     text = re.sub(r"\n\t", ", ", text)
     return re.sub(r"\s*\n+\s*", ". ", text.strip()).replace("..", ".")
-
-
-def _missing_launcher(name: str) -> str:
-    package = name.partition("_")[0]
-    if package in LAUNCHERS:
-        return f"There is no launcher '{name}' here; to have it: pip install hydra-{package}-launcher."
-    known = ", ".join(LAUNCHERS)
-    return f"There is no launcher '{name}'; expected basic, or one of {known}, which are packages of their own."
 
 
 def unknown_key(key: str, known: Any, addable: Sequence[str] = ()) -> str:

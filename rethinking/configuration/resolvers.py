@@ -2,7 +2,7 @@
 
 `${per_dataset:KEY}` in a model's file: its value for the chosen data set, else its `default`.
 `${ledger:ROW,VALUE}`: VALUE, or what the fidelity ledger has instead where that row follows something else.
-`${expand_user:FOLDER}`: a folder with `~` replaced.
+`${within:ABOVE,FOLDER}`: a folder with `~` replaced, in another one unless it is absolute.
 
 The first two read OmegaConf's mappings and those of `plain.py` alike.
 """
@@ -20,7 +20,12 @@ def register_resolvers() -> None:
     """Make them known to OmegaConf."""
     OmegaConf.register_new_resolver("per_dataset", per_dataset, replace=True)
     OmegaConf.register_new_resolver("ledger", ledger, replace=True)
-    OmegaConf.register_new_resolver("expand_user", lambda folder: str(Path(folder).expanduser()), replace=True)
+    OmegaConf.register_new_resolver("within", within, replace=True)
+
+
+def within(above: str, folder: str) -> str:
+    """A folder with `~` replaced, in another one unless absolute: a job may run where the command was not given."""
+    return str(Path(above) / Path(folder).expanduser())
 
 
 # The names of the last two arguments are OmegaConf's: the mapping that asks, and the whole configuration.

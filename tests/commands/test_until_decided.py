@@ -74,9 +74,9 @@ def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytes
     jobs = [job("diffpool", name) for name in ("learned", "uniform", "normal")] + [job("global_mean", "none")]
     trained: list[tuple[str, int]] = []
 
-    def train(words: Sequence[str]) -> int:
-        text = " ".join(words)
-        trained.append((re.search(r"pooling=(\w+)", text)[1], int(re.search(r"seeds=(\d+)", text)[1])))  # type: ignore[index]
+    def train(jobs: Sequence[Sequence[str]]) -> int:
+        for text in map(" ".join, jobs):
+            trained.append((re.search(r"pooling=(\w+)", text)[1], int(re.search(r"seeds=(\d+)", text)[1])))  # type: ignore[index]
         return 0
 
     def stored(*_: Any) -> tuple[list[SimpleNamespace], list[Any]]:
@@ -107,7 +107,7 @@ def test_a_pair_that_lost_a_seed_does_not_wait_for_it(monkeypatch: pytest.Monkey
         until_decided, "all_comparisons", lambda *_: ([found(jobs[0].id, jobs[1].id, seeds=4, p=1.0)], [])
     )
     (pair,) = pairs = plan(jobs, question())
-    train_until_decided(jobs, pairs, question(), lambda words: 1, families_of(pairs))
+    train_until_decided(jobs, pairs, question(), lambda jobs: 1, families_of(pairs))
     assert pair.stopped == "1 of 5 seeds are missing"
     assert jobs[0].seeds == 5
 

@@ -88,9 +88,9 @@ def test_a_value_of_a_file_that_is_swept_over_reaches_each_job(
         jobs.append(job)
         return Outcome(job.cell.title, "0" * 12)
 
-    monkeypatch.setattr("rethinking.commands.run.execute", executed)
-    monkeypatch.setattr("rethinking.commands.run._conclude", lambda jobs, table: 0)
-    monkeypatch.setattr("rethinking.commands.run._check", lambda parsed: [None])
+    monkeypatch.setattr("rethinking.commands.job.execute", executed)
+    monkeypatch.setattr("rethinking.commands.run._conclude", lambda jobs, table, all_done: 0)
+    monkeypatch.setattr("rethinking.commands.run._check", lambda jobs: None)
     monkeypatch.setattr("sys.argv", ["rethinking"])
     monkeypatch.chdir(tmp_path)
     assert main([asked, "model=graclus,gmn", *CELL[1:], "model.hidden=8", "seeds=1"]) == 0

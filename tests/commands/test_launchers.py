@@ -1,0 +1,84 @@
+"""Jobs of a sweep in processes of their own: all get done, what fails is told, and a store knows no launcher."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from rethinking.configuration import launchers
+from rethinking.configuration.composition import expand_sweep
+from rethinking.errors import UserError
+from rethinking.training.device import take_turns
+from tests.conftest import FEW_DIGITS, ROOT
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+SMALL = (
+    *("pooling=learned", "dataset=digits", f"splits={FEW_DIGITS}"),
+    *("trainer.max_epochs=2", "trainer.batch_size=64", "diagnosed_graphs=0"),
+)
+
+
+@pytest.fixture
+def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the processes of launchers, which start in another folder than the tests."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.mark.usefixtures("on_path")
+def test_joblib_trains_cells_beside_each_other_and_tells_what_fails(rethinking: Call) -> None:
+    """As in one process: a weight that makes the loss overflow fails the runs of its cell, the other goes on."""
+    sweep = ("model=mincut", *SMALL, "seeds=2", "model.mincut_weight=1.0,1e39")
+    result = rethinking("run", "-m", *sweep, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    # Once each: what a process writes to this terminal is not told again.
+    assert result.stderr.count("not a finite number") == 2 and result.stderr.count("2/2 seeds done (2 trained") == 1
+    assert "mincut_weight=1.0" in result.stdout and "mincut_weight=1e+39" in result.stdout
+    again = rethinking("run", "-m", *sweep)
+    assert again.returncode == 1
+    assert "2/2 seeds done (0 trained, 2 done before)" in again.stderr
+
+
+@pytest.mark.usefixtures("on_path")
+def test_a_suite_goes_on_with_another_launcher(rethinking: Call, tmp_path: Path) -> None:
+    """All its rows at once; what jobs write to logs of their own is told in the end."""
+    (tmp_path / "mine" / "suite").mkdir(parents=True)
+    (tmp_path / "mine" / "suite" / "two.yaml").write_text(
+        "title: Two\nseeds: 2\nrows: {Mean: [model=global_mean, pooling=none]}\ncolumns: {digits: Digits}\n"
+    )
+    words, own = SMALL[2:], ("--config-dir", "mine")
+    assert "(1 trained, 0 done before)" in rethinking("reproduce", "two", *words, "seeds=1", *own).stderr
+    there = ("hydra/launcher=submitit_local", f"hydra.launcher.submitit_folder={tmp_path}/jobs/%j")
+    result = rethinking("reproduce", "two", *words, *there, *own)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("2/2 seeds done (1 trained, 1 done before)") == 1 and "Two" in result.stdout
+    assert not list((tmp_path / "runs" / ".hydra").iterdir())
+
+
+def test_a_launcher_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is named before Hydra asks for keys that only the plugin declares."""
+    monkeypatch.setattr(launchers, "_is_there", lambda module: False)
+    for name in launchers.presets():
+        with pytest.raises(UserError, match=rf'\'{name}\' is not .*pip install "rethinking\[{name.split("_")[0]}\]"'):
+            expand_sweep(["model=gmn", *SMALL, f"hydra/launcher={name}", "hydra.launcher.partition=gpu"])
+
+
+def test_presets_name_extras_that_there_are() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    for name in launchers.presets():
+        preset = OmegaConf.load(ROOT / "conf" / launchers.GROUP / f"{name}.yaml")
+        plugin = launchers.PLUGIN.match(preset["_target_"])
+        assert plugin and f'\n{plugin[1]} = ["hydra-{plugin[1]}-launcher>=' in pyproject
+
+
+def test_jobs_take_gpus_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    for count in (0, 1, 3):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        for number in range(5):
+            take_turns(number)
+    assert taken == [0, 1, 2, 0, 1]
