@@ -14,55 +14,68 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobStatus
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rethinking.commands.job import Told, here_is_the_command, terminal
 from rethinking.configuration.composition import hydra_started, in_one_sentence
-from rethinking.configuration.launchers import check_installed
+from rethinking.configuration.launchers import GROUP, check_installed
 from rethinking.runs.interrupts import ENDING, ORDINARY
 
 # Seconds that processes of this machine have to save what they train, before a launcher ends them with the command.
 GRACE = 3.0
 
 
-def launch(jobs: Sequence[Sequence[str]], task: Callable[[DictConfig], Told]) -> bool:
-    """Carry out jobs, each of words as one types them, by the launcher that the first chooses. Whether all are done.
+class ChosenLauncher:
+    """The launcher of Hydra's that is chosen on the command line, ready for jobs.
 
-    All jobs of a command at once, so that a cluster has all of them in its queue and no core waits for the rest of a
-    row; a multirun of Hydra's takes only the product of some values. Jobs may run in other processes: `task` and what
-    it returns are pickled, and what they write elsewhere is told again here.
+    It is given all jobs of a command at once, so that a cluster has all of them in its queue and no core waits for the
+    rest of a row; a multirun of Hydra's takes only the product of some values.
     """
-    here_is_the_command()
-    with in_one_sentence(jobs[0]), hydra_started():
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        config = hydra.compose_config("config", list(jobs[0]), RunMode.MULTIRUN)
-        target = OmegaConf.select(config, "hydra.launcher._target_")
-        name = config.hydra.runtime.choices["hydra/launcher"]
-        check_installed(name, target)
-        callbacks = Callbacks(config)
-        callbacks.on_multirun_start(config=config, config_name="config")
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
-        launcher = Plugins.instance().instantiate_launcher(context, task, config)
+
+    def __init__(self, words: Sequence[str], task: Callable[[DictConfig], Told]) -> None:
+        """words: those of the first job. task: carries out a job, perhaps in another process: it is pickled, as is what
+        it returns. Raises UserError if the launcher is not installed.
+        """
+        here_is_the_command()
+        with in_one_sentence(words), hydra_started():
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            self._config = hydra.compose_config("config", list(words), RunMode.MULTIRUN)
+            self._name = self._config.hydra.runtime.choices[GROUP]
+            check_installed(self._name, self._config.hydra.launcher._target_)
+            self._callbacks = Callbacks(self._config)
+            context = HydraContext(config_loader=hydra.config_loader, callbacks=self._callbacks)
+            self._launcher = Plugins.instance().instantiate_launcher(context, task, self._config)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether jobs are carried out in this process, one after another."""
+        return isinstance(self._launcher, BasicLauncher)
+
+    def carry_out(self, jobs: Sequence[Sequence[str]]) -> bool:
+        """Carry out jobs, each of words as one types them; say again what they said elsewhere. Whether all are done."""
         own = list(map(_without_hydras, jobs))
-    try:
-        with nullcontext() if isinstance(launcher, BasicLauncher) else _others_first():
-            returned = launcher.launch(own, initial_job_idx=0)
-    except Exception as error:
-        # A job that was killed, or a batch system that refuses it; what was finished is in the store.
-        _say(f"The launcher {name} gave up: {_first_and_last_line(error)}")
-        return False
-    callbacks.on_multirun_end(config=config, config_name="config")
-    all_done = True
-    for job in returned:
-        told = job.return_value if job.status == JobStatus.COMPLETED else Told(False, [repr(job._return_value)], (0, 0))
-        all_done &= told.done
-        if told.where != terminal():
-            for sentence in told.sentences:
-                _say(sentence)
-    return all_done
+        self._callbacks.on_multirun_start(config=self._config, config_name="config")
+        try:
+            with nullcontext() if self.is_here else _others_first():
+                returned = self._launcher.launch(own, initial_job_idx=0)
+        except Exception as error:
+            # A job that was killed, or a batch system that refuses it; what was finished is in the store.
+            _say(f"The launcher {self._name} gave up: {_first_and_last_line(error)}")
+            return False
+        self._callbacks.on_multirun_end(config=self._config, config_name="config")
+        told = list(map(_told, returned))
+        for job in told:
+            if job.where != terminal():
+                for sentence in job.sentences:
+                    _say(sentence)
+        return all(job.done for job in told)
+
+
+def _told(job: JobReturn) -> Told:
+    return job.return_value if job.status == JobStatus.COMPLETED else Told(False, [repr(job._return_value)], (0, 0))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rethinking import paths
 from rethinking.commands.job import here_is_the_command, tell_compilation, train
-from rethinking.commands.launching import launch
+from rethinking.commands.launching import ChosenLauncher
 from rethinking.configuration.composition import (
     VERSION_BASE,
     any_choice,
@@ -94,8 +94,9 @@ def train_jobs(jobs: Sequence[Sequence[str]], table: bool = False) -> int:
     """Train jobs, each of words as one types them. table: whether they end in their table. Returns the exit status."""
     composed = _compose(jobs)
     settings = [job for _, job in composed]
-    _check(settings)
-    all_done = launch([words for words, _ in composed], train)
+    launcher = ChosenLauncher(composed[0][0], train)
+    _check(settings, launcher.is_here)
+    all_done = launcher.carry_out([words for words, _ in composed])
     return _conclude(_merged(settings), table, all_done)
 
 
@@ -223,10 +224,11 @@ def _worst(statuses: Sequence[int]) -> int:
     return next((status for status in (SOME_FAILED, SOME_ELSEWHERE) if status in statuses), ALL_DONE)
 
 
-def _check(jobs: Sequence[Settings]) -> None:
-    """Refuse what cannot run, before any work."""
+def _check(jobs: Sequence[Settings], here: bool) -> None:
+    """Refuse what cannot run, before any work. here: whether jobs run in this process, on its device."""
     for job in jobs:
-        choose_device(job.device)
+        if here:
+            choose_device(job.device)
         kind_of(job.logger)
         RunStore(job.runs).check_writable()
     for job in {job.cell.dataset.name: job for job in jobs}.values():

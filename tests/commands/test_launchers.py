@@ -1,10 +1,15 @@
 """Jobs of a sweep in processes of their own: all get done, what fails is told, and a store knows no launcher."""
 
 import os
+import signal
 import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -12,6 +17,7 @@ from omegaconf import OmegaConf
 from rethinking.configuration import launchers
 from rethinking.configuration.composition import expand_sweep
 from rethinking.errors import UserError
+from rethinking.runs.locks import is_locked
 from rethinking.training.device import take_turns
 from tests.conftest import FEW_DIGITS, ROOT
 
@@ -82,3 +88,67 @@ def test_jobs_take_gpus_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(5):
             take_turns(number)
     assert taken == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_path")
+def test_a_job_that_submitit_ends_is_started_again_and_goes_on(rethinking: Call, tmp_path: Path) -> None:
+    """As SLURM does when a job's time is over: a signal to the process that trains."""
+
+    def end_once() -> None:
+        while not list(tmp_path.glob("runs/.checkpoints/*.pt")):
+            time.sleep(0.05)
+        (job,) = [
+            process
+            for process in psutil.Process().children(recursive=True)
+            if "submitit.core._submit" in process.cmdline()
+        ]
+        job.send_signal(signal.SIGUSR2)
+
+    ending = threading.Thread(target=end_once)
+    ending.start()
+    words = ("model=graclus", *SMALL[:3], "seeds=2", "trainer.max_epochs=150", "checkpoint_minutes=0.001")
+    result = rethinking(
+        "run", *words, "hydra/launcher=submitit_local", f"hydra.launcher.submitit_folder={tmp_path}/jobs/%j"
+    )
+    ending.join()
+    assert result.returncode == 0 and "2/2 seeds done (2 trained" in result.stderr, result.stderr
+    assert "2 seeds went on after epoch" in result.stderr
+    assert not list(tmp_path.glob("runs/.checkpoints/*.pt")) and not list(tmp_path.glob("runs/*/error.txt"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_path")
+def test_ctrl_c_saves_what_trains_in_other_processes(tmp_path: Path, cache: Path) -> None:
+    sweep = ("-m", "model=graclus", "pooling=learned,complement", SMALL[1], "seeds=2", "diagnosed_graphs=0")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "rethinking", "run", *sweep, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        cwd=tmp_path, env=os.environ | {"RETHINKING_CACHE": str(cache)}, text=True, stderr=subprocess.PIPE,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    # What trains holds its runs.
+    while sum(is_locked(path) for path in tmp_path.glob("runs/.locks/*.lock")) < 4:
+        assert command.poll() is None
+        time.sleep(0.1)
+    time.sleep(5)  # A few epochs.
+    os.killpg(command.pid, signal.SIGINT)
+    error = command.communicate(timeout=120)[1]
+    assert command.returncode == 130 and "Finished runs are kept" in error, error
+    assert len(list(tmp_path.glob("runs/.checkpoints/*.pt"))) == 2
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_of_one_machine(rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher.ray_launcher", reason='pip install "rethinking[ray]"')
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    ray = [sys.executable, "-m", "ray.scripts.scripts"]
+    start = ("start", "--head", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats")
+    subprocess.run([*ray, *start], check=True, capture_output=True)
+    try:
+        there = rethinking("run", "model=global_mean", "pooling=none", *SMALL[1:], "seeds=2", "hydra/launcher=ray")
+        assert there.returncode == 0, there.stderr
+        assert there.stderr.count("2/2 seeds done (2 trained, 0 done before)") == 1
+        here = rethinking("run", "model=global_mean", "pooling=none", *SMALL[1:], "seeds=2")
+        assert "2/2 seeds done (0 trained, 2 done before)" in here.stderr
+    finally:
+        subprocess.run([*ray, "stop"], check=True, capture_output=True)

@@ -90,7 +90,7 @@ def test_a_value_of_a_file_that_is_swept_over_reaches_each_job(
 
     monkeypatch.setattr("rethinking.commands.job.execute", executed)
     monkeypatch.setattr("rethinking.commands.run._conclude", lambda jobs, table, all_done: 0)
-    monkeypatch.setattr("rethinking.commands.run._check", lambda jobs: None)
+    monkeypatch.setattr("rethinking.commands.run._check", lambda jobs, here: None)
     monkeypatch.setattr("sys.argv", ["rethinking"])
     monkeypatch.chdir(tmp_path)
     assert main([asked, "model=graclus,gmn", *CELL[1:], "model.hidden=8", "seeds=1"]) == 0
