@@ -120,7 +120,8 @@ def test_a_job_that_submitit_ends_is_started_again_and_goes_on(rethinking: Call,
 @pytest.mark.slow
 @pytest.mark.usefixtures("on_path")
 def test_ctrl_c_saves_what_trains_in_other_processes(tmp_path: Path, cache: Path) -> None:
-    sweep = ("-m", "model=graclus", "pooling=learned,complement", SMALL[1], "seeds=2", "diagnosed_graphs=0")
+    endless = (f"trainer.{key}=10000" for key in ("max_epochs", "stop_patience", "decay_patience"))
+    sweep = ("-m", "model=graclus", "pooling=learned,complement", *SMALL[1:3], "seeds=2", *endless)
     command = subprocess.Popen(
         [sys.executable, "-m", "rethinking", "run", *sweep, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
         cwd=tmp_path, env=os.environ | {"RETHINKING_CACHE": str(cache)}, text=True, stderr=subprocess.PIPE,
@@ -130,7 +131,7 @@ def test_ctrl_c_saves_what_trains_in_other_processes(tmp_path: Path, cache: Path
     while sum(is_locked(path) for path in tmp_path.glob("runs/.locks/*.lock")) < 4:
         assert command.poll() is None
         time.sleep(0.1)
-    time.sleep(5)  # A few epochs.
+    time.sleep(10)  # A few epochs.
     os.killpg(command.pid, signal.SIGINT)
     error = command.communicate(timeout=120)[1]
     assert command.returncode == 130 and "Finished runs are kept" in error, error
@@ -141,14 +142,18 @@ def test_ctrl_c_saves_what_trains_in_other_processes(tmp_path: Path, cache: Path
 def test_a_ray_cluster_of_one_machine(rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("hydra_plugins.hydra_ray_launcher.ray_launcher", reason='pip install "rethinking[ray]"')
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    start = ("start", "--head", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats")
-    subprocess.run([*ray, *start], check=True, capture_output=True)
+    start = ("start", "--head", "--block", "--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats")
+    ray = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", *start],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    words = ("run", "model=global_mean", "pooling=none", *SMALL[1:], "seeds=2")
     try:
-        there = rethinking("run", "model=global_mean", "pooling=none", *SMALL[1:], "seeds=2", "hydra/launcher=ray")
+        assert ray.stdout and any("Ray runtime started" in line for line in ray.stdout)
+        there = rethinking(*words, "hydra/launcher=ray")
         assert there.returncode == 0, there.stderr
         assert there.stderr.count("2/2 seeds done (2 trained, 0 done before)") == 1
-        here = rethinking("run", "model=global_mean", "pooling=none", *SMALL[1:], "seeds=2")
-        assert "2/2 seeds done (0 trained, 2 done before)" in here.stderr
+        assert "2/2 seeds done (0 trained, 2 done before)" in rethinking(*words).stderr
     finally:
-        subprocess.run([*ray, "stop"], check=True, capture_output=True)
+        os.killpg(ray.pid, signal.SIGTERM)
+        ray.wait(60)
