@@ -25,6 +25,7 @@ stop() {
     rm -rf "$work"
 }
 trap stop EXIT
+trap 'exit 143' INT TERM
 
 mkdir -m 755 "$work"/{state,spool,munge}
 chmod 755 "$work"
