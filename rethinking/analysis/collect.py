@@ -13,7 +13,6 @@ import yaml
 from rethinking.analysis.cells import successor
 from rethinking.analysis.checking import whole
 from rethinking.analysis.collected import (
-    KINDS,
     Collected,
     history_file,
     predictions_file,
@@ -22,13 +21,16 @@ from rethinking.analysis.collected import (
 )
 from rethinking.analysis.manifest import (
     CELLS,
+    KINDS,
     MANIFEST,
     PROVENANCE,
     RUNS,
+    SCORECARDS,
     TABLES,
     Listed,
     Manifest,
     listed,
+    listed_scorecard,
     manifest_text,
 )
 from rethinking.analysis.replacing import finish, locked, put_in_place, replacement
@@ -175,22 +177,23 @@ def _replaced(runs: pd.DataFrame, cells: dict[str, dict]) -> list[str]:
 
 
 def _kept(before: Collected, replaced: set[str]) -> Manifest:
-    """The entries of all learning curves and predictions that are there, but for those of cells that are replaced.
+    """The entries of all learning curves, predictions and scorecards there, but for those of cells that are replaced.
 
     Raises UserError for one that no manifest lists and that cannot be read.
     """
     manifest: Manifest = {}
-    for kind in KINDS:
-        for path in sorted((before.folder / kind).glob("*.parquet")):
-            name = f"{kind}/{path.name}"
-            if path.stem not in replaced:
-                manifest[name] = (before.manifest or {}).get(name) or _listed(path)
+    there = [path for kind in KINDS for path in (before.folder / kind).glob("*.parquet") if path.stem not in replaced]
+    for path in sorted([*there, *(before.folder / SCORECARDS).glob("[!.]*.json")]):
+        name = f"{path.parent.name}/{path.name}"
+        manifest[name] = (before.manifest or {}).get(name) or _listed(path)
     return manifest
 
 
 def _listed(path: Path) -> Listed:
     """The entry of a file that no manifest lists yet."""
     try:
+        if path.parent.name == SCORECARDS:
+            return listed_scorecard(path)
         return listed(path.read_bytes(), len(whole(lambda: pd.read_parquet(path), lambda frame: None)))
     except (OSError, ValueError) as error:
         raise UserError(f"Nothing was collected. {path} {error}; restore it or delete it.") from error

@@ -5,6 +5,7 @@ provenance.csv             a row a run: versions, commit, machine, time
 cells.yaml                 the scientific configuration of every cell
 histories/CELL.parquet     a row a run and epoch: learning curves
 predictions/CELL.parquet   a row a run and graph, see `runs/predictions.py`
+scorecards/KEY.json        what was measured of an operator, see `runs/scorecards.py`
 manifest.yaml              rows and SHA-256 of all these, see `manifest.py`
 
 What is damaged is said and left out here; `collect.py` refuses it.
@@ -20,13 +21,22 @@ from typing import Any
 import pandas as pd
 
 from rethinking.analysis.checking import check_history, check_predictions, whole
-from rethinking.analysis.manifest import CELLS, MANIFEST, PROVENANCE, RUNS, TABLES, Manifest, read_manifest, remedy
+from rethinking.analysis.manifest import (
+    CELLS,
+    HISTORIES,
+    MANIFEST,
+    PREDICTIONS,
+    PROVENANCE,
+    RUNS,
+    TABLES,
+    Manifest,
+    read_manifest,
+    remedy,
+)
 from rethinking.analysis.parsing import parse_cells, parse_provenance, parse_runs
 from rethinking.errors import UserError
 from rethinking.runs.predictions import read_predictions
 
-# The folders with a file a cell.
-KINDS = HISTORIES, PREDICTIONS = ("histories", "predictions")
 # Where a collect has written what it is about to put in place, see `replacing.py`.
 COMPLETE = ".collected"
 PATIENCE = 2.0  # seconds that another process has to put its files in place

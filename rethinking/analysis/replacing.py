@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rethinking.analysis.collected import COMPLETE, KINDS
-from rethinking.analysis.manifest import MANIFEST, read_manifest
+from rethinking.analysis.collected import COMPLETE
+from rethinking.analysis.manifest import KINDS, MANIFEST, read_manifest
 from rethinking.errors import UserError
 from rethinking.runs.locks import lock
 from rethinking.runs.replacement import synchronise

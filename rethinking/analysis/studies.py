@@ -4,7 +4,7 @@ They are suites whose parts are measured and not trained. What was measured lies
 `scorecards` of results, as `runs/scorecards.py` writes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,18 @@ from typing import Any
 
 import pandas as pd
 
-from rethinking.analysis.replacing import locked
+from rethinking.analysis.collected import read_listed
+from rethinking.analysis.manifest import (
+    MANIFEST,
+    SCORECARDS,
+    Manifest,
+    listed_scorecard,
+    manifest_text,
+    read_manifest,
+)
+from rethinking.analysis.replacing import locked, put_in_place, replacement
 from rethinking.analysis.scorecards import Card, Measured, MeasureTable, claims, measure_table, of_file
+from rethinking.errors import UserError
 from rethinking.runs.scorecards import of_results, of_store, scorecard_key
 from rethinking.scorecard.card import Part, part_name
 from rethinking.scorecard.settings import CardSettings, card_settings, section
@@ -163,12 +173,39 @@ def outcome(study: Study, runs: Path, results: Path) -> Outcome:
 
 
 def collect_studies(runs: Path, results: Path) -> int:
-    """Add what a run store has of all studies to a results folder. Returns how many parts were there to add."""
+    """Add what a run store has of all studies to a results folder. Returns how many parts were there to add.
+
+    Raises UserError if a scorecard in the folder is not as it was collected, or if it cannot be written; the folder
+    then stays as it is.
+    """
     studies = map(load_study, study_names())
     operators = {study.key(operator): operator.operator for study in studies for operator in study.operators}
     found = {key: parts for key in operators if (parts := of_store(runs).read(key)[0])}
     if found:
         with locked(results):
-            for key, parts in found.items():
-                of_results(results).add(key, operators[key], parts)
+            put_in_place(results)
+            manifest = _checked(results, found)
+            with replacement(results) as new:
+                for key, parts in found.items():
+                    of_results(new).write(key, operators[key], of_results(results).read(key)[0] | dict(parts))
+                if manifest is not None:
+                    manifest |= {name: listed_scorecard(new / name) for name in map(_name, found)}
+                    (new / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
     return sum(map(len, found.values()))
+
+
+def _checked(results: Path, keys: Iterable[str]) -> Manifest | None:
+    """The manifest of a results folder, if it has one. Raises UserError if it or one of these scorecards is damaged."""
+    path = results / MANIFEST
+    try:
+        manifest = read_manifest(results)
+        for path in (results / _name(key) for key in keys):
+            read_listed(results, f"{path.parent.name}/{path.name}", manifest)
+    except ValueError as error:
+        raise UserError(f"Nothing was collected. {path} cannot be used: {error}.") from error
+    return manifest
+
+
+def _name(key: str) -> str:
+    """Where a scorecard lies in a results folder."""
+    return f"{SCORECARDS}/{key}.json"

@@ -6,16 +6,22 @@ from io import StringIO
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from rethinking.analysis.collect import collect
 from rethinking.analysis.figures.studies import DRAWN, draw_study
+from rethinking.analysis.manifest import read_manifest
 from rethinking.analysis.studies import Study, collect_studies, load_study, outcome, study_names
 from rethinking.commands import scorecard
+from rethinking.errors import UserError
 from rethinking.runs.scorecards import of_results, of_store
+from rethinking.runs.store import RunStore
 from rethinking.scorecard import settings
 from rethinking.scorecard.card import Drawn, Part
 from rethinking.scorecard.measuring import Measure
+from tests.analysis.conftest import NCI1, fill
 
 Call = Callable[..., CompletedProcess[str]]
 CUBE = Drawn([[0.0, 0, 0], [1, 0, 0], [1, 1, 5]], [(0, 1, 1.0), (1, 2, 0.5)], 2, [0.0, 1.0, 2.0])
@@ -117,6 +123,24 @@ def test_collected_and_shown_without_the_store(rethinking: Call, tmp_path: Path,
     assert table["grid2d"].tolist() == ["500", *["1.5 ± 0.5"] * 7]
     key = study.key(study.operators[0])
     assert set(of_results(tmp_path / "results").read(key)[0]) == {"features/grid2d", "features/ring"}
+
+
+def test_the_manifest_lists_scorecards_and_one_that_is_altered_is_refused(tmp_path: Path, study: Study) -> None:
+    results = tmp_path / "results"
+    runs = RunStore(tmp_path / "runs")
+    fill(runs, NCI1 + "learned", np.array([0.8]))
+    collect(runs, results)
+    add(runs.folder, study, 1, MADE)
+    assert collect_studies(runs.folder, results) == 1
+    name = f"scorecards/{study.key(study.operators[0])}.json"
+    manifest = read_manifest(results)
+    assert manifest is not None and manifest[name].rows == 1
+    collect(runs, results)
+    assert read_manifest(results) == manifest, "collecting runs keeps the entry"
+    (results / name).write_text((results / name).read_text().replace("1.0", "1.5"))
+    for refused in (lambda: collect(runs, results), lambda: collect_studies(runs.folder, results)):
+        with pytest.raises(UserError, match=f"Nothing was collected. .*{name} .*is not as it was collected"):
+            refused()
 
 
 @pytest.mark.parametrize(
