@@ -205,6 +205,24 @@ def command_line() -> Parser:
     text = "add the finished runs of a store to the tidy files of a results folder"
     _add_stores(_add(commands, "collect", "collect:collect_runs", text))
 
+    text = "check the files of results or of a run store, and train some of its runs again to compare"
+    verify = _add(commands, "verify", "verify:verify", text)
+    text = "a results folder or a run store (default: results)"
+    verify.add_argument("folder", nargs="?", type=_place, default=paths.DEFAULT_RESULTS, metavar="FOLDER", help=text)
+    text = "how many runs are trained again, 0 for none (default: `sample` of conf/verify.yaml)"
+    verify.add_argument("--sample", type=_whole, metavar="N", help=text)
+    text = "names the draw, so that it can be repeated (default: a new one, which is said)"
+    verify.add_argument("--seed", type=_whole, metavar="S", help=text)
+    text = (
+        "train each run with all the seeds that it trained with: to the last bit, and as much longer as they are many"
+    )
+    verify.add_argument("--exact", action="store_true", help=text)
+    _add_several(verify, "--dataset", "datasets", "NAME", "draw of these data sets (default: all)")
+    _add_several(verify, "--family", "families", "NAME", "draw of these families (default: all)")
+    text = "a folder with the splits of one's own that runs were trained on, as for run"
+    verify.add_argument("--splits", type=_place, metavar="DIR", help=text)
+    _add_own(verify)
+
     text = "what data sets there are, whether they are what the paper used, and how they are split"
     data = commands.add_parser("data", help=text, description=f"{text[0].upper()}{text[1:]}.")
     actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -277,8 +295,14 @@ def _place(text: str) -> Path:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if _whole(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number of at least 1")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
     return int(text)
 
 

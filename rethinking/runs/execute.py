@@ -28,6 +28,7 @@ from rethinking.runs.outcome import Outcome
 from rethinking.runs.predictions import predictions_of
 from rethinking.runs.record import RunRecord, cell_record, head_of
 from rethinking.runs.store import RunStore
+from rethinking.runs.together import as_text
 from rethinking.runs.told import Told
 from rethinking.tracking.tracker import flat, tracker_of
 from rethinking.training.device import choose_device
@@ -169,7 +170,8 @@ def _train(
             try:
                 for replica in replicas:
                     if claims.is_held(replica.seed):
-                        how = {"elapsed_seconds": round(checkpoint.elapsed, 3), "replicas": len(together)}
+                        how: dict[str, Any] = {"elapsed_seconds": round(checkpoint.elapsed, 3)}
+                        how.update({"replicas": len(together), "together": as_text(together)})
                         how.update(provenance.hardware(device))
                         scores = _keep(claims, dataset, splits[replica.seed], replica, how, interrupts)
                         told.end(replica.seed, scores)
@@ -228,6 +230,7 @@ def _record(claims: Claims, dataset: GraphDataset, split: Split, replica: Replic
             "seconds": round(replica.seconds, 3),
             "threads": settings.threads,
             "fast": settings.fast,
+            "evaluation_batch_size": settings.evaluation_batch_size,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             **how,
             **provenance.software(),

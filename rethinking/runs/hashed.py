@@ -24,11 +24,11 @@ RECENT = 2 * 10**9  # nanoseconds: a file that was changed so short a time ago m
 
 
 class Hashed:
-    """The index of one store, read when it is first asked."""
+    """The index of one store, read when it is first asked. anew: for whoever wants every file to be read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, anew: bool = False) -> None:
         self._path = folder / NAME
-        self._known: dict[str, Any] | None = None
+        self._known: dict[str, Any] | None = {} if anew else None
         self._new: dict[str, list[Any]] = {}
 
     def holds(self, run: Path, name: str, sha256: str) -> bool:

@@ -23,12 +23,22 @@ def software() -> dict[str, Any]:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """The device and the most memory this process has used so far, in MiB."""
+    """The device and the most memory this process has used so far, in MiB.
+
+    processor: what tells processors of one name apart whose last digits may differ.
+    """
     if device.type == "cuda":
         name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_allocated(device) / 2**20
     else:
-        name, peak = _processor(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return {"device": device.type, "device_name": name, "peak_memory_mib": round(peak)}
+        name, peak = _processor("model name"), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    kind = [_processor(key) for key in ("cpu family", "model", "stepping")]
+    processor = f"{'/'.join(kind)} {torch.backends.cpu.get_cpu_capability()}"
+    return {
+        "device": device.type,
+        "device_name": name or platform.processor() or platform.machine(),
+        "processor": processor,
+        "peak_memory_mib": round(peak),
+    }
 
 
 def _version(name: str) -> str | None:
@@ -55,9 +65,11 @@ def _commit() -> dict[str, Any]:
         return {"git_commit": None, "git_dirty": None}
 
 
-def _processor() -> str:
+@cache
+def _processor(key: str) -> str:
+    """What Linux says of the first processor; nothing if it does not."""
     try:
         with Path("/proc/cpuinfo").open() as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+            return next(line.split(":")[1].strip() for line in file if line.split(":")[0].strip() == key)
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return ""

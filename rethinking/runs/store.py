@@ -68,13 +68,16 @@ class Entry:
 
 
 class RunStore:
-    """The runs below one folder. Nothing is created until something is written."""
+    """The runs below one folder. Nothing is created until something is written.
 
-    def __init__(self, folder: Path) -> None:
+    anew: check all files, whatever is known of them from before.
+    """
+
+    def __init__(self, folder: Path, anew: bool = False) -> None:
         self.folder = folder
         self.workers = Workers(folder)
         self._holds = Holds(folder, self.workers)
-        self._hashed = Hashed(folder)
+        self._hashed = Hashed(folder, anew)
         self._worker: Worker | None = None
         self._opened = 0
 
