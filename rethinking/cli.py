@@ -205,6 +205,13 @@ def command_line() -> Parser:
     text = "add the finished runs of a store to the tidy files of a results folder"
     _add_stores(_add(commands, "collect", "collect:collect_runs", text))
 
+    text = "add the runs of another store, or of somebody's results, to those here; nothing if any is here as another"
+    imports = _add(commands, "import", "importing:import_runs", text)
+    imports.add_argument(
+        "source", type=_place, metavar="DIR", help="a run store or a results folder; changed by nothing"
+    )
+    _add_stores(imports)
+
     text = "check the files of results or of a run store, and train some of its runs again to compare"
     verify = _add(commands, "verify", "verify:verify", text)
     text = "a results folder or a run store (default: results)"

@@ -25,6 +25,7 @@ from tests.conftest import ROOT
         "report --to there.html",
         "export --to there",
         "collect --runs here",
+        "import there --runs here",
         "verify there --sample 2 --seed 7 --exact --dataset nci1 --family graclus --splits here",
         "data list --mirror here",
         "data get nci1 --trust 12ab",

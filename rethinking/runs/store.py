@@ -234,6 +234,15 @@ class RunStore:
             whole = {**record.result, "files": {name: _sha256(part / name) for name in written}}
             _write_text(part / "result.json", _with_checksum(whole))
 
+    def take(self, written: Path) -> None:
+        """Give a run that lies in a directory elsewhere, whole and checked, its place here; its files are moved.
+
+        Raises OSError if they cannot be.
+        """
+        with self._written(written.name) as part:
+            for file in sorted(written.iterdir()):
+                file.rename(part / file.name)
+
     def write_failure(self, run_id: str, config: dict[str, Any], record: dict[str, Any], error: str) -> None:
         """Keep why a run failed; not in the place of a finished one. Raises OSError if it cannot be written."""
         if self.read(run_id).state == "done":
