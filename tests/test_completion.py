@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+AFTER_THAT = "export collect import verify data"
 LINES_OF_HYDRA = [
     ("rethinking run model=grac", "model=graclus"),
     ("rethinking run model=graclus pooling=co", "pooling=complement"),
@@ -18,7 +19,7 @@ LINES_OF_HYDRA = [
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("rethinking ", "run reproduce status table compare check scorecard figure report export collect data"),
+        ("rethinking ", f"run reproduce status table compare check scorecard figure report {AFTER_THAT}"),
         ("rethinking data che", "check"),
         ("rethinking compare --dataset nci1 imdb_b --marg", "--margin"),
         ("rethinking compare --dataset nci1 imdb_b --format ", "screen markdown latex html csv"),
