@@ -94,7 +94,11 @@ def _copied(source: Path, room: Path) -> Collected:
     except UserError as error:
         raise UserError(str(error).replace(f"{room}/", f"{source}/")) from error
     except (RefusedError, OSError) as error:
-        reason = f"{error.filename} cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+        reason = (
+            f"{error.filename or 'it'} cannot be copied ({error.strerror})"
+            if isinstance(error, OSError)
+            else str(error)
+        )
         raise UserError(f"Nothing was imported. {source}/ cannot be used: {reason}.") from error
     return other
 

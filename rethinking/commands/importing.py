@@ -39,7 +39,7 @@ def _in_words(made: Imported, source: Path, folder: Path) -> str:
     said += [f"{len(made.known)} were there already"] if made.known else []
     said += [f"{len(made.left_out)} left out"] if made.left_out else []
     said += [f"{made.failed} had failed"] if made.failed else []
-    said += [f"{made.stale} are of an older schema and count no more"] if made.stale else []
+    said += [f"{made.stale} of an older schema count no more"] if made.stale else []
     said += [f"{len(made.elsewhere)} are in the hands of another process"] if made.elsewhere else []
     return f"{', '.join(said)}."
 

@@ -24,10 +24,14 @@ RECENT = 2 * 10**9  # nanoseconds: a file that was changed so short a time ago m
 
 
 class Hashed:
-    """The index of one store, read when it is first asked. anew: for whoever wants every file to be read."""
+    """The index of one store, read when it is first asked.
+
+    anew: for whoever wants every file to be read, and nothing to be written.
+    """
 
     def __init__(self, folder: Path, anew: bool = False) -> None:
         self._path = folder / NAME
+        self._anew = anew
         self._known: dict[str, Any] | None = {} if anew else None
         self._new: dict[str, list[Any]] = {}
 
@@ -79,7 +83,7 @@ class Hashed:
 
         Where it cannot be written, the next command does the work again.
         """
-        if not self._new:
+        if not self._new or self._anew:
             return
         whole = {key: value for key, value in (_read(self._path) | self._new).items() if key.partition("/")[0] in runs}
         part = self._path.with_name(f"{NAME}.{uuid.uuid4().hex[:8]}")

@@ -70,7 +70,7 @@ class Entry:
 class RunStore:
     """The runs below one folder. Nothing is created until something is written.
 
-    anew: check all files, whatever is known of them from before.
+    anew: check all files, whatever is known of them from before, and note nothing of it.
     """
 
     def __init__(self, folder: Path, anew: bool = False) -> None:

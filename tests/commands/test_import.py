@@ -230,7 +230,7 @@ def test_a_record_whose_checksum_was_made_right_but_not_its_content(
     [
         ("runs.csv", cut, "runs.csv is not as it was collected"),
         ("cells.yaml", link, "cells.yaml is no ordinary file, or a link"),
-        ("manifest.yaml", Path.unlink, "manifest.yaml cannot be read"),
+        ("manifest.yaml", Path.unlink, "manifest.yaml cannot be copied"),
         ("histories/*.parquet", link, "no ordinary file, or a link"),
         ("histories/*.parquet", cut, "cannot be read"),
         ("predictions/*.parquet", Path.unlink, "is missing"),
