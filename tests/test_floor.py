@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.topology import Topology
 from scripts.floor import Counting, products_of, rate
@@ -24,7 +24,7 @@ def test_products_within_operators_are_counted_forward_and_backward(topology: To
 @pytest.mark.parametrize("family", ["graclus", "diffpool", "gmn", "mincut"])
 def test_a_graph_has_its_own_products_whatever_lies_beside_it(family: str) -> None:
     dataset = random_dataset(7)
-    cell = compose_job([f"model={family}", "pooling=learned", "dataset=digits"]).cell
+    cell = compose_cell([f"model={family}", "pooling=learned", "dataset=digits"])
     small, large = (int(f(dataset.sizes)) for f in (np.argmin, np.argmax))
     alone = [products_of(cell, dataset, [graph]).flops for graph in (small, large)]
     assert 0 < alone[0] < alone[1]

@@ -21,7 +21,7 @@ from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.nn import TopKPooling
 
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_job, expand_sweep
+from rethinking.configuration.composition import compose_cell, compose_job, expand_sweep
 from rethinking.configuration.identity import identity
 from rethinking.data.batches import Batches, lay_out
 from rethinking.data.dataset import GraphDataset, build_dataset
@@ -75,7 +75,7 @@ def module(folder: Path) -> Callable[[str], ModuleType]:
 def cell(folder: Path, model: str, pooling: str, dataset: str = "communities", *overrides: str) -> Cell:
     chosen = [f"model={model}", f"pooling={pooling}", f"dataset={dataset}", *overrides]
     with own_configuration(folder / "my"):
-        return compose_job(chosen).cell
+        return compose_cell(chosen)
 
 
 def test_the_command_to_try_with_runs_and_names_what_is_new(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_job, options, possible_variants
+from rethinking.configuration.composition import compose_cell, options, possible_variants
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.split import StratifiedSplit
@@ -19,6 +19,7 @@ from rethinking.tasks.classification import Classification
 from rethinking.training.group import train_group
 from rethinking.training.state import Replica
 from tests.conftest import in_double, random_dataset
+from tests.spanning import spanning
 
 PAIRS = [
     (model, pooling)
@@ -37,9 +38,9 @@ CPU = torch.device("cpu")
 
 
 def pairs_on(*kinds: str, pairs: Sequence[tuple[str, str]] = PAIRS) -> list[Any]:
-    """Every pair with each kind of data; Selects that are not the family's own are slow there."""
+    """Every pair with each kind of data; slow: Selects that are not the family's own, and all around `src`."""
     return [
-        pytest.param(*pair, kind, marks=[] if pair[1] in ("learned", "none") else pytest.mark.slow)
+        pytest.param(*pair, kind, marks=[] if pair[1] in ("learned", "none") and pair[0] != "src" else pytest.mark.slow)
         for pair, kind in product(pairs, kinds)
     ]
 
@@ -48,7 +49,7 @@ def cell(model: str, pooling: str, *overrides: str) -> Cell:
     small = ["trainer.max_epochs=2", "trainer.batch_size=8", *overrides]
     if model == "gmn":
         small.insert(0, "model.kl_period=2")
-    return compose_job([f"model={model}", f"pooling={pooling}", "dataset=digits", *small]).cell
+    return compose_cell([f"model={model}", f"pooling={pooling}", "dataset=digits", *small])
 
 
 def train(cell: Cell, dataset: GraphDataset, seeds: Sequence[int]) -> dict[int, Replica]:
@@ -71,7 +72,7 @@ def some_digits(digits: GraphDataset) -> GraphDataset:
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(
     ("model", "pooling", "data"),
-    [pytest.param(*each.values, "random", marks=each.marks) for each in EACH] + pairs_on("digits"),
+    spanning([(*pair, "random") for pair in PAIRS]) + pairs_on("digits"),
 )
 def test_three_replicas_equal_three_single_runs(model: str, pooling: str, data: str, some_digits: GraphDataset) -> None:
     """Two epochs on real graphs, which are directed, and on random ones, some of a single node or without edges."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.runs.store import RunStore
 from tests.records import made_up
 
@@ -13,7 +13,7 @@ NOISE = RNG.normal(0, 1, 20)
 
 def fill(store: RunStore, overrides: str, scores: np.ndarray, **diagnostics: float) -> None:
     """Runs of a cell with these test scores."""
-    cell = compose_job(overrides.split()).cell
+    cell = compose_cell(overrides.split())
     store.check_writable()
     for seed, score in enumerate(scores):
         store.write_result(made_up(cell, seed, float(score), **diagnostics))

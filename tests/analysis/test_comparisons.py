@@ -22,7 +22,7 @@ from rethinking.analysis.questions import question
 from rethinking.analysis.tables import make_table
 from rethinking.analysis.tidy import read_results
 from rethinking.analysis.wording import overall_texts, row_texts, sentence
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, NOISE, RNG, ZINC, fill
@@ -170,7 +170,7 @@ def test_the_published_means_give_the_published_finding(tmp_path: Path) -> None:
 
 def with_graphs(store: RunStore, overrides: str, wrong: np.ndarray) -> None:
     """Runs that all test the same graphs. wrong: [seeds, graphs], whether a graph's class is wrong."""
-    cell = compose_job(overrides.split()).cell
+    cell = compose_cell(overrides.split())
     for seed, row in enumerate(wrong):
         columns = {"graph": np.arange(len(row)), "target": 0, "prediction": row.astype(int)}
         part = pd.DataFrame(columns | {"log_probability": np.float32(-0.5)})

@@ -17,7 +17,7 @@ from rethinking.analysis.comparisons import compare
 from rethinking.analysis.older import completed
 from rethinking.analysis.questions import question
 from rethinking.analysis.tidy import read_results
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.configuration.locality import locality
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
@@ -52,7 +52,7 @@ def test_the_file_comes_first_then_the_class_then_nobody_knows() -> None:
      ("model=gin pooling=none", None), ("model=diffpool pooling=learned pooling.is_local=false", False)],
 )  # fmt: skip
 def test_it_is_determined_when_a_cell_is_composed(overrides: str, expected: bool | None) -> None:
-    assert compose_job([*overrides.split(), "dataset=nci1"]).cell.is_local is expected
+    assert compose_cell([*overrides.split(), "dataset=nci1"]).is_local is expected
 
 
 def test_of_schema_1_the_name_of_the_class_says_it() -> None:

@@ -21,7 +21,7 @@ from rethinking.analysis.tables import (
 )
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
@@ -29,7 +29,7 @@ from tests.records import made_up
 
 
 def cell(pooling: str, *overrides: str) -> Cell:
-    return compose_job(["model=graclus", f"pooling={pooling}", "dataset=nci1", *overrides]).cell
+    return compose_cell(["model=graclus", f"pooling={pooling}", "dataset=nci1", *overrides])
 
 
 def id_of(cell: Cell) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rethinking import paths
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_cell, compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.configuration.identity import identity
 from rethinking.configuration.resolvers import alternatives
 from rethinking.data.batches import Batches
@@ -38,7 +38,7 @@ PAIRS = [
 
 def cell(model: str, pooling: str, *overrides: str) -> Cell:
     base = [f"model={model}", f"pooling={pooling}", "dataset=digits"]
-    return compose_job([*base, *overrides]).cell
+    return compose_cell([*base, *overrides])
 
 
 def science(cell: Cell) -> dict[str, Any]:

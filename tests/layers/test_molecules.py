@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from rethinking.configuration.composition import compose_job, options, possible_variants
+from rethinking.configuration.composition import compose_cell, options, possible_variants
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.split import StratifiedSplit
@@ -95,7 +95,7 @@ def test_the_fields_of_an_edge_stay_with_it() -> None:
 def test_every_family_trains_on_molecules(model: str) -> None:
     dataset = in_double(molecules())
     overrides = [f"model={model}", f"pooling={possible_variants(model)[-1]}", "dataset=digits"]
-    cell = compose_job([*overrides, "trainer.max_epochs=2", "trainer.batch_size=8"]).cell
+    cell = compose_cell([*overrides, "trainer.max_epochs=2", "trainer.batch_size=8"])
     build = cell.build(dataset, Classification())
 
     def losses(seeds: list[int]) -> dict[int, float]:
@@ -119,7 +119,7 @@ def test_every_family_trains_on_molecules(model: str) -> None:
 
 def test_the_floor_of_summed_features_sees_atoms_only() -> None:
     dataset = molecules()
-    cell = compose_job(["model=mlp", "pooling=none", "dataset=digits"]).cell
+    cell = compose_cell(["model=mlp", "pooling=none", "dataset=digits"])
     network = cell.build(dataset, Classification())(1)
     initialise(network, [0])
     batch = Batches(dataset, CPU).batch(np.arange(len(dataset))[None], np.zeros(1, np.uint64))

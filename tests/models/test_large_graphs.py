@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 STEP = """
 import resource, sys
 import numpy as np, torch
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.data.dataset import build_dataset
 from rethinking.data.split import Split
 from rethinking.layers.initial import initialise
@@ -27,7 +27,7 @@ target = np.repeat(first, 3) + (rng.random(len(source)) * np.repeat(sizes[graph]
 edges = np.stack([np.concatenate([source, target]), np.concatenate([target, source])])
 x = np.eye(89, dtype=np.float32)[rng.integers(0, 89, len(graph))]
 dataset = build_dataset("large", graph, edges, x, np.arange(len(sizes)) % 2)
-cell = compose_job(["model=diffpool", "pooling=learned", "dataset=dd"]).cell
+cell = compose_cell(["model=diffpool", "pooling=learned", "dataset=dd"])
 network = cell.build(dataset, cell.task())(1)
 initialise(network, [0])
 split = Split(np.arange(8), np.arange(len(sizes)), np.arange(len(sizes)))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch as PyGBatch
 
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.data.batches import Batches
 from rethinking.data.dataset import GraphDataset
 from rethinking.layers.initial import initialise
@@ -106,7 +106,7 @@ def test_a_peer_trains(family: str) -> None:
 
 def cell(family: str, *overrides: str) -> Cell:
     variant = "none" if family == "global_mean" else "learned"
-    return compose_job([f"model={family}", f"pooling={variant}", "dataset=digits", *overrides]).cell
+    return compose_cell([f"model={family}", f"pooling={variant}", "dataset=digits", *overrides])
 
 
 def shape(dataset: GraphDataset) -> DataShape:

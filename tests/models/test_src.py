@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.data.batches import Batches
 from rethinking.data.split import RandomSplit
 from rethinking.layers.initial import initialise
@@ -18,7 +18,7 @@ SMALL = ["dataset=digits", "model.hidden=8"]
 
 
 def network(*words: str) -> SrcClassifier:
-    made = compose_job(["model=src", *words, *SMALL]).cell.build(random_dataset(7), Classification())(1)
+    made = compose_cell(["model=src", *words, *SMALL]).build(random_dataset(7), Classification())(1)
     assert isinstance(made, SrcClassifier)
     initialise(made, [0])
     return made.eval()
@@ -75,7 +75,7 @@ def test_clusters_are_half_of_the_rounded_mean_rounded_down() -> None:
 def test_the_epoch_that_counts_has_the_least_validation_loss() -> None:
     """By more than the least gain, and patience counts from there; the rate stays."""
     words = ["trainer=src", "trainer.stop_patience=3", "trainer.least_gain=0.01", "trainer.max_epochs=30"]
-    cell, dataset = compose_job(["model=src", "pooling=none", *words, *SMALL]).cell, random_dataset(7)
+    cell, dataset = compose_cell(["model=src", "pooling=none", *words, *SMALL]), random_dataset(7)
     split = RandomSplit(0.2, 0.2)(dataset, 0)
     build = cell.build(dataset, Classification())
     (replica,) = train_group(build, dataset, [split], [0], Classification(), cell.trainer, None, CPU, lambda _: None)

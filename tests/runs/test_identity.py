@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.configuration.identity import identity
 from rethinking.runs.identity import cell_id, is_name, run_id
 from rethinking.tasks.classification import Classification
@@ -20,7 +20,7 @@ BASE = ["model=graclus", "pooling=learned", "dataset=nci1"]
 
 
 def cell(*overrides: str) -> Cell:
-    return compose_job([*BASE, *overrides]).cell
+    return compose_cell([*BASE, *overrides])
 
 
 def identify(*overrides: str, fingerprint: str = "f") -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.configuration.composition import compose_job, options, possible_variants
+from rethinking.configuration.composition import compose_cell, options, possible_variants
 from rethinking.data.split import StratifiedSplit
 from rethinking.graphs.hops import hop_distances
 from rethinking.layers.initial import initialise
@@ -15,6 +15,7 @@ from rethinking.tasks.classification import Classification
 from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup, train_group
 from tests.conftest import random_dataset
+from tests.spanning import spanning
 from tests.test_pairs import AROUND_OPERATORS
 
 PAIRS = [(model, pooling) for model, pooling in product(options("model"), options("pooling"))
@@ -28,7 +29,7 @@ def test_shuffled_clusters_are_as_many_and_as_certain_of_other_nodes() -> None:
     found = {}
     for pooling in ("learned", "shuffled"):
         words = ["model=host", "pooler=pyg/SAGPooling", f"pooling={pooling}", "dataset=digits", "model.ratio=0.3"]
-        network = compose_job(words).cell.build(dataset, Classification())(1)
+        network = compose_cell(words).build(dataset, Classification())(1)
         initialise(network, [0])
         found[pooling] = diagnose(network, dataset, np.arange(len(dataset)), seed=0, epoch=1, batch_size=7)
     own, twin = found["learned"], found["shuffled"]
@@ -37,13 +38,14 @@ def test_shuffled_clusters_are_as_many_and_as_certain_of_other_nodes() -> None:
     assert twin["pool1_after"] != pytest.approx(own["pool1_after"])
 
 
-@pytest.mark.parametrize(("model", "pooling"), PAIRS)
-@pytest.mark.parametrize("directed", [False, True])
+@pytest.mark.parametrize(
+    ("model", "pooling", "directed"), spanning([(*pair, directed) for directed in (True, False) for pair in PAIRS])
+)
 def test_every_pair_with_pooling_layers_is_measured(model: str, pooling: str, directed: bool) -> None:
     dataset = random_dataset(7, directed=directed)
-    network = compose_job([f"model={model}", f"pooling={pooling}", "dataset=digits"]).cell.build(
-        dataset, Classification()
-    )(1)
+    network = compose_cell([f"model={model}", f"pooling={pooling}", "dataset=digits"]).build(dataset, Classification())(
+        1
+    )
     initialise(network, [0])
     measures = diagnose(network, dataset, np.arange(len(dataset)), seed=0, epoch=1, batch_size=7)
     assert {f"pool1_{name}" for name in (*NAMES, "before", "after")} < set(measures) and measures["hops"] >= 1
@@ -61,7 +63,7 @@ def test_every_pair_with_pooling_layers_is_measured(model: str, pooling: str, di
 
 def test_later_layers_are_measured_on_the_nodes_of_the_input() -> None:
     dataset = random_dataset(7)
-    cell = compose_job(["model=mincut", "pooling=learned", "dataset=digits", "model.layers=3"]).cell
+    cell = compose_cell(["model=mincut", "pooling=learned", "dataset=digits", "model.layers=3"])
     network = cell.build(dataset, Classification())(1)
     initialise(network, [0])
     graph = int(np.argmax(np.diff(dataset.in_ptr[dataset.node_ptr])))
@@ -78,9 +80,7 @@ def test_later_layers_are_measured_on_the_nodes_of_the_input() -> None:
 def test_what_is_seen_is_what_is_pooled() -> None:
     """MinCutPool's reduction is SᵀX of what its Select saw."""
     dataset = random_dataset(7)
-    network = compose_job(["model=mincut", "pooling=learned", "dataset=digits"]).cell.build(dataset, Classification())(
-        1
-    )
+    network = compose_cell(["model=mincut", "pooling=learned", "dataset=digits"]).build(dataset, Classification())(1)
     initialise(network, [0])
     for topology, seen in look(network, dataset, np.arange(9), seed=0, epoch=1, batch_size=4):
         for g in range(len(topology.start)):
@@ -91,7 +91,7 @@ def test_what_is_seen_is_what_is_pooled() -> None:
 
 def test_families_without_pooling_have_none() -> None:
     dataset = random_dataset(7)
-    network = compose_job(["model=gin", "pooling=none", "dataset=digits"]).cell.build(dataset, Classification())(1)
+    network = compose_cell(["model=gin", "pooling=none", "dataset=digits"]).build(dataset, Classification())(1)
     initialise(network, [0])
     assert diagnose(network, dataset, np.arange(5), seed=0, epoch=1, batch_size=5) == {}
 
@@ -102,7 +102,7 @@ def test_kept_weights_score_what_was_recorded(model: str, which: str) -> None:
     """Those of the best epoch or of the last, with that epoch's matchings."""
     dataset = random_dataset(3, graphs=60)
     overrides = ["trainer.max_epochs=6", "trainer.learning_rate=0.01", f"fidelity.best_weights={which}"]
-    cell = compose_job([f"model={model}", "pooling=learned", "dataset=digits", *overrides]).cell
+    cell = compose_cell([f"model={model}", "pooling=learned", "dataset=digits", *overrides])
     seeds, cpu = [3, 4], torch.device("cpu")
     splits = [StratifiedSplit(0.2, 0.2)(dataset, seed) for seed in seeds]
     build = cell.build(dataset, Classification())

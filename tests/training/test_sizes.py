@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.layers.initial import initialise
 from rethinking.training import sizes
 from rethinking.training.group import ReplicaGroup
@@ -34,7 +34,7 @@ def test_the_last_group_is_not_left_alone(count: int, most: int, expected: int) 
 def test_how_many_graphs_are_evaluated_at_once_changes_nothing(model: str, variant: str) -> None:
     """Nor which matchings are drawn: each graph has a stream of its own."""
     dataset = in_double(random_dataset(7))
-    cell = compose_job([f"model={model}", f"pooling={variant}", "dataset=digits"]).cell
+    cell = compose_cell([f"model={model}", f"pooling={variant}", "dataset=digits"])
     task = cell.task()
     network = cell.build(dataset, task)(2)
     initialise(network, range(2))

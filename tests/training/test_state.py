@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from rethinking.configuration.composition import compose_job
+from rethinking.configuration.composition import compose_cell
 from rethinking.data.split import StratifiedSplit
 from rethinking.errors import UserError
 from rethinking.tasks.classification import Classification
@@ -38,7 +38,7 @@ CASES: dict[str, tuple[Task, list[str]]] = {
 def train(name: str, resume: dict[str, Any] | None = None) -> tuple[dict[int, Replica], dict[int, dict[str, Any]]]:
     """The replicas, and a copy of the state after every epoch."""
     task, overrides = CASES[name]
-    cell = compose_job([*overrides, "pooling=learned", "dataset=digits", *SMALL]).cell
+    cell = compose_cell([*overrides, "pooling=learned", "dataset=digits", *SMALL])
     dataset = random_dataset(7, graphs=60)
     states = {}
 
@@ -214,7 +214,7 @@ def test_a_whole_state_is_taken(second: dict[str, Any]) -> None:
 def resumable() -> ReplicaGroup:
     """The group of the case without its training."""
     task, overrides = CASES["matchings"]
-    cell = compose_job([*overrides, "pooling=learned", "dataset=digits", *SMALL]).cell
+    cell = compose_cell([*overrides, "pooling=learned", "dataset=digits", *SMALL])
     dataset = random_dataset(7, graphs=60)
     splits = [StratifiedSplit(0.2, 0.2)(dataset, seed) for seed in SEEDS]
     network = cell.build(dataset, task)(len(SEEDS))
