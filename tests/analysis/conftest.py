@@ -5,7 +5,7 @@ import pytest
 
 from rethinking.configuration.composition import compose_cell
 from rethinking.runs.store import RunStore
-from tests.records import made_up
+from tests.records import fill_cell
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(0, 1, 20)
@@ -13,10 +13,7 @@ NOISE = RNG.normal(0, 1, 20)
 
 def fill(store: RunStore, overrides: str, scores: np.ndarray, **diagnostics: float) -> None:
     """Runs of a cell with these test scores."""
-    cell = compose_cell(overrides.split())
-    store.check_writable()
-    for seed, score in enumerate(scores):
-        store.write_result(made_up(cell, seed, float(score), **diagnostics))
+    fill_cell(store, compose_cell(overrides.split()), scores, **diagnostics)
 
 
 ZINC = "model=graclus dataset=zinc pooling="

@@ -25,7 +25,7 @@ from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
-from tests.records import made_up
+from tests.records import fill_cell
 
 
 def cell(pooling: str, *overrides: str) -> Cell:
@@ -36,12 +36,6 @@ def id_of(cell: Cell) -> str:
     return cell_id(cell, cell.dataset.fingerprint)
 
 
-def fill(store: RunStore, cell: Cell, scores: list[float]) -> None:
-    store.check_writable()
-    for seed, score in enumerate(scores):
-        store.write_result(made_up(cell, seed, score))
-
-
 LEARNED = list(np.round(0.80 + 0.01 * np.sin(np.arange(20)), 3))
 COMPLEMENT = [score + 0.005 for score in LEARNED[:7]]
 
@@ -49,9 +43,9 @@ COMPLEMENT = [score + 0.005 for score in LEARNED[:7]]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     store = RunStore(tmp_path_factory.mktemp("made") / "runs")
-    fill(store, cell("learned"), LEARNED)
-    fill(store, cell("complement"), COMPLEMENT)
-    fill(store, cell("learned", "model.hidden=32"), [0.5] * 20)
+    fill_cell(store, cell("learned"), LEARNED)
+    fill_cell(store, cell("complement"), COMPLEMENT)
+    fill_cell(store, cell("learned", "model.hidden=32"), [0.5] * 20)
     return store
 
 
@@ -96,9 +90,9 @@ def test_differences_are_paired_on_the_seeds_that_both_have(store: RunStore) -> 
 )
 def test_marks_are_of_what_is_decided(tmp_path: Path, shift: float, noise: float, seeds: int, marks: list[str]) -> None:
     store = RunStore(tmp_path / "marks")
-    fill(store, cell("learned"), LEARNED)
+    fill_cell(store, cell("learned"), LEARNED)
     other = np.array(LEARNED) + shift + noise * np.cos(np.arange(20))
-    fill(store, cell("complement"), list(other[:seeds]))
+    fill_cell(store, cell("complement"), list(other[:seeds]))
     made = table(store)
     assert [made.cells[row, "NCI1"].mark for row in ("Graclus", "Complement")] == marks
     assert [sign in caption(made) for sign in ("▲", "≈")] == [sign in marks for sign in ("▲", "≈")]
@@ -106,8 +100,8 @@ def test_marks_are_of_what_is_decided(tmp_path: Path, shift: float, noise: float
 
 def test_nothing_is_minus_zero(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "zero")
-    fill(store, cell("learned"), LEARNED)
-    fill(store, cell("complement"), [score - 1e-5 for score in LEARNED])
+    fill_cell(store, cell("learned"), LEARNED)
+    fill_cell(store, cell("complement"), [score - 1e-5 for score in LEARNED])
     assert "+0.0" in markdown(table(store)) and "-0.0" not in markdown(table(store))
 
 
@@ -136,7 +130,7 @@ def test_collected_results_give_the_same_table_and_grow(store: RunStore, tmp_pat
     written = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     collect(store, results)
     assert {path: path.read_bytes() for path in written} == written, "collecting twice changed the files"
-    fill(elsewhere, cell("complement"), [*COMPLEMENT, 0.7])
+    fill_cell(elsewhere, cell("complement"), [*COMPLEMENT, 0.7])
     assert collect(elsewhere, results).runs == 48
     assert table(RunStore(tmp_path / "none"), results).cells["Complement", "NCI1"].seeds_done == 8
     curves = pd.read_parquet(results / "histories" / f"{id_of(cell('complement'))}.parquet")
@@ -144,7 +138,7 @@ def test_collected_results_give_the_same_table_and_grow(store: RunStore, tmp_pat
 
 
 def test_seeds_beyond_the_papers_do_not_enter(store: RunStore) -> None:
-    fill(store, cell("learned"), [*LEARNED, 0.0, 0.0])
+    fill_cell(store, cell("learned"), [*LEARNED, 0.0, 0.0])
     graclus = table(store).cells["Graclus", "NCI1"]
     assert graclus.ours is not None
     assert (graclus.ours.n, graclus.ours.mean) == (20, pytest.approx(100 * np.mean(LEARNED)))
@@ -156,13 +150,13 @@ def test_lost_provenance_leaves_an_empty_row(store: RunStore, tmp_path: Path) ->
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     (tmp_path / "results" / "manifest.yaml").unlink()
     other = RunStore(tmp_path / "other")
-    fill(other, cell("complement"), [0.7])
+    fill_cell(other, cell("complement"), [0.7])
     assert collect(other, tmp_path / "results").runs == 47
     assert pd.read_csv(path)["schema"].isna().sum() == 1
 
 
 def test_a_table_shows_one_fidelity_only(store: RunStore) -> None:
-    fill(store, cell("learned", "fidelity=released_code"), [0.6] * 20)
+    fill_cell(store, cell("learned", "fidelity=released_code"), [0.6] * 20)
     results = read_results(store, Path("none"))
     for fidelity, mean in (("paper", 100 * np.mean(LEARNED)), ("released_code", 60.0)):
         made = make_table("1", results, fidelity)
