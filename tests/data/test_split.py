@@ -134,7 +134,8 @@ def test_splits_from_the_command_line(
     """Training on exported splits is training on the data set's own."""
     result = rethinking("data", "splits", "digits", "--seeds", "2")
     assert result.returncode == 0 and "splits/digits.csv: 2 seeds, 1437 train, 180 val, 180 test" in result.stdout
-    command = ["run", "model=global_mean", "pooling=none", "dataset=digits", "trainer.max_epochs=1", "seeds=2"]
+    command = ["run", "model=global_mean", "pooling=none", "dataset=digits", "seeds=2"]
+    command += ["trainer.max_epochs=1", "trainer.batch_size=512"]
     assert rethinking(*command, "runs=own").returncode == rethinking(*command, "splits=splits", "runs=file").returncode
     scores = [
         [json.loads(path.read_text())["test_loss"] for path in sorted(tmp_path.glob(f"{runs}/*/result.json"))]

@@ -19,7 +19,7 @@ def refused(make):
     return False
 
 used = psutil.Process().memory_info().data
-makers = (lambda: torch.ones(2**28), lambda: np.ones(2**27))  # a gibibyte each
+makers = (lambda: torch.empty(2**28), lambda: np.empty(2**27))  # a gibibyte each
 with limit_to_free_memory(used + 2**29):
     print([refused(make) for make in makers])
 print([refused(make) for make in makers], free_memory() > 2**20)
