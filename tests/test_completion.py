@@ -23,7 +23,8 @@ LINES_OF_HYDRA = [
         ("rethinking data che", "check"),
         ("rethinking compare --dataset nci1 imdb_b --marg", "--margin"),
         ("rethinking compare --dataset nci1 imdb_b --format ", "screen markdown latex html csv"),
-        *LINES_OF_HYDRA[1:],
+        LINES_OF_HYDRA[1],
+        pytest.param(*LINES_OF_HYDRA[2], marks=pytest.mark.slow),
     ],
 )
 def test_completion_of_all_commands(tmp_path: Path, line: str, expected: str) -> None:

@@ -1,6 +1,7 @@
 """The harness' own layers in the host: as the operators of libraries, and their twins, but all replicas at once."""
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from rethinking.models.host import Host
 from rethinking.pooling.native import NativePool
 from rethinking.pooling.selection import HardSelection, SoftSelection
 from tests.conftest import CPU, in_double, random_dataset
+from tests.spanning import spanning
 from tests.test_pairs import train
 
 SEEDS = [0, 1, 2]
@@ -75,8 +77,15 @@ def test_equals_the_operator_of_pyg_on_the_same_weights(name: str, pooling: str)
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("pooling", ["learned", "shuffled", "random", "complement", "none", "whole"])
-@pytest.mark.parametrize("pooler", ["native/mincut", "native/diffpool", "native/graclus"])
+@pytest.mark.parametrize(
+    ("pooler", "pooling"),
+    spanning(
+        product(
+            ("native/mincut", "native/diffpool", "native/graclus"),
+            ("learned", "shuffled", "random", "complement", "none", "whole"),
+        )
+    ),
+)
 def test_three_replicas_equal_three_single_runs(pooler: str, pooling: str) -> None:
     """With two pooling layers."""
     small = ["trainer.max_epochs=2", "model.batch_size=8", "model.hidden=8", "model.pools=2"]

@@ -6,6 +6,7 @@ What CUDA makes of them is in tests/cuda.
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from rethinking.training.parameters import ParameterRows
 from tests.conftest import CPU, in_double, random_dataset
 from tests.layers.test_molecules import molecules
 from tests.operators import plain_forms
+from tests.spanning import spanning
 from tests.test_pairs import RECORDED, cell, pairs_on
 from tests.training import test_group
 
@@ -125,8 +127,7 @@ def test_replicas_that_leave_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("double", "recorded")
-@pytest.mark.parametrize("form", ["compiled", "plain"])
-@pytest.mark.parametrize("model", ["graclus", "diffpool", "gmn"])
+@pytest.mark.parametrize(("model", "form"), spanning(product(("graclus", "diffpool", "gmn"), ("compiled", "plain"))))
 def test_a_slot_that_is_gone_stays_and_reaches_nobody(model: str, form: str) -> None:
     """Not even where it is not a number."""
     dataset = in_double(random_dataset(7))
