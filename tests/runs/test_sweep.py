@@ -11,15 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rethinking.configuration.composition import compose_job
 from rethinking.data.dataset import GraphDataset
 from rethinking.errors import UserError
 from rethinking.runs import execute as execution
 from rethinking.runs import measured
+from rethinking.runs.record import RunRecord
 from rethinking.runs.store import RunStore
 from rethinking.training import sizes
 from rethinking.training.group import train_group
@@ -38,8 +41,6 @@ def start(folder: Path, cache: Path, *arguments: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", "rethinking", "run", *CELL, *arguments],
         cwd=folder, env=os.environ | {"RETHINKING_CACHE": str(cache)}, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        # Tests may run in the background, where Ctrl-C is ignored, and so would what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
@@ -88,34 +89,47 @@ def test_finished_seeds_are_kept_and_added_ones_trained(rethinking: Call, tmp_pa
         assert counts(result.stderr) == expected
 
 
-def test_two_processes_on_one_store_share_the_work(tmp_path: Path, cache: Path) -> None:
-    processes = [start(tmp_path, cache, seeds, "replicas=1") for seeds in ("seeds=4", "seeds=[3,2,1,0]")]
-    outputs = [process.communicate(timeout=200)[1] for process in processes]
-    for process, output in zip(processes, outputs, strict=True):
-        # 3: at its end the other one was still training a seed that this one had asked for.
-        assert process.returncode == (3 if "left to another process" in output else 0), output
-    assert sum(counts(output)[0] for output in outputs) == 4
-    assert len(done(tmp_path)) == 4
-
-
-def test_ctrl_c_says_what_is_kept(rethinking: Call, tmp_path: Path, cache: Path) -> None:
+@pytest.mark.slow
+def test_two_processes_on_one_store_share_the_work(rethinking: Call, tmp_path: Path, cache: Path) -> None:
+    """This one, and one that trains already."""
     process = start(tmp_path, cache, "seeds=6", "replicas=1", "trainer.max_epochs=10")
     deadline = time.monotonic() + 120
-    while not done(tmp_path):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    assert "Traceback" not in error
-    assert "Finished runs are kept" in error
-    assert len(done(tmp_path)) >= 1
+    while not RunStore(tmp_path / "runs").entries():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    ours = rethinking("run", *CELL, "seeds=[5,4,3,2,1,0]", "replicas=1", "trainer.max_epochs=10")
+    theirs = process.communicate(timeout=200)[1]
+    for status, output in ((ours.returncode, ours.stderr), (process.returncode, theirs)):
+        # 3: at its end the other one was still training a seed that this one had asked for.
+        assert status == (3 if "left to another process" in output else 0), output
+    assert sum(counts(output)[0] for output in (ours.stderr, theirs)) == 6
+    assert len(done(tmp_path)) == 6
+
+
+def test_ctrl_c_says_what_is_kept(rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = RunStore.write_result
+
+    def interrupted(store: RunStore, record: RunRecord) -> None:
+        written(store, record)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(RunStore, "write_result", interrupted)
+    # Tests may run in the background, where Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = rethinking("run", *CELL, "seeds=3", "replicas=1")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert result.returncode == 130
+    assert "Traceback" not in result.stderr
+    assert "Finished runs are kept" in result.stderr
+    assert len(done(tmp_path)) == 1
 
 
 def test_failed_runs_are_recorded_and_tried_again_on_demand(rethinking: Call, tmp_path: Path) -> None:
     """A weight that makes the loss overflow fails every run of its cell; the other cell goes on."""
-    sweep = ("run", "-m", "model=mincut", *CELL[1:], "trainer.max_epochs=1", "seeds=2", "model.mincut_weight=1.0,1e39")
-    first = rethinking(*sweep)
+    cells = ("model=mincut", *CELL[1:], "trainer.max_epochs=1", "seeds=2")
+    first = rethinking("run", "-m", *cells, "model.mincut_weight=1.0,1e39")
     assert first.returncode == 1
     assert "Traceback" not in first.stderr
     assert first.stderr.count("not a finite number") == 2
@@ -130,10 +144,11 @@ def test_failed_runs_are_recorded_and_tried_again_on_demand(rethinking: Call, tm
     assert all(str(error.parent.name) in why.stdout for error in errors)
 
     written = [error.stat().st_mtime_ns for error in errors]
-    again = rethinking(*sweep)
+    failing = ("run", *cells, "model.mincut_weight=1e39")
+    again = rethinking(*failing)
     assert again.returncode == 1
     assert [error.stat().st_mtime_ns for error in errors] == written, "a failed run was tried again unasked"
-    retried = rethinking(*sweep, "retry_failed=true")
+    retried = rethinking(*failing, "retry_failed=true")
     assert retried.returncode == 1
     assert [error.stat().st_mtime_ns for error in errors] != written
 
@@ -151,19 +166,25 @@ def test_a_damaged_run_is_named_and_trained_anew(rethinking: Call, tmp_path: Pat
     assert json.loads(result.read_text())["run_id"] == run
 
 
-def test_weights_are_kept_when_asked_for_even_of_finished_runs(rethinking: Call, tmp_path: Path) -> None:
-    first = rethinking("run", *CELL, "seeds=2")
-    assert counts(first.stderr) == (2, 0)
+def execute(folder: Path, *words: str) -> tuple[int, int]:
+    """As the command, without what it says. Returns (trained, done before)."""
+    job = replace(compose_job([*CELL, *words]), runs=folder / "runs")
+    outcome = execution.execute(job, lambda state, done: None)
+    return len(outcome.trained), len(outcome.kept)
+
+
+def test_weights_are_kept_when_asked_for_even_of_finished_runs(tmp_path: Path) -> None:
+    assert execute(tmp_path, "seeds=2") == (2, 0)
     store = RunStore(tmp_path / "runs")
     (run, _) = done(tmp_path)
     with pytest.raises(UserError, match="save_model=true"):
         store.weights(run)
     before = store.entry(run).record
-    assert counts(rethinking("run", *CELL, "seeds=2", "save_model=true").stderr) == (2, 0)
+    assert execute(tmp_path, "seeds=2", "save_model=true") == (2, 0)
     weights = store.weights(run)
     assert {len(value) for value in weights.values()} == {1}
     assert store.entry(run).record["test_loss"] == pytest.approx(before["test_loss"], abs=1e-5)
-    assert counts(rethinking("run", *CELL, "seeds=2", "save_model=true").stderr) == (0, 2)
+    assert execute(tmp_path, "seeds=2", "save_model=true") == (0, 2)
     (tmp_path / "runs" / run / "weights.pt").write_bytes(b"broken")
     assert store.entry(run).state == "damaged"
 
@@ -179,7 +200,7 @@ def test_what_does_not_fit_into_memory_is_tried_with_fewer_seeds(
         return train_group(seeds=seeds, **arguments)
 
     monkeypatch.setattr(execution, "train_group", small)
-    command = ["run", "model=global_mean", "pooling=none", "dataset=digits", "trainer.max_epochs=1", "seeds=4"]
+    command = ["run", "model=global_mean", "pooling=none", *CELL[2:], "trainer.max_epochs=1", "seeds=4"]
     fixed = rethinking(*command, "replicas=4", "runs=fixed")
     assert fixed.returncode == 1 and "Out of memory" in next(tmp_path.glob("fixed/*/error.txt")).read_text()
     automatic = rethinking(*command)
@@ -214,9 +235,9 @@ def test_seeds_train_in_groups_that_are_worth_it(
 
 
 @pytest.mark.usefixtures("plain")
-def test_a_run_says_in_which_form_it_was_trained_and_is_the_same_run(rethinking: Call, tmp_path: Path) -> None:
+def test_a_run_says_in_which_form_it_was_trained_and_is_the_same_run(tmp_path: Path) -> None:
     for fast, expected in (("fast=false", (1, 0)), ("fast=true", (0, 1))):
-        assert counts(rethinking("run", *CELL, "seeds=1", fast).stderr) == expected
+        assert execute(tmp_path, "seeds=1", fast) == expected
     (path,) = tmp_path.glob("runs/*/result.json")
     assert json.loads(path.read_text())["fast"] is False
 
