@@ -21,7 +21,8 @@ from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.nn import TopKPooling
 
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_cell, compose_job, expand_sweep
+from rethinking.configuration.check import check
+from rethinking.configuration.composition import compose_cell, expand_sweep
 from rethinking.configuration.identity import identity
 from rethinking.data.batches import Batches, lay_out
 from rethinking.data.dataset import GraphDataset, build_dataset
@@ -101,7 +102,7 @@ def test_every_other_command_composes(folder: Path, command: Sequence[str]) -> N
         composed = [job for job in jobs if own & {word.partition("=")[2] for word in job}]
         assert composed
         for job in composed:
-            compose_job(job)
+            check(compose_cell(job))
 
 
 def test_one_file_may_serve_several_kinds(folder: Path) -> None:

@@ -136,7 +136,13 @@ def test_one_seed_and_nothing_to_compare(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seeds", "reason"), [(2, "too few seeds"), (4, "too few seeds"), (5, "no variance"), (20, "no variance")]
+    ("seeds", "reason"),
+    [
+        pytest.param(2, "too few seeds", marks=pytest.mark.slow),
+        (4, "too few seeds"),
+        (5, "no variance"),
+        pytest.param(20, "no variance", marks=pytest.mark.slow),
+    ],
 )
 def test_networks_at_chance_are_not_called_equivalent(tmp_path: Path, seeds: int, reason: str) -> None:
     """They all predict one class, so that their scores are the same; others are judged as if they were not there."""

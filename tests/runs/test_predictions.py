@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from rethinking.configuration.composition import compose_job
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.paths import own_configuration
+from rethinking.runs.execute import execute
 from rethinking.runs.predictions import compact, read_predictions, read_together, score_of, write_predictions
 from rethinking.runs.store import RunStore
-from tests.conftest import random_dataset
+from tests.conftest import FEW_DIGITS, random_dataset
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -43,11 +45,10 @@ def test_scores_follow_from_predictions(rethinking: Call, tmp_path: Path, name: 
     text = OWN.replace("TASK", name).replace("NUMBERS", str(name == "regression").lower())
     (tmp_path / "my" / "dataset" / "own.yaml").write_text(text)
     job = ["model=graclus", "pooling=learned", "dataset=own", "seeds=3", "trainer.max_epochs=4"]
-    result = rethinking("run", *job, "trainer.batch_size=16", "--config-dir", "my")
-    assert result.returncode == 0, result.stderr
-    assert rethinking("collect").returncode == 0
     with own_configuration(tmp_path / "my"):
-        settings = compose_job(job)
+        settings = compose_job([*job, "trainer.batch_size=16"])
+    assert len(execute(replace(settings, runs=tmp_path / "runs"), lambda state, done: None).trained) == 3
+    assert rethinking("collect").returncode == 0
     task, dataset = settings.cell.task(), load(settings.cell.dataset, settings.places)
     split, targets = settings.cell.splitter()(dataset, 0), task.targets(dataset)
     entries = RunStore(tmp_path / "runs").entries()
@@ -67,11 +68,12 @@ def test_scores_follow_from_predictions(rethinking: Call, tmp_path: Path, name: 
         assert ("log_probability" in own) == (name == "classification")
 
 
-def test_a_score_hangs_on_every_prediction(rethinking: Call, tmp_path: Path) -> None:
+def test_a_score_hangs_on_every_prediction(tmp_path: Path) -> None:
     """What would be noticed if predictions were of another epoch."""
-    cell = ("model=graclus", "pooling=learned", "dataset=digits", "trainer.max_epochs=2", "seeds=1")
-    assert rethinking("run", *cell).returncode == 0
-    task = compose_job(list(cell)).cell.task()
+    words = ["model=graclus", "pooling=learned", "dataset=digits", f"splits={FEW_DIGITS}"]
+    settings = compose_job([*words, "trainer.max_epochs=2", "seeds=1"])
+    execute(replace(settings, runs=tmp_path / "runs"), lambda state, done: None)
+    task = settings.cell.task()
     (entry,) = RunStore(tmp_path / "runs").entries()
     predictions = RunStore(tmp_path / "runs").predictions(entry.run_id)
     first = int(np.flatnonzero((predictions["part"] == "test") & (predictions.prediction == predictions.target))[0])

@@ -58,15 +58,15 @@ def numbers(replica: Replica) -> dict[str, Any]:
 
 
 def resume_all(folder: str) -> None:
-    """What the other process does: go on with every saved state, and save what comes out."""
+    """Go on with every saved state, and save what comes out."""
     for path in Path(folder).glob("*.state"):
         replicas, _ = train(path.stem, torch.load(path, weights_only=True))
         torch.save({seed: numbers(replica) for seed, replica in replicas.items()}, path.with_suffix(".end"))
 
 
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """By case: the uninterrupted replicas, the saved state, and what another process made of it."""
+@pytest.fixture(scope="module", params=["here", pytest.param("in another process", marks=pytest.mark.slow)])
+def interrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """By case: the uninterrupted replicas, the saved state, and what was made of its file."""
     folder = tmp_path_factory.mktemp("states")
     found: dict[str, Any] = {}
     for name in CASES:
@@ -75,13 +75,16 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         epoch = 1 + min(len(replica.history) for replica in replicas.values())
         torch.save(states[epoch], folder / f"{name}.state")
         found[name] = (replicas, states[epoch])
-    code = f"from tests.training.test_state import resume_all; resume_all({str(folder)!r})"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    if request.param == "here":
+        resume_all(str(folder))
+    else:
+        code = f"from tests.training.test_state import resume_all; resume_all({str(folder)!r})"
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     return {name: (*both, torch.load(folder / f"{name}.end", weights_only=True)) for name, both in found.items()}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_another_process_goes_on_to_the_same_numbers(name: str, interrupted: dict[str, Any]) -> None:
+def test_training_goes_on_to_the_same_numbers(name: str, interrupted: dict[str, Any]) -> None:
     whole, saved, resumed = interrupted[name]
     assert sorted(resumed) == sorted(saved["seeds"])
     assert 0 < len(resumed) < len(SEEDS), "no replica left before: a weak test"
