@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ import torch
 from rethinking.configuration.composition import compose_job
 from rethinking.configuration.settings import Settings
 from rethinking.runs import checkpoints as module
+from rethinking.runs import execute as execution
 from rethinking.runs.execute import execute
 from rethinking.runs.outcome import Outcome
 from rethinking.runs.store import RunStore
+from rethinking.training.group import train_group
+from rethinking.training.state import Replica
 from tests.conftest import FEW_DIGITS
 
 # Early stopping takes seeds out of the group one after another; matchings are drawn in every epoch.
@@ -103,8 +106,30 @@ def go_on(runs: Path, *more: str) -> tuple[Outcome, list[int]]:
     return outcome, epochs
 
 
+def test_what_sigterm_ends_goes_on_to_the_same_result(
+    rethinking: Call, tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(*, on_epoch: Callable[[Any], None], **arguments: Any) -> Iterator[Replica]:
+        def after(state: Any) -> None:
+            on_epoch(state)
+            if state.epoch == 4:
+                signal.raise_signal(signal.SIGTERM)
+
+        return train_group(on_epoch=after, **arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(execution, "train_group", signalled)
+        ended = rethinking("run", *CELL)
+    assert ended.returncode == 143 and "Traceback" not in ended.stderr, ended.stderr
+    result = rethinking("run", *CELL)
+    assert result.returncode == 0 and "went on after epoch" in result.stderr, result.stderr
+    assert_equal(tmp_path / "runs", undisturbed)
+    assert left(tmp_path / "runs") == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
-def test_what_a_signal_ends_goes_on_to_the_same_result(
+def test_what_a_signal_ends_in_another_process_goes_on_to_the_same_result(
     rethinking: Call, tmp_path: Path, cache: Path, undisturbed: Path, number: int, status: int
 ) -> None:
     runs = tmp_path / "runs"
@@ -127,7 +152,7 @@ def test_what_a_signal_ends_goes_on_to_the_same_result(
     assert left(runs) == []
 
 
-@pytest.mark.parametrize("epoch", [1, 5, 9])
+@pytest.mark.parametrize("epoch", [1, pytest.param(5, marks=pytest.mark.slow), 9])
 def test_an_interruption_costs_the_epoch_at_most(tmp_path: Path, undisturbed: Path, epoch: int) -> None:
     """Also where some seeds are done, which train along."""
     interrupted(tmp_path, epoch)
@@ -219,7 +244,9 @@ class Acting:
         return (os._exit, (3,))
 
 
-@pytest.mark.parametrize("change", [_cut, _empty, _of_another_version, _without_state, _that_would_act])
+@pytest.mark.parametrize(
+    "change", [_cut, pytest.param(_empty, marks=pytest.mark.slow), _of_another_version, _without_state, _that_would_act]
+)
 def test_what_is_no_state_of_this_cell_is_left_aside(
     tmp_path: Path, undisturbed: Path, change: Callable[[bytes], bytes]
 ) -> None:
