@@ -17,12 +17,15 @@ from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
 from rethinking.runs import locks, measured
 from rethinking.runs.claims import Claims
+from rethinking.runs.execute import execute
 from rethinking.runs.outcome import Outcome
 from rethinking.runs.record import RunRecord
 from rethinking.runs.store import RunStore
+from tests.conftest import FEW_DIGITS
 from tests.runs.test_store import head, record, rewritten, write
+from tests.spanning import spanning
 
-DATA = ("dataset=digits", "trainer.max_epochs=1", "trainer.batch_size=512")
+DATA = ("dataset=digits", f"splits={FEW_DIGITS}", "trainer.max_epochs=1", "trainer.batch_size=512")
 CELL = ("model=graclus", "pooling=learned", *DATA)
 QUICK = (*CELL, "diagnosed_graphs=0")
 Call = Callable[..., subprocess.CompletedProcess[str]]
@@ -84,8 +87,10 @@ def measure(store: RunStore) -> None:
         store.write_diagnostics(RUN, {"hops": 2.0}, {})
 
 
-@pytest.mark.parametrize("work", [rewrite, measure])
-@pytest.mark.parametrize(("fault", "status"), [(kill, KILLED), (fill_the_disk, REFUSED)])
+@pytest.mark.parametrize(
+    ("fault", "status", "work"),
+    spanning([(*fault, work) for fault in ((kill, KILLED), (fill_the_disk, REFUSED)) for work in (rewrite, measure)]),
+)
 def test_a_finished_run_outlives_a_fault_at_any_point(
     tmp_path: Path, fault: Callable[[], None], status: int, work: Callable[[RunStore], None]
 ) -> None:
@@ -236,30 +241,36 @@ def test_finished_runs_are_known_without_a_claim(claims: Claims, monkeypatch: py
     assert claims.take([1], 1) == [] and claims.outcome.kept == [1]
 
 
-def test_clusters_of_finished_runs_are_measured_from_their_weights(rethinking: Call, tmp_path: Path) -> None:
-    command = ("run", *CELL, "seeds=2")
-    assert rethinking(*command, "diagnosed_graphs=0", "save_model=true").returncode == 0
+def executed(runs: Path, *words: str) -> str:
+    """What the command says of one job, in which nothing failed."""
+    job = compose_job(words)
+    outcome = execute(replace(job, runs=runs), lambda state, done: None)
+    assert not outcome.failed and not outcome.lost
+    return "\n".join([outcome.in_words(len(job.seeds)), *outcome.remarks])
+
+
+def test_clusters_of_finished_runs_are_measured_from_their_weights(tmp_path: Path) -> None:
+    words = (*CELL, "seeds=2")
+    executed(tmp_path / "runs", *words, "diagnosed_graphs=0", "save_model=true")
     store = RunStore(tmp_path / "runs")
     before = {entry.run_id: entry.record for entry in store.entries()}
-    later = rethinking(*command, "diagnosed_graphs=20")
-    assert later.returncode == 0 and "(0 trained, 2 done before)" in later.stderr
-    assert "the clusters of finished runs were measured: seeds 0, 1." in later.stderr
+    later = executed(tmp_path / "runs", *words, "diagnosed_graphs=20")
+    assert "(0 trained, 2 done before)" in later
+    assert "the clusters of finished runs were measured: seeds 0, 1." in later
     for entry in store.entries():
         diagnostics = {name: entry.record.pop(name) for name in list(entry.record) if name.startswith("diagnos")}
         assert diagnostics["diagnosed_graphs"] == 20 and diagnostics["diagnostic_hops"] > 1
         assert entry.record == before[entry.run_id]
         assert store.weights(entry.run_id)
-    assert "measured" not in rethinking(*command, "diagnosed_graphs=10").stderr
+    assert "measured" not in executed(tmp_path / "runs", *words, "diagnosed_graphs=10")
     # As a run that is measured when it is trained.
-    rethinking(*command, "diagnosed_graphs=20", "runs=whole")
+    executed(tmp_path / "whole", *words, "diagnosed_graphs=20")
     for entry in RunStore(tmp_path / "whole").entries():
         expected = store.read(entry.run_id).record["diagnostic_hops"]
         assert entry.record["diagnostic_hops"] == pytest.approx(expected)
 
 
-def test_measures_are_of_the_epoch_whose_weights_are_saved(
-    rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_measures_are_of_the_epoch_whose_weights_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The released code keeps the last ones; matchings of another epoch would go with other weights."""
     epochs = []
 
@@ -268,23 +279,23 @@ def test_measures_are_of_the_epoch_whose_weights_are_saved(
         return {"hops": 1.0}
 
     monkeypatch.setattr(measured, "diagnose", note)
-    command = ("run", *CELL, "seeds=4", "trainer.max_epochs=2")
-    assert rethinking(*command).returncode == 0
+    words = (*CELL, "seeds=4", "trainer.max_epochs=2")
+    executed(tmp_path / "runs", *words)
     assert sorted(epochs) == sorted(entry.record["best_epoch"] for entry in RunStore(tmp_path / "runs").entries())
     epochs.clear()
-    assert rethinking(*command, "fidelity.best_weights=released_code").returncode == 0
+    executed(tmp_path / "runs", *words, "fidelity.best_weights=released_code")
     assert epochs == [2] * 4
 
 
-def test_without_weights_the_command_says_that_it_cannot_measure(rethinking: Call) -> None:
-    command = ("run", *CELL, "seeds=2")
-    assert rethinking(*command, "diagnosed_graphs=0").returncode == 0
-    later = rethinking(*command)
-    assert later.returncode == 0 and "(0 trained, 2 done before)" in later.stderr
-    assert "could not be measured: seeds 0, 1 (their weights were not saved; save_model=true trains" in later.stderr
-    baseline = ("run", "model=global_mean", "pooling=none", *DATA, "seeds=1")
-    assert rethinking(*baseline, "diagnosed_graphs=0").returncode == 0
-    assert "measured" not in rethinking(*baseline).stderr, "it has no clusters"
+def test_without_weights_it_is_said_that_clusters_cannot_be_measured(tmp_path: Path) -> None:
+    words = (*CELL, "seeds=2")
+    executed(tmp_path, *words, "diagnosed_graphs=0")
+    later = executed(tmp_path, *words)
+    assert "(0 trained, 2 done before)" in later
+    assert "could not be measured: seeds 0, 1 (their weights were not saved; save_model=true trains" in later
+    baseline = ("model=global_mean", "pooling=none", *DATA, "seeds=1")
+    executed(tmp_path, *baseline, "diagnosed_graphs=0")
+    assert "measured" not in executed(tmp_path, *baseline), "it has no clusters"
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "a b", "..", "abc-s01.old"])
