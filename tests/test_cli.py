@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rethinking.cli import command_line, main, resolve
-from tests.conftest import ROOT
+from rethinking.runs.store import RunStore
+from tests.analysis.conftest import NCI1, NOISE, fill
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("buffered", ["", "1"])
 def test_a_reader_that_goes_away_is_no_error(buffered: str) -> None:
     """As in `rethinking table S3 --format csv | head -1`: no traceback, and the status of success."""
-    command = [sys.executable, "-m", "rethinking", "table", "S3", "--format", "csv"]
+    command = [sys.executable, "-m", "rethinking", "table", "S3", "--format", "csv", "--results", "none"]
     reader, writer = os.pipe()
     os.close(reader)
     environment = os.environ | {"PYTHONUNBUFFERED": buffered}
@@ -87,8 +88,10 @@ def test_help_and_refusals_do_not_wait_for_torch() -> None:
     ],
 )
 def test_what_only_reads_runs_does_not_wait_for_what_trains_them(tmp_path: Path, command: str, late: set[str]) -> None:
+    for variant in ("learned", "complement"):
+        fill(RunStore(tmp_path), NCI1 + variant, 0.8 + 0.01 * NOISE[:6])
     program = "import sys; from rethinking.cli import main; print(main(sys.argv[1:]), *sys.modules, file=sys.stderr)"
-    folders = ["--runs", str(tmp_path), "--results", str(ROOT / "results")]
+    folders = ["--runs", str(tmp_path), "--results", "none"]
     arguments = [sys.executable, "-c", program, *command.split(), *folders]
     answer = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     status, *modules = answer.stderr.split()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rethinking import paths
+from rethinking.analysis.collect import collect
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, NOISE, fill
 from tests.conftest import ROOT
@@ -18,7 +19,15 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 SAID = "runs in the reference results that came with rethinking"
 
 
-def test_shown_where_there_is_nothing_else(rethinking: Call, tmp_path: Path) -> None:
+def test_shown_where_there_is_nothing_else(
+    rethinking: Call, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a few made-up ones in their place, which are read in a moment."""
+    elsewhere = tmp_path_factory.mktemp("reference")
+    for variant in ("learned", "complement"):
+        fill(RunStore(elsewhere / "runs"), NCI1 + variant, 0.8 + 0.01 * NOISE[:6])
+    collect(RunStore(elsewhere / "runs"), elsewhere / "results")
+    monkeypatch.setattr(paths, "REFERENCE", elsewhere / "results")
     for command in (["table", "1"], ["compare"]):
         shown = rethinking(*command)
         assert shown.returncode == 0 and SAID in shown.stdout, shown.stderr
