@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from rethinking.cli import main
-from rethinking.configuration.composition import options
-from tests.conftest import ROOT
+from rethinking.configuration.composition import compose_job, options
+from rethinking.errors import UserError
+from tests.conftest import FEW_DIGITS, ROOT
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 CELL = ("model=graclus", "pooling=learned", "dataset=digits")
@@ -45,66 +46,80 @@ def test_a_wrong_run_command(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("words", "expected"),
     [
-        ((*CELL, "trainer.epochs=3"), ("Unknown key 'trainer.epochs'",)),
-        ((*CELL, "model.hidden=(3"), ("'(' is not expected", "stands in quotes")),
-        ((*CELL, "runs=a b(c"), ("'(' is not expected", "stands in quotes")),
-        ((*CELL, "+extra=3"), ("Unknown key 'extra'",)),
-        ((*CELL, "+model.dropout=0.5"), ("Unknown key 'model.dropout'",)),
-        ((*CELL, "model.layers=true"), ("layers=True", "expected int")),
-        ((*CELL, "dataset.split.val=abc"), ("val=abc", "shares")),
-        ((*CELL, "dataset.split.test=0.95"), ("test=0.95", "leave some to train")),
-        ((*CELL, "dataset.task={_target_: rethinking.Nothing}"), ("unusable split or task",)),
-        ((*CELL, "dataset.task={_target_: builtins.dict}"), ("no rethinking.tasks.task.Task",)),
+        (("trainer.epochs=3",), ("Unknown key 'trainer.epochs'",)),
+        (("model.hidden=(3",), ("'(' is not expected", "stands in quotes")),
+        (("runs=a b(c",), ("'(' is not expected", "stands in quotes")),
+        (("+extra=3",), ("Unknown key 'extra'",)),
+        (("+model.dropout=0.5",), ("Unknown key 'model.dropout'",)),
+        (("model.layers=true",), ("layers=True", "expected int")),
+        (("dataset.split.val=abc",), ("val=abc", "shares")),
+        (("dataset.split.test=0.95",), ("test=0.95", "leave some to train")),
+        (("dataset.task={_target_: rethinking.Nothing}",), ("unusable split or task",)),
+        (("dataset.task={_target_: builtins.dict}",), ("no rethinking.tasks.task.Task",)),
         (
-            (*CELL, "dataset.task={_target_: rethinking.tasks.regression.Regression}"),
+            ("dataset.task={_target_: rethinking.tasks.regression.Regression}",),
             ("margin None", "difference of mae"),
         ),
-        ((*CELL, "tasks.classification.margin=0"), ("margin 0", "difference of accuracy", "margin: 0.01")),
-        ((*CELL, "tasks.classification.margin=inf"), ("margin inf",)),
-        ((*CELL, "pooling.is_local=often"), ("pooling.is_local=often", "true, false or null")),
+        (("tasks.classification.margin=0",), ("margin 0", "difference of accuracy", "margin: 0.01")),
+        (("tasks.classification.margin=inf",), ("margin inf",)),
+        (("pooling.is_local=often",), ("pooling.is_local=often", "true, false or null")),
+        (("seeds=0",), ("seeds=0", "seeds=20")),
+        (("seeds=many",), ("seeds=many",)),
+        (("seeds=[0,",), ("[0,",)),
+        (("trainer.max_epochs=0",), ("trainer.max_epochs=0", "from 1 to")),
+        (("trainer.max_epochs=few",), ("trainer.max_epochs", "few")),
+        (("model.layers=0",), ("layers=0", "at least 1")),
+        (("model.hidden=wide",), ("hidden=wide", "expected int")),
+        (("device=gpu",), ("device=gpu", "auto, cpu or cuda")),
+        (("replicas=0",), ("replicas=0",)),
+        (("replicas=all",), ("replicas=all", "auto or a whole number")),
+        (("evaluation_batch_size=1.5",), ("evaluation_batch_size=1.5", "auto or a whole number")),
+        (("fast=maybe",), ("fast=maybe", "true or false")),
+        (("trainer.lr=1",), ("Unknown key 'trainer.lr'", "did you mean 'trainer.learning_rate'")),
+        (("model=null",), ("model=null", "graclus")),
+        (("data=3",), ("data=3", "expected keys")),
+        (("~data",), ("lacks data",)),
+        (("dataset.name=../x",), ("dataset.name=../x",)),
+        (("model.hidden='3",), ("model.hidden='3 cannot be read", "quote")),
+        (("=3",), ("=3 is not understood", "KEY=VALUE")),
+        (("epochs",), ("epochs is not understood", "KEY=VALUE")),
+        (("trainer.learning_rate=0", "trainer.min_learning_rate=0"), ("learning_rate=0.0", "above 0")),
+        (("model.batch_size=1e20",), ("trainer.batch_size", "no whole number")),
+        (("seeds=1000000000",), ("seeds=1000000000", "up to 10000")),
+        (("seeds=[99999999999999999999]",), ("seeds=[99999999999999999999]",)),
+        (("trainer.learning_rate=inf",), ("learning_rate=inf",)),
+        (("trainer.learning_rate=1e300",), ("learning_rate=1e+300",)),
+        (("trainer.gradient_clip=-1",), ("gradient_clip=-1", "above 0")),
+        (("trainer.gradient_clip=0",), ("gradient_clip=0",)),
+        (("trainer.gradient_clip=nan",), ("gradient_clip=nan",)),
+        (("trainer.batch_size=100000000000000000000",), ("batch_size=1000",)),
+        (("tasks.classification.margin=nan",), ("margin nan",)),
+    ],
+)
+def test_a_wrong_value_is_refused_where_a_job_is_composed(words: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    """In one sentence, which the command prints."""
+    with pytest.raises(UserError) as refused:
+        compose_job([*CELL, *words])
+    assert len(str(refused.value).splitlines()) == 1
+    for text in expected:
+        assert text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
         ((*CELL, "--config-dir", "nowhere"), ("--config-dir nowhere: there is no such folder",)),
-        ((*CELL, "seeds=0"), ("seeds=0", "seeds=20")),
-        ((*CELL, "seeds=many"), ("seeds=many",)),
-        ((*CELL, "seeds=[0,"), ("[0,",)),
-        ((*CELL, "trainer.max_epochs=0"), ("trainer.max_epochs=0", "from 1 to")),
-        ((*CELL, "trainer.max_epochs=few"), ("trainer.max_epochs", "few")),
-        ((*CELL, "model.layers=0"), ("layers=0", "at least 1")),
-        ((*CELL, "model.hidden=wide"), ("hidden=wide", "expected int")),
-        ((*CELL, "device=gpu"), ("device=gpu", "auto, cpu or cuda")),
-        ((*CELL, "replicas=0"), ("replicas=0",)),
-        ((*CELL, "replicas=all"), ("replicas=all", "auto or a whole number")),
-        ((*CELL, "evaluation_batch_size=1.5"), ("evaluation_batch_size=1.5", "auto or a whole number")),
-        ((*CELL, "fast=maybe"), ("fast=maybe", "true or false")),
-        ((*CELL, "trainer.lr=1"), ("Unknown key 'trainer.lr'", "did you mean 'trainer.learning_rate'")),
         ((*CELL, "experiment=quick"), ("+experiment=NAME",)),
-        ((*CELL, "model=null"), ("model=null", "graclus")),
-        ((*CELL, "data=3"), ("data=3", "expected keys")),
-        ((*CELL, "~data"), ("lacks data",)),
-        ((*CELL, "dataset.name=../x"), ("dataset.name=../x",)),
-        ((*CELL, "model.hidden='3"), ("model.hidden='3 cannot be read", "quote")),
         ((*CELL, "hydra/launcher=nowhere"), ("no launcher 'nowhere'", "basic, joblib, ray, submitit_local")),
         ((*CELL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=many"), ("n_jobs", "many")),
         ((*CELL, "-cn", "other"), ("conf/config.yaml", "--config-dir")),
-        ((*CELL, "=3"), ("=3 is not understood", "KEY=VALUE")),
-        ((*CELL, "epochs"), ("epochs is not understood", "KEY=VALUE")),
-        ((*CELL, "trainer.learning_rate=0", "trainer.min_learning_rate=0"), ("learning_rate=0.0", "above 0")),
-        ((*CELL, "model.batch_size=1e20"), ("trainer.batch_size", "no whole number")),
         (
             ("-m", "model=graclus,gin", *CELL[1:], "model.convs_before_pool=1"),
             ("convs_before_pool' with model=gin",),
         ),
         (("-sc", "query=bash"), ("COMP_LINE",)),
-        ((*CELL, "seeds=1000000000"), ("seeds=1000000000", "up to 10000")),
-        ((*CELL, "seeds=[99999999999999999999]"), ("seeds=[99999999999999999999]",)),
-        ((*CELL, "trainer.learning_rate=inf"), ("learning_rate=inf",)),
-        ((*CELL, "trainer.learning_rate=1e300"), ("learning_rate=1e+300",)),
-        ((*CELL, "trainer.gradient_clip=-1"), ("gradient_clip=-1", "above 0")),
-        ((*CELL, "trainer.gradient_clip=0"), ("gradient_clip=0",)),
-        ((*CELL, "trainer.gradient_clip=nan"), ("gradient_clip=nan",)),
-        ((*CELL, "trainer.batch_size=100000000000000000000"), ("batch_size=1000",)),
-        ((*CELL, "tasks.classification.margin=nan"), ("margin nan",)),
         (("suite=table1", "model=gmn"), ("model=gmn does not go with suite=table1",)),
         (("suite=table1", "--cfg", "job"), ("suite= does not go with",)),
         (("-sc",), ("see rethinking run --help",)),
@@ -227,8 +242,8 @@ def test_folders_may_have_any_name(rethinking: Call) -> None:
 def test_a_sweep_skips_what_cannot_be_combined_and_shows_a_cell_once(rethinking: Call, tmp_path: Path) -> None:
     """Wherever Hydra works (hydra.job.chdir) and however a sweep is asked for (hydra.mode), there is one store."""
     result = rethinking(
-        "run", "model=gin,gmn", "pooling=learned", "dataset=digits", "seeds=1,[0]", "trainer.max_epochs=1",
-        "diagnosed_graphs=0", "skip_impossible=true", "hydra.mode=MULTIRUN",
+        "run", "model=gin,gmn", "pooling=learned", "dataset=digits", f"splits={FEW_DIGITS}", "seeds=1,[0]",
+        "trainer.max_epochs=1", "diagnosed_graphs=0", "skip_impossible=true", "hydra.mode=MULTIRUN",
         "hydra.job.chdir=true",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
