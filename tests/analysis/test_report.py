@@ -19,7 +19,7 @@ from rethinking.analysis.tidy import read_results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
-from tests.analysis.conftest import NOISE, fill
+from tests.analysis.conftest import NCI1, NOISE, fill
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -186,7 +186,10 @@ def test_of_another_fidelity_there_is_nothing(store: RunStore) -> None:
         report(read_results(store, Path("none")), "released_code")
 
 
-def test_the_command(rethinking: Call, store: RunStore, tmp_path: Path) -> None:
+def test_the_command(rethinking: Call, tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "few")
+    for variant in ("learned", "complement"):
+        fill(store, NCI1 + variant, 0.8 + 0.01 * NOISE[:6])
     result = rethinking("report", "--runs", str(store.folder), "--to", "out/page.html")
     assert result.returncode == 0 and "it needs no network" in result.stdout
     assert (tmp_path / "out" / "page.html").read_text().endswith("</html>\n")
