@@ -1,5 +1,6 @@
 """How long what a suite lacks will take, at rates that were measured."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import pandas as pd
@@ -17,12 +18,13 @@ class Rates:
     def __init__(self, results: Results) -> None:
         self._results = results
 
-    def seconds(self, cell: Cell) -> float | None:
+    def seconds(self, cell: Cell, ids: Sequence[str]) -> float | None:
         """Of one core for a seed of a cell, on the machine where it was measured. None if nothing alike was.
 
         Runs of the cell itself tell best, then those of its family on its data set, then its family's cost sheet.
+        ids: the cell's, see `Results.ids_of`.
         """
-        for id in self._results.ids_of(cell):
+        for id in ids:
             if id in self._of_cells.index:
                 return float(self._of_cells[id])
         place = cell.family, cell.dataset.name

@@ -67,9 +67,9 @@ def standing_of(
         running, failed = (
             len({seed for id in ids for seed in first & states[id][state]} - done) for state in ("running", "failed")
         )
-        _, older = results.seeds_of(cell, seeds)
+        older = max((len(first & results.seeds.get(results.older.get(id, ""), set())) for id in ids), default=0)
         left = seeds - len(done)
-        each = rates.seconds(cell) if left else 0.0
+        each = rates.seconds(cell, ids) if left else 0.0
         seconds = None if each is None else each * left
         standing[place] = Standing(seeds, len(done), running, failed, older, seconds)
     return standing

@@ -49,7 +49,8 @@ class Results:
     def provenance(self) -> pd.DataFrame:
         """A row a run."""
         whole = united(provenance_of(self.done), self.collected.provenance)
-        return whole[whole["run_id"].isin(self.runs["run_id"])].reset_index(drop=True)
+        # A run has a row for each score.
+        return whole[whole["run_id"].isin(self.runs["run_id"].unique())].reset_index(drop=True)
 
     @cached_property
     def stored(self) -> frozenset[str]:

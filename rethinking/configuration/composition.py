@@ -105,10 +105,15 @@ def _of_hydra(overrides: Sequence[str]) -> DictConfig:
     files = group_names(paths.configuration())
     told = [o for o in parser.parse_overrides(list(overrides)) if o.is_hydra_override() or o.key_or_group in files]
     check_chosen(told, paths.configuration())
+    return _hydra_with(tuple(str(override.input_line) for override in told), paths.configuration())
+
+
+@cache
+def _hydra_with(lines: tuple[str, ...], folders: tuple[Path, ...]) -> DictConfig:
+    """A command asks several times, and Hydra takes a third of a second. folders: a key of the cache."""
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
-    lines = [str(override.input_line) for override in told]
-    return hydra.compose_config("config", lines, RunMode.MULTIRUN, with_log_configuration=False).hydra
+    return hydra.compose_config("config", list(lines), RunMode.MULTIRUN, with_log_configuration=False).hydra
 
 
 def as_choices(overrides: Sequence[str]) -> dict[str, str]:

@@ -141,8 +141,8 @@ def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.Mo
             self.id, self.family = id, cells[id][0]
             self.dataset = type("Dataset", (), {"name": cells[id][1]})
 
-    results = type("Results", (), {"runs": runs, "provenance": provenance, "ids_of": lambda self, cell: [cell.id]})()
+    results = type("Results", (), {"runs": runs, "provenance": provenance})()
     (tmp_path / "costs.csv").write_text("model,dataset,seconds\ngmn,zinc,0.5\nodd,zinc,\n")
     monkeypatch.setattr(remaining, "COSTS", tmp_path / "costs.csv")
     rates = remaining.Rates(results)
-    assert [rates.seconds(Of(id)) for id in cells] == [10.0, 20.0, 0.5 * 100, None]  # type: ignore[arg-type]
+    assert [rates.seconds(Of(id), [id]) for id in cells] == [10.0, 20.0, 0.5 * 100, None]  # type: ignore[arg-type]
