@@ -10,6 +10,7 @@ import pytest
 from rethinking.analysis.checks import check_settings
 from rethinking.commands.check import planned
 from rethinking.commands.operators import chosen
+from tests.conftest import FEW_DIGITS
 
 Call = Callable[..., CompletedProcess[str]]
 SMALL = ("dataset=digits", "trainer.max_epochs=1", "model.hidden=4", "model.batch_size=256", "diagnosed_graphs=0",
@@ -67,7 +68,7 @@ def own(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own")
 def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
     """Two poolers, one of which crashes: the other is checked all the same."""
-    command = ("check", "my_poolers.FirstHalf", "my_poolers.Crashes", *SMALL, "seeds=2")
+    command = ("check", "my_poolers.FirstHalf", "my_poolers.Crashes", *SMALL, f"splits={FEW_DIGITS}", "seeds=2")
     done = rethinking(*command, PYTHONPATH=".")
     assert done.returncode == 1, done.stderr
     assert "out of ideas" in done.stderr

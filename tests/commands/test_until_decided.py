@@ -19,8 +19,10 @@ from rethinking.commands.until_decided import Job, families_of, plan, train_unti
 from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
+from tests.conftest import FEW_DIGITS
 
 Call = Callable[..., CompletedProcess[str]]
+FEW = f"splits={FEW_DIGITS}"
 SMALL = ("dataset=digits", "trainer.max_epochs=1", "trainer.batch_size=256", "diagnosed_graphs=0")
 
 
@@ -120,15 +122,23 @@ def test_without_a_pair_there_is_nothing_to_decide() -> None:
 def test_from_the_command_line(rethinking: Call, tmp_path: Path) -> None:
     """A margin of half of all graphs is shown at once; the same command trains no more."""
     command = (
-        *("run", "-m", "model=global_mean,graclus", "pooling=learned,complement,none", "skip_impossible=true", *SMALL),
-        *("seeds=until_decided", "compare.seeds=1", "compare.looks=[5,6]", "tasks.classification.margin=0.5"),
+        *(
+            "run",
+            "-m",
+            "model=global_mean,graclus",
+            "pooling=learned,complement,none",
+            "skip_impossible=true",
+            *SMALL,
+            FEW,
+        ),
+        *("seeds=until_decided", "compare.seeds=1", "compare.looks=[6,7]", "tasks.classification.margin=0.5"),
     )
     first = rethinking(*command)
     assert first.returncode == 0, first.stderr
     row = next(line for line in first.stdout.splitlines() if "complement" in line and "decided" in line)
-    assert " 5 " in row
+    assert " 6 " in row
     done = [entry for entry in RunStore(tmp_path / "runs").entries() if entry.state == "done"]
-    assert len(done) == 2 * 5 + 1, "what is in no pair has the seeds that a comparison should have"
+    assert len(done) == 2 * 6 + 1, "what is in no pair has the seeds that a comparison should have"
     again = rethinking(*command)
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("(0 trained") == 3 and row in again.stdout.splitlines()
