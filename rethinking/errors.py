@@ -4,5 +4,9 @@
 class UserError(Exception):
     """A mistake in the input or the surroundings; its text says what is wrong and what to do.
 
-    The command line prints the text without a traceback and exits with status 2.
+    The command line prints the text without a traceback and exits with status 2. Characters of the input that no
+    terminal shows stand as escapes.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text))

@@ -86,7 +86,7 @@ _SCHEMAS = {"dataset": DatasetConfig, "trainer": TrainerConfig, "data": Places}
 _typed_before: dict[tuple[str, str], Any] = {}
 
 
-def settings(config: DictConfig) -> Settings:
+def settings(config: DictConfig | Plain) -> Settings:
     """Plain objects from a composed configuration.
 
     Raises UserError for an impossible pair of model and pooling, or a value of the wrong kind.

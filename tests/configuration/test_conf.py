@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from rethinking.analysis.suites import load_suite, suite_names
+from rethinking.configuration import composition
 from rethinking.configuration.check import check
 from rethinking.configuration.composition import (
+    compose_by_hydra,
     compose_cell,
     compose_job,
     expand_sweep,
@@ -118,13 +120,29 @@ def test_a_cell_composed_the_fast_way_is_the_one_hydra_composes() -> None:
         ["model=gmn", "pooling=uniform", "dataset=proteins", "fidelity=released_code"],
         ["model=mincut", "pooling=normal", "dataset=digits", "fidelity.mincut_normal=released_code"],
     ):
-        assert repr(compose_cell(overrides)) == repr(compose_job(overrides).cell)
+        assert repr(compose_cell(overrides)) == repr(compose_by_hydra(overrides).cell)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seeds=[3,1]", "runs=mine/there", "threads=2", "replicas=3", "fast=false", "checkpoint_minutes=1e-3"],
+        ["device=cpu", "evaluation_batch_size=7", "retry_failed=true", "save_model=true", "data.cache=here", "seeds=1"],
+        ["logger=tensorboard", "logger.folder=there", "skip_impossible=true", "diagnosed_graphs=0", "data.mirror=null"],
+    ],
+)
+def test_so_is_a_job(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = ["model=graclus", "pooling=complement", "dataset=digits", *words]
+    expected = compose_by_hydra(overrides)
+    with monkeypatch.context() as patched:
+        patched.setattr(composition, "compose_by_hydra", None)
+        assert repr(compose_job(overrides)) == repr(expected)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("group", "option"), FILES)
 def test_so_is_each_file(group: str, option: str) -> None:
-    assert repr(compose_cell(base(group, option))) == repr(compose_job(base(group, option)).cell)
+    assert repr(compose_cell(base(group, option))) == repr(compose_by_hydra(base(group, option)).cell)
 
 
 @pytest.mark.slow
@@ -134,7 +152,7 @@ def test_every_cell_of_a_suite_composed_the_fast_way_is_the_one_hydra_composes(n
     for dataset in suite.columns:
         for row in filter(None, suite.rows.values()):
             overrides = [*row, f"dataset={dataset}", "fidelity=paper"]
-            assert repr(compose_cell(overrides)) == repr(compose_job(overrides).cell)
+            assert repr(compose_cell(overrides)) == repr(compose_by_hydra(overrides).cell)
 
 
 def test_the_readme_shows_which_pairs_there_are() -> None:

@@ -13,6 +13,7 @@ from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import (
     _compose_cell,
     asks_for_several,
+    compose_by_hydra,
     compose_cell,
     compose_job,
     expand_sweep,
@@ -107,7 +108,7 @@ def test_a_file_with_the_name_of_one_of_the_projects_is_refused(own: Path) -> No
 @pytest.mark.parametrize("value", ["1e-3", "0.001", "1.0e-3"])
 def test_both_composers_read_numbers_alike(value: str) -> None:
     overrides = [*CELL, f"trainer.learning_rate={value}"]
-    assert compose_cell(overrides) == compose_job(overrides).cell == compose_job(CELL).cell
+    assert compose_cell(overrides) == compose_by_hydra(overrides).cell == compose_by_hydra(CELL).cell
 
 
 def test_a_whole_number_is_a_float_where_one_is_declared() -> None:
