@@ -16,7 +16,7 @@ from rethinking.data.split import Split
 from rethinking.errors import UserError
 from rethinking.randomness import stream
 from rethinking.runs.identity import run_id
-from rethinking.runs.store import WEIGHTS
+from rethinking.runs.reading import WEIGHTS
 from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup
 

@@ -12,8 +12,9 @@ from rethinking.runs.checkpoints import Checkpoints, Saved
 from rethinking.runs.identity import run_id
 from rethinking.runs.measured import lacks_measures
 from rethinking.runs.outcome import Outcome, reason_of
+from rethinking.runs.reading import WEIGHTS
 from rethinking.runs.record import head_of
-from rethinking.runs.store import WEIGHTS, Entry, RunStore
+from rethinking.runs.store import Entry, RunStore
 from rethinking.runs.workers import Worker
 
 

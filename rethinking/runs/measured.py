@@ -11,8 +11,9 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.split import Split
 from rethinking.errors import UserError
 from rethinking.runs.outcome import Outcome, reason_of
+from rethinking.runs.reading import WEIGHTS
 from rethinking.runs.record import DIAGNOSTIC, head_of
-from rethinking.runs.store import WEIGHTS, RunStore
+from rethinking.runs.store import RunStore
 from rethinking.training.diagnostics import diagnose, has_pools
 
 log = logging.getLogger(__name__)

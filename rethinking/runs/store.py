@@ -16,7 +16,6 @@ Any number of processes may work on one store. What is read is data: nothing tha
 """
 
 import errno
-import hashlib
 import json
 import os
 import tempfile
@@ -37,7 +36,8 @@ from rethinking.runs.holds import Holds
 from rethinking.runs.identity import SCHEMA, is_name
 from rethinking.runs.plain import read_plain
 from rethinking.runs.predictions import read_predictions, read_together, write_predictions
-from rethinking.runs.record import DIAGNOSTIC, RunRecord, check_head, checked
+from rethinking.runs.reading import PREDICTIONS, WEIGHTS, read_head, read_result, sha256, with_checksum, write_text
+from rethinking.runs.record import DIAGNOSTIC, RunRecord
 from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
 from rethinking.runs.workers import POLL, Worker, Workers
 
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 
 State = Literal["done", "failed", "damaged", "running", "missing"]
 
-FILES = ("config.yaml", "history.parquet")
-PREDICTIONS = "predictions.parquet"
-WEIGHTS = "weights.pt"
 GROUP_PATIENCE = 60.0  # seconds
 BLOCK = 4096  # Bytes that a disk must have left.
 
@@ -100,7 +97,7 @@ class RunStore:
         """What is known of one run. Damaged records are described, never raised."""
         entry = self.read(run_id)
         if entry.state != "done" and is_name(run_id) and self._holds.holder_at_work(run_id):
-            return Entry(run_id, "running", _read_head(self._holds.content(run_id), run_id))
+            return Entry(run_id, "running", read_head(self._holds.content(run_id), run_id))
         return entry
 
     def read(self, run_id: str) -> Entry:
@@ -115,8 +112,8 @@ class RunStore:
             try:
                 if (path / "error.txt").is_file():
                     reason = (path / "error.txt").read_text(errors="replace").strip()
-                    return Entry(run_id, "failed", _read_head(path / "result.json", run_id), reason)
-                return Entry(run_id, "done", _read_result(run_id, path, self._hashed))
+                    return Entry(run_id, "failed", read_head(path / "result.json", run_id), reason)
+                return Entry(run_id, "done", read_result(run_id, path, self._hashed))
             except (OSError, ValueError) as error:
                 problem = str(error)
                 self._hashed.forget(path)
@@ -223,7 +220,7 @@ class RunStore:
         Raises OSError if it cannot be written, on a full disk, say.
         """
         with self._written(record.head["run_id"]) as part:
-            _write_text(part / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
+            write_text(part / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
             record.history.to_parquet(part / "history.parquet", index=False)
             write_predictions(record.predictions, part / PREDICTIONS)
             if record.weights is not None:
@@ -231,8 +228,8 @@ class RunStore:
 
                 write_weights(record.weights, part / WEIGHTS)
             written = sorted(path.name for path in part.iterdir())
-            whole = {**record.result, "files": {name: _sha256(part / name) for name in written}}
-            _write_text(part / "result.json", _with_checksum(whole))
+            whole = {**record.result, "files": {name: sha256(part / name) for name in written}}
+            write_text(part / "result.json", with_checksum(whole))
 
     def take(self, written: Path) -> None:
         """Give a run that lies in a directory elsewhere, whole and checked, its place here; its files are moved.
@@ -248,9 +245,9 @@ class RunStore:
         if self.read(run_id).state == "done":
             return
         with self._written(run_id) as part:
-            _write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-            _write_text(part / "result.json", json.dumps(record, indent=1))
-            _write_text(part / "error.txt", error)
+            write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+            write_text(part / "result.json", json.dumps(record, indent=1))
+            write_text(part / "error.txt", error)
 
     def write_diagnostics(self, run_id: str, measures: dict[str, float], provenance: dict[str, Any]) -> None:
         """Put measures of a finished run's clusters into its record, in the place of those it has; the rest stays.
@@ -265,7 +262,7 @@ class RunStore:
         measured = {f"{DIAGNOSTIC}{name}": value for name, value in measures.items()}
         part = self._workshop / f"{run_id}.{uuid.uuid4().hex[:8]}"
         try:
-            _write_text(part, _with_checksum({**record, **measured, **provenance}))
+            write_text(part, with_checksum({**record, **measured, **provenance}))
             synchronise(part)
             part.replace(self._path(run_id) / "result.json")
         except BaseException:
@@ -294,65 +291,6 @@ def _check_replaceable(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def _read_result(run_id: str, path: Path, hashed: Hashed) -> dict[str, Any]:
-    """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
-    # Checked again, as an index is somebody's data, too.
-    record = checked(hashed.record(path, lambda file: _read_record(file, run_id)), run_id)
-    needed = set(FILES) if record["schema"] == 1 else {*FILES, PREDICTIONS}
-    if not isinstance(record["files"], dict) or not needed <= set(record["files"]) <= {*needed, WEIGHTS}:
-        raise ValueError("result.json does not name the other files")
-    for name, expected in record["files"].items():
-        if not hashed.holds(path, name, expected):
-            raise ValueError(f"{name} is not as it was written")
-    return record
-
-
-def _read_record(path: Path, run_id: str) -> dict[str, Any]:
-    """What a `result.json` says, without its checksum. Raises ValueError, with the reason, if it is damaged."""
-    try:
-        record = _read_json(path)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"result.json cannot be read: {error}") from error
-    record = checked(record, run_id)
-    if "sha256" in record and record.pop("sha256") != _record_sha256(record):
-        raise ValueError("result.json is not as it was written")
-    return record
-
-
-def _read_head(path: Path, run_id: str) -> dict[str, Any]:
-    """What a file says of the cell of a run that is not finished; nothing if it is damaged."""
-    try:
-        record = _read_json(path)
-        check_head(record, run_id)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return record
-
-
-def _read_json(path: Path) -> Any:
-    """Raises ValueError for what is no JSON, and for text in it that no file or terminal takes: half a character."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    json.dumps(content, ensure_ascii=False).encode()
-    return content
-
-
 def is_stale(entry: Entry) -> bool:
     """Whether a run was made under another schema version, so that no table may use it."""
     return entry.record.get("schema", SCHEMA) != SCHEMA
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _with_checksum(record: dict[str, Any]) -> str:
-    """The text of a `result.json`."""
-    return json.dumps({**record, "sha256": _record_sha256(record)}, indent=1)
-
-
-def _record_sha256(record: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
