@@ -131,8 +131,7 @@ class Workers:
         content = self._read(name)
         if content is None:
             return True
-        said = _said(content)
-        if said.get("host_id") == host_id() and said.get("locked") is True:
+        if _is_here(content):
             return not is_locked(self._folder / name)
         before, since, beats = self._seen.get(name, (content, time.monotonic(), False))
         if content != before:
@@ -143,10 +142,14 @@ class Workers:
         return False if beats else None
 
     def is_dead_at_last(self, name: str) -> bool:
-        """The same, watched until it is known: for a beat, or for as long as the dead are silent."""
-        while (dead := self.is_dead(name)) is None:
+        """The same, watched until it is known: for one more beat, or for as long as the dead are silent."""
+        before = self._read(name)
+        while not self.is_dead(name):
+            content = self._read(name)
+            if content is not None and (_is_here(content) or content != before):
+                return False
             time.sleep(POLL)
-        return dead
+        return True
 
     def buried(self) -> Iterator[str]:
         """The names of those that are known to be dead; the file of each is removed after its turn."""
@@ -171,6 +174,12 @@ class Workers:
 def is_worker(name: str) -> bool:
     """Whether a file can be called so that is a worker's."""
     return re.fullmatch(r"[0-9a-f]{12}", name) is not None
+
+
+def _is_here(content: bytes) -> bool:
+    """Whether a worker is on this host, and has a lock that tells whether it lives."""
+    said = _said(content)
+    return said.get("host_id") == host_id() and said.get("locked") is True
 
 
 def _said(content: bytes) -> dict[str, Any]:

@@ -25,7 +25,10 @@ def kills_of_a_sweep(lab: Lab, count: int) -> Held:
         victim = two[lab.rng.integers(2)]
         os.kill(victim.pid, signal.SIGKILL)
         victim.join()
-        held.tried += victim.exitcode == -signal.SIGKILL
+        killed = victim.exitcode == -signal.SIGKILL
+        held.tried += killed
+        if not killed:
+            lab.seconds *= 0.8  # It was done before: the machine is quicker than it was.
         other = two[0] if victim is two[1] else two[1]
         other.join()
         held.expect(other.exitcode == DONE, f"the process beside it ended with {other.exitcode}")

@@ -154,6 +154,15 @@ def test_a_process_on_another_host_is_alive_as_long_as_it_beats(tmp_path: Path, 
     assert not store.will_be_left(NAMES[0])
 
 
+def test_one_that_died_after_it_was_seen_alive_is_found_dead(tmp_path: Path, far: Callable[[], Any]) -> None:
+    process = far()
+    store = RunStore(tmp_path)
+    assert not store.will_be_left(NAMES[0])
+    process.kill()
+    process.join()
+    assert store.will_be_left(NAMES[0])
+
+
 @pytest.mark.parametrize("clock", [0.0, 2e9], ids=["1970", "2033"])
 def test_what_a_dead_one_on_another_host_held_is_free_after_a_silence(
     tmp_path: Path, far: Callable[[], Any], clock: float
