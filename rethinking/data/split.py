@@ -165,7 +165,7 @@ class FileSplit:
         try:
             rows = pd.read_csv(self.file)
         except (OSError, ValueError) as error:
-            raise UserError(f"The splits in {self.file} cannot be read: {error}") from error
+            raise UserError(f"The splits in {self.file} cannot be read: {' '.join(str(error).split())}.") from error
         whole = {"part", "graph"} <= set(rows) and all(
             pd.api.types.is_integer_dtype(rows[key]) for key in ("graph", "seed") if key in rows
         )

@@ -142,3 +142,11 @@ def test_splits_from_the_command_line(
         for runs in ("own", "file")
     ]
     assert len(scores[0]) == 2 and scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("text", ['graph,part\n0,train,1\n0,"a\nb,c', "\x00", 'graph,part\n0,"tr\nain"\n', "part\n"])
+def test_a_file_that_is_no_table_is_one_sentence(tmp_path: Path, digits: GraphDataset, text: str) -> None:
+    (tmp_path / "digits.csv").write_text(text)
+    with pytest.raises(UserError) as refused:
+        FileSplit(str(tmp_path / "digits.csv"))(digits, 0)
+    assert len(str(refused.value).splitlines()) == 1
