@@ -96,9 +96,10 @@ def render(table: pd.DataFrame) -> str:
         }
     )
     machines = ", ".join(table["device"].unique())
+    days = " and ".join(sorted({measured[:10] for measured in table["measured"]}))
     return f"""# What a sweep survives
 
-Tried by `make faults`, not typed in, on {machines} from {min(table["measured"])[:10]} to {max(table["measured"])[:10]}.
+Tried by `make faults`, not typed in, on {machines}, on {days}.
 Real processes train a small cell, one seed after another, while something goes wrong. Then the same command runs once
 more, undisturbed. All held if the store is complete after it, every record equals to the bit that of an undisturbed
 run, nothing is left over in the store, no damaged file made anything happen, and what was refused was refused in one
