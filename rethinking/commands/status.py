@@ -4,6 +4,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,23 +67,30 @@ def status(suites: Sequence[str], runs: Path, results: Path, failed: bool = Fals
 
 
 def _watch(console: Console, everything: Results, wanted: Wanted) -> int:
-    """Show the store anew every few seconds. What a results folder has is read once."""
+    """Show the store anew every few seconds, until all that is wanted is whole. Returns the exit status: whether it is.
+
+    What a results folder has is read once.
+    """
     store, rates = everything.store, Rates(everything)
-    with Live(console=console, auto_refresh=False) as live:
+    with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
         while True:
             entries = store.entries()
             standing = [(suite, standing_of(cells, suite.seeds, everything, entries, rates)) for suite, cells in wanted]
-            unfinished = [entry for entry in entries if entry.state != "done"]
-            shown: list[RenderableType] = [_grid(entries, f"Runs in {store.folder}/")] if entries else []
-            shown += [
+            # A terminal shows the first lines if there are too many.
+            shown: list[RenderableType] = [
                 _at_work(store) or f"Nobody works on {store.folder}/ at the moment.",
-                *_problems(store, unfinished),
+                *_problems(store, entries),
+                *(_sum(suite, cells) for suite, cells in standing),
             ]
-            shown += [_sum(suite, cells) for suite, cells in standing]
+            unfinished = {_cell_of(entry) for entry in entries if entry.state != "done"}
+            if unfinished:
+                rows = [entry for entry in entries if _cell_of(entry) in unfinished]
+                shown.append(_grid(rows, f"Cells in {store.folder}/ that are not done"))
             live.update(Group(*shown), refresh=True)
             if all(cell.is_whole for _, cells in standing for cell in cells.values()):
                 return 0
             time.sleep(WATCH_SECONDS)
+    return LACKING
 
 
 def _no_runs(runs: Path) -> str:
@@ -94,7 +102,7 @@ def _grid(entries: list[Entry], title: str) -> Table:
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     heads: dict[str, tuple[str, ...]] = {}
     for entry in entries:
-        cell = entry.run_id.rpartition("-s")[0] or entry.run_id
+        cell = _cell_of(entry)
         counts[cell]["stale" if is_stale(entry) else entry.state] += 1
         if "family" in entry.record:
             heads[cell] = tuple(str(entry.record[key]) for key in ("dataset", "family", "variant", "fidelity"))
@@ -108,6 +116,10 @@ def _grid(entries: list[Entry], title: str) -> Table:
         numbers = [str(counts[cell][state] or "·") for state in shown]
         table.add_row(*heads.get(cell, ("?",) * 4), cell, *numbers)
     return table
+
+
+def _cell_of(entry: Entry) -> str:
+    return entry.run_id.rpartition("-s")[0] or entry.run_id
 
 
 def _at_work(store: RunStore) -> Table | None:

@@ -84,6 +84,29 @@ def test_the_exit_status_is_whether_a_suite_is_complete(rethinking: Call, tmp_pa
     assert rethinking("status").returncode == 0, "of what nobody named it says nothing"
 
 
+def test_who_watches_sees_first_what_changes(
+    rethinking: Call, tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above all cells that are done, of which there may be more than a terminal has lines; Ctrl-C ends it."""
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    store = RunStore(tmp_path / "runs")
+    fill(store, NCI1 + "learned", np.array([0.7, 0.8, 0.75]))
+    fill(store, NCI1 + "complement", np.array([0.7]))
+    (entry, *_) = [entry for entry in store.entries() if entry.record["variant"] == "complement"]
+    head = {**entry.record, "run_id": run_id(entry.record["cell_id"], 1), "seed": 1}
+    store.write_failure(head["run_id"], {}, head, "ValueError: too bad")
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "sleep", interrupt)
+        watched = rethinking("status", "some", "--config-dir", str(own), "--watch")
+    assert watched.returncode == 1 and not watched.stderr
+    said = watched.stdout
+    order = [said.index(text) for text in ("Nobody works", "1 run has failed", "Some cells: 4 of 6", "complement")]
+    assert order == sorted(order) and "learned" not in said
+
+
 def test_what_runs_and_what_failed_is_no_longer_missing(rethinking: Call, tmp_path: Path, own: Path) -> None:
     store = RunStore(tmp_path / "runs")
     fill(store, NCI1 + "learned", np.array([0.7]))
