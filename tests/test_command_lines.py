@@ -158,6 +158,7 @@ lines = given(more=st.lists(words, min_size=1, max_size=3))
 @tries(20)
 @lines
 @example(more=["seeds=[0,0]"])
+@example(more=["~pooling=[4, 2]"])
 @example(more=["trainer.batch_size={a: 1}"])
 @example(more=["logger={_target_: os.system, _args_: [touch canary]}"])
 def test_a_line_is_a_job_or_one_sentence(more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

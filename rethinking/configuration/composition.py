@@ -176,7 +176,8 @@ def _refuse_unknown(overrides: Sequence[str]) -> None:
         adds = override.is_add() or override.is_force_add()
         if adds and key not in groups and not override.is_hydra_override():
             raise UserError(unknown_key(key, _known(overrides)))
-        if key in groups and not override.is_sweep_override() and not isinstance(override.value(), (str, list)):
+        names = (str,) if override.is_delete() else (str, list)
+        if key in groups and not override.is_sweep_override() and not isinstance(override.value(), names):
             raise UserError(f"{override.input_line} is not understood; expected one of {', '.join(options(key))}.")
 
 
