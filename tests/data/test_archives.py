@@ -13,6 +13,7 @@ import torch
 
 from rethinking.commands.data import unlike_published
 from rethinking.configuration.composition import compose_cell, dataset_config
+from rethinking.data import archive
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.neighbours import nearest_by_similarity, neighbour_edges
@@ -241,3 +242,25 @@ def test_the_real_files_are_what_the_paper_used(name: str, mirror: Path, tmp_pat
     assert (len(split.train), len(split.val), len(split.test)) == sizes[name]
     if name == "molhiv":
         assert [int(dataset.y[part].sum()) for part in (split.train, split.val, split.test)] == [1232, 81, 130]
+
+
+@pytest.mark.parametrize("kind", ["zip", "npz"])
+def test_an_archive_that_would_fill_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(archive, "HARMLESS", 2**20)
+    path = tmp_path / f"bomb.{kind}"
+    if kind == "npz":
+        np.savez_compressed(path, x=np.zeros(10**6), y=np.zeros(3))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("DS_A.txt", bytes(8 * 10**6))
+    with pytest.raises(UserError, match="would fill the memory; do not use this archive"):
+        if kind == "npz":
+            archive.read_arrays(path, ["y"])
+        with archive.open_zip(path):
+            pass
+    # Large, but not for what it is packed in.
+    large = tmp_path / "large.npz"
+    np.savez_compressed(large, x=np.random.default_rng(0).random(10**6))
+    assert len(archive.read_arrays(large, ["x"])["x"]) == 10**6
