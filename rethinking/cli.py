@@ -117,9 +117,9 @@ def command_line() -> Parser:
     _add_own(reproduce)
 
     status = _add(commands, "status", "status:status", "what is done, running, failed and missing in a run store")
-    text = "say what these lack (default: the paper's tables); the exit status is 1 if they lack anything"
+    text = "say what these lack, with exit status 1 if anything (default: the paper's tables)"
     status.add_argument("suites", nargs="*", metavar="SUITE", help=text)
-    status.add_argument("--failed", action="store_true", help="only say why each run failed that did; then it is 1")
+    status.add_argument("--failed", action="store_true", help="only say why runs failed, with exit status 1 if any did")
     status.add_argument("--watch", action="store_true", help="show how it goes on, until all is done or Ctrl-C")
     _add_stores(status)
 

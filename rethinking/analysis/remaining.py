@@ -30,14 +30,10 @@ class Rates:
         place = cell.family, cell.dataset.name
         if place in self._of_families.index:
             return float(self._of_families[place])
-        if place in self._of_epochs.index:
-            return float(self._of_epochs[place]) * self.epochs
+        if place in self._of_epochs.index and len(self._runs):
+            # The sheet has seconds an epoch; how many epochs a seed trains, the mean of all runs tells.
+            return float(self._of_epochs[place] * self._runs["epochs"].mean())
         return None
-
-    @cached_property
-    def epochs(self) -> float:
-        """That a seed trains, the mean of all runs there are."""
-        return float(self._runs["epochs"].mean()) if len(self._runs) else float("nan")
 
     @cached_property
     def _runs(self) -> pd.DataFrame:

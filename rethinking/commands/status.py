@@ -51,8 +51,10 @@ def status(suites: Sequence[str], runs: Path, results: Path, failed: bool = Fals
     wanted = [(suite, wanted_of(suite)) for suite in map(load_suite, names)]
     if watch:
         return _watch(console, everything, wanted)
-    console.print(_grid(entries, f"Runs in {runs}/") if entries else _no_runs(runs))
-    _print_problems(console, store, entries)
+    none = f"There are no runs in {runs}/ yet; `rethinking run` trains some."
+    console.print(_grid(entries, f"Runs in {runs}/") if entries else none)
+    for sentence in _problems(store, entries):
+        console.print(sentence)
     if table := _at_work(store):
         console.print(table)
     whole = _print_missing(console, everything, wanted, entries) if names else True
@@ -91,10 +93,6 @@ def _watch(console: Console, everything: Results, wanted: Wanted) -> int:
                 return 0
             time.sleep(WATCH_SECONDS)
     return LACKING
-
-
-def _no_runs(runs: Path) -> str:
-    return f"There are no runs in {runs}/ yet; `rethinking run` trains some."
 
 
 def _grid(entries: list[Entry], title: str) -> Table:
@@ -170,11 +168,6 @@ def _problems(store: RunStore, entries: list[Entry]) -> Iterator[str]:
     if count:
         named = "" if store.folder == Path("runs") else f" --runs {store.folder}"
         yield f"{count} run{' has' if count == 1 else 's have'} failed: `rethinking status --failed{named}` says why."
-
-
-def _print_problems(console: Console, store: RunStore, entries: list[Entry]) -> None:
-    for sentence in _problems(store, entries):
-        console.print(sentence)
 
 
 def _print_failed(console: Console, store: RunStore, entries: list[Entry]) -> int:

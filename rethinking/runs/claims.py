@@ -91,7 +91,9 @@ class Claims:
         if time.monotonic() - self._looked < workers.BEAT:
             return True
         self._looked = time.monotonic()
-        return any([self.is_held(seed) for seed in list(self.held)])
+        for seed in list(self.held):
+            self.is_held(seed)
+        return bool(self.held)
 
     def _sort_out(self, seed: int) -> bool:
         """Claim a seed, unless nothing is to be done for it. False if another process holds it."""

@@ -169,3 +169,6 @@ def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(remaining, "COSTS", tmp_path / "costs.csv")
     rates = remaining.Rates(results)
     assert [rates.seconds(Of(id), [id]) for id in cells] == [10.0, 20.0, 0.5 * 100, None]  # type: ignore[arg-type]
+    # Where nothing was ever trained nobody knows how many epochs it takes.
+    nothing = type("Results", (), {"runs": runs[:0], "provenance": provenance[:0]})()
+    assert remaining.Rates(nothing).seconds(Of("e"), ["e"]) is None  # type: ignore[arg-type]
