@@ -43,6 +43,13 @@ def check_predictions(frame: pd.DataFrame, key: tuple[str, ...] = ("part", "grap
     _check_rows(frame, key)
 
 
+def check_tested(frame: pd.DataFrame) -> None:
+    """The graphs of a part, a row each."""
+    _check_columns(frame, ["graph"], ("graph",))
+    if frame.duplicated().any():
+        raise ValueError("has two rows of one part and graph")
+
+
 def check_scores(cell: StoredCell, record: dict[str, Any], predictions: pd.DataFrame) -> None:
     """Whether the recorded scores follow from the predictions, for the tasks that `conf/tasks.yaml` names."""
     task = known_task(cell.config["dataset"]["task"]["_target_"])

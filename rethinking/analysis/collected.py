@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from rethinking.analysis.checking import check_history, check_predictions, whole
+from rethinking.analysis.checking import check_history, check_predictions, check_tested, whole
 from rethinking.analysis.manifest import (
     CELLS,
     HISTORIES,
@@ -35,7 +35,7 @@ from rethinking.analysis.manifest import (
 )
 from rethinking.analysis.parsing import parse_cells, parse_provenance, parse_runs
 from rethinking.errors import UserError
-from rethinking.runs.predictions import read_predictions
+from rethinking.runs.predictions import read_predictions, read_tested
 
 # Where a collect has written what it is about to put in place, see `replacing.py`.
 COMPLETE = ".collected"
@@ -73,6 +73,13 @@ class Collected:
                 check_predictions(frame, ("seed", "part", "graph"))
 
         return self._read(predictions_file(cell_id), lambda source: read_predictions(source, seed), check)
+
+    def tested(self, cell_id: str, seed: int) -> pd.DataFrame | None:
+        """The graphs that a run was tested on, a column `graph`; None if there are none.
+
+        Raises UserError if the file is damaged.
+        """
+        return self._read(predictions_file(cell_id), lambda source: read_tested(source, seed), check_tested)
 
     def _read(self, name: str, read: Any, check: Any) -> pd.DataFrame | None:
         try:

@@ -15,11 +15,10 @@ from rethinking.tasks.task import Task
 class GraphScores:
     """What each test graph contributes to the score of a cell's runs, in the metric's own unit.
 
-    by_seed: the numbers of a run's test graphs, in increasing order, and their scores. counts: whether they are 0 or 1.
+    by_seed: the numbers of a run's test graphs, in increasing order, and their scores.
     """
 
     by_seed: Mapping[int, tuple[np.ndarray, np.ndarray]]
-    counts: bool
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,17 @@ def graph_scores(results: Results, cell: StoredCell) -> GraphScores | None:
 
     Kept, as a cell is in several comparisons.
     """
-    key = _key(cell)
+    key = f"graph scores of {cell.id}"
     if key not in results.kept:
         results.kept[key] = _graph_scores(results, cell)
     return results.kept[key]
 
 
-def _graph_scores(results: Results, cell: StoredCell, seed: int | None = None) -> GraphScores | None:
-    """seed: only of this run."""
-    task = known_task(cell.config["dataset"]["task"]["_target_"])
-    if cell.older or task is None or task.metric != cell.measure.metric:
+def _graph_scores(results: Results, cell: StoredCell) -> GraphScores | None:
+    task = _task(cell)
+    if task is None:
         return None
-    frame = results.predictions(cell.id, seed)
+    frame = results.predictions(cell.id)
     frame = frame[(frame["part"] == "test").to_numpy()]
     if frame.empty:
         return None
@@ -70,7 +68,7 @@ def _graph_scores(results: Results, cell: StoredCell, seed: int | None = None) -
         scores = _scores(task, {name: column[start:end] for name, column in columns.items()})
         if scores is not None:
             by_seed[int(seed)] = columns["graph"][start:end], scores
-    return _of_seeds(by_seed) if by_seed else None
+    return GraphScores(by_seed) if by_seed else None
 
 
 def counted_graphs(results: Results, first: StoredCell, second: StoredCell, seeds: Sequence[int]) -> int:
@@ -78,30 +76,28 @@ def counted_graphs(results: Results, first: StoredCell, second: StoredCell, seed
 
     By the first of the seeds of which both have predictions: each seed tests on as many graphs.
     """
+    tasks = _task(first), _task(second)
+    if not all(task is not None and task.counts_graphs for task in tasks):
+        return 0
     for seed in seeds:
-        a, b = (_of_one_run(results, cell, seed) for cell in (first, second))
-        if a is not None and b is not None:
-            return len(np.intersect1d(a.by_seed[seed][0], b.by_seed[seed][0])) if a.counts and b.counts else 0
+        a, b = (_tested(results, cell, seed) for cell in (first, second))
+        if len(a) and len(b):
+            return len(np.intersect1d(a, b))
     return 0
 
 
-def _of_one_run(results: Results, cell: StoredCell, seed: int) -> GraphScores | None:
-    """Scores of a run's graphs; of those of all runs, if they have been read; kept, too."""
-    whole = results.kept.get(_key(cell))
-    if whole is not None:
-        return _of_seeds({seed: whole.by_seed[seed]}) if seed in whole.by_seed else None
-    key = f"{_key(cell)}, seed {seed}"
+def _tested(results: Results, cell: StoredCell, seed: int) -> np.ndarray:
+    """The numbers of a run's test graphs; none without predictions. Kept, as a cell is in several comparisons."""
+    key = f"test graphs of {cell.id}, seed {seed}"
     if key not in results.kept:
-        results.kept[key] = _graph_scores(results, cell, seed)
+        results.kept[key] = results.tested(cell.id, seed)
     return results.kept[key]
 
 
-def _key(cell: StoredCell) -> str:
-    return f"graph scores of {cell.id}"
-
-
-def _of_seeds(by_seed: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> GraphScores:
-    return GraphScores(by_seed, all(np.isin(scores, (0.0, 1.0)).all() for _, scores in by_seed.values()))
+def _task(cell: StoredCell) -> Task | None:
+    """The task whose scores a cell's runs have; None without predictions, or if it is none that `conf` names."""
+    task = known_task(cell.config["dataset"]["task"]["_target_"])
+    return None if cell.older or task is None or task.metric != cell.measure.metric else task
 
 
 def graph_differences(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from rethinking.analysis.cells import StaleError, StoredCell, is_label, stored_cell
-from rethinking.analysis.checking import check_history, check_predictions, check_scores, whole
+from rethinking.analysis.checking import check_history, check_predictions, check_scores, check_tested, whole
 from rethinking.runs.identity import SCHEMA
 from rethinking.runs.record import DIAGNOSTIC
 from rethinking.runs.store import Entry, RunStore
@@ -99,6 +99,14 @@ def predictions_of(store: RunStore, run: str) -> pd.DataFrame:
     """The predictions of a run. Raises ValueError, with the reason, for what are none."""
     try:
         return whole(lambda: store.predictions(run), check_predictions)
+    except ValueError as error:
+        raise ValueError(f"predictions.parquet {error}") from error
+
+
+def tested_of(store: RunStore, run: str) -> pd.DataFrame:
+    """The graphs that a run was tested on. Raises ValueError, with the reason, if nobody can say."""
+    try:
+        return whole(lambda: store.tested(run), check_tested)
     except ValueError as error:
         raise ValueError(f"predictions.parquet {error}") from error
 

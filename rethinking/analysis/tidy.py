@@ -7,16 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rethinking import __version__, paths
 from rethinking.analysis.cells import StaleError, StoredCell, stored_cell
 from rethinking.analysis.collected import Collected, read_collected
 from rethinking.analysis.parsing import COLUMNS, KEYS
-from rethinking.analysis.stored import Stored, history_of, predictions_together, usable
+from rethinking.analysis.stored import Stored, history_of, predictions_together, tested_of, usable
 from rethinking.configuration.cell import Cell
 from rethinking.errors import UserError
-from rethinking.runs.identity import cell_id
+from rethinking.runs.identity import cell_id, run_id
 from rethinking.runs.record import DIAGNOSTIC
 from rethinking.runs.store import Entry, RunStore
 
@@ -59,9 +60,8 @@ class Results:
 
     def scores(self, cell_id: str, metric: str, split: str = "test") -> pd.Series:
         """The scores of one cell, indexed by seed; of a run whose score is not a number none."""
-        runs = self._rows(cell_id)
-        chosen = runs[(runs.metric == metric) & (runs.split == split)]
-        return chosen.set_index("seed")["value"].dropna().sort_index()
+        runs = self.runs.iloc[self._places.get((cell_id, metric, split), [])]
+        return runs.set_index("seed")["value"].dropna().sort_index()
 
     def history(self, cell_id: str) -> pd.DataFrame:
         """The learning curves of a cell's runs, a row a seed and epoch; of damaged ones none."""
@@ -90,6 +90,21 @@ class Results:
             seed,
         )
 
+    def tested(self, cell_id: str, seed: int) -> np.ndarray:
+        """The numbers of the graphs that a run was tested on, [N]; none if it is damaged, or of schema 1."""
+        run = run_id(cell_id, seed)
+        frame = None
+        try:
+            if run in self.stored:
+                frame = tested_of(self.store, run)
+            elif not self.cells[cell_id].older:
+                frame = self.collected.tested(cell_id, seed)
+        except ValueError as error:
+            self._leave_out_run(run, error)
+        except UserError as error:
+            self._leave_out_file(error)
+        return np.empty(0, dtype=int) if frame is None else frame["graph"].to_numpy()
+
     def cell_with_runs(self, cell: Cell) -> str | None:
         """The id of a cell on that content of its data set of which there are runs; of several, the first or most."""
         ids = [id for now in self.ids_of(cell) for id in (now, self.older.get(now)) if id in self.cells]
@@ -112,12 +127,17 @@ class Results:
 
     def _rows(self, cell_id: str) -> pd.DataFrame:
         """The rows of `runs` that are of one cell."""
-        return self.runs.iloc[self._places.get(cell_id, [])]
+        return self.runs.iloc[self._places_of_cells.get(cell_id, [])]
+
+    @cached_property
+    def _places_of_cells(self) -> Mapping[Any, Any]:
+        """Where the rows of each cell are, by its id: found once for all cells."""
+        return self.runs.groupby("cell_id", sort=False).indices
 
     @cached_property
     def _places(self) -> Mapping[Any, Any]:
-        """Where the rows of each cell are, by its id: found once for all cells."""
-        return self.runs.groupby("cell_id", sort=False).indices
+        """Where the rows of each cell's scores are, by its id, the metric and the split."""
+        return self.runs.groupby(["cell_id", "metric", "split"], sort=False).indices
 
     def _of_runs(
         self,
@@ -144,15 +164,21 @@ class Results:
                 try:
                     frames.append(read({run: seed}))
                 except ValueError as error:
-                    self._leave_out(f"{self.store.folder / run}: {error}; this is left out.")
+                    self._leave_out_run(run, error)
         try:
             frame = read_collected() if len(here) < len(mine) else None
             if frame is not None:
                 frames.append(frame[frame["seed"].isin(mine.seed) & ~frame["seed"].isin(here.seed)])
         except UserError as error:
-            self._leave_out(f"{str(error).removesuffix('.')}. What it holds is left out.")
+            self._leave_out_file(error)
         frames = [frame for frame in frames if len(frame)]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns), dtype=float)
+
+    def _leave_out_run(self, run: str, error: ValueError) -> None:
+        self._leave_out(f"{self.store.folder / run}: {error}; this is left out.")
+
+    def _leave_out_file(self, error: UserError) -> None:
+        self._leave_out(f"{str(error).removesuffix('.')}. What it holds is left out.")
 
     def _leave_out(self, sentence: str) -> None:
         if sentence not in self.left_out:

@@ -84,10 +84,21 @@ def read_together(files: Mapping[int, Path]) -> pd.DataFrame:
     return frame.assign(seed=np.repeat(list(tables), [table.num_rows for table in tables.values()]))
 
 
-def _table(source: Path | BinaryIO) -> pa.Table:
+def read_tested(source: Path | BinaryIO, seed: int | None = None) -> pd.DataFrame:
+    """Which graphs a run was tested on, a column `graph` in increasing order: of its predictions nothing else is read.
+
+    seed: as for `read_predictions`. Raises whatever its reader does if the file is no such thing.
+    """
+    table = _table(source, ["part", "graph"] if seed is None else ["part", "graph", "seed"])
+    table = table.filter(pc.equal(table["part"].cast(pa.string()), "test"))
+    table = table if seed is None else table.filter(pc.equal(table["seed"], seed))
+    return pd.DataFrame({"graph": np.sort(table["graph"].to_numpy())})
+
+
+def _table(source: Path | BinaryIO, columns: list[str] | None = None) -> pa.Table:
     # Files are so small that a data set of them, or several threads, take longer than reading.
     with pq.ParquetFile(source) as file:
-        return file.read(use_threads=False)
+        return file.read(columns, use_threads=False)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

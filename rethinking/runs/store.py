@@ -35,7 +35,7 @@ from rethinking.runs.hashed import Hashed
 from rethinking.runs.holds import Holds
 from rethinking.runs.identity import SCHEMA, is_name
 from rethinking.runs.plain import read_plain
-from rethinking.runs.predictions import read_predictions, read_together, write_predictions
+from rethinking.runs.predictions import read_predictions, read_tested, read_together, write_predictions
 from rethinking.runs.reading import PREDICTIONS, WEIGHTS, read_head, read_result, sha256, with_checksum, write_text
 from rethinking.runs.record import DIAGNOSTIC, RunRecord
 from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
@@ -135,6 +135,10 @@ class RunStore:
     def predictions(self, run_id: str) -> pd.DataFrame:
         """The predictions of a finished run of schema 2, a row a graph; see `runs/predictions.py`."""
         return read_predictions(self._path(run_id) / PREDICTIONS)
+
+    def tested(self, run_id: str) -> pd.DataFrame:
+        """Which graphs a finished run of schema 2 was tested on, a column `graph`."""
+        return read_tested(self._path(run_id) / PREDICTIONS)
 
     def predictions_together(self, runs: Mapping[str, int]) -> pd.DataFrame:
         """Those of several runs of a cell, with their seeds. runs: the seed of each."""

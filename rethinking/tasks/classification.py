@@ -17,6 +17,7 @@ class Classification(Task):
 
     metric = "accuracy"
     higher_is_better = True
+    counts_graphs = True
     unit = Unit("accuracy", scale=100, digits=1)
 
     def out_features(self, dataset: GraphDataset) -> int:

@@ -88,11 +88,12 @@ class Task(ABC):
 
     metric: the name of the score that the schedule and early stopping watch; higher_is_better: which way.
     unit: how it is shown. margin: differences within it do not matter, in the metric's own unit; a task that a
-    configuration names needs one.
+    configuration names needs one. counts_graphs: whether its scores of single graphs are 0 or 1.
     """
 
     metric: str
     higher_is_better: ClassVar[bool]
+    counts_graphs: ClassVar[bool] = False
     unit: ClassVar[Unit]
 
     def __init__(self, margin: float | None = None) -> None:

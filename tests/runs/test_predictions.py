@@ -15,7 +15,7 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.paths import own_configuration
 from rethinking.runs.execute import execute
-from rethinking.runs.predictions import compact, read_predictions, read_together, score_of, write_predictions
+from rethinking.runs.predictions import compact, read_predictions, read_tested, read_together, score_of, write_predictions
 from rethinking.runs.store import RunStore
 from tests.conftest import FEW_DIGITS, random_dataset
 
@@ -112,3 +112,15 @@ def test_files_read_together_are_those_read_one_by_one(tmp_path: Path) -> None:
     write_predictions(frame.assign(prediction=0.5), files[4])
     with pytest.raises(ValueError):
         read_together(files)
+
+
+def test_which_graphs_were_tested_is_what_the_predictions_say(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"part": ["test", "val"] * 20, "graph": rng.permutation(40), "target": 0, "prediction": 1})
+    write_predictions(frame, tmp_path / "one.parquet")
+    tested = sorted(frame.graph[frame.part == "test"])
+    assert list(read_tested(tmp_path / "one.parquet")["graph"]) == tested
+    several = pd.concat([frame.assign(seed=0), frame.assign(seed=3, graph=frame.graph + 100)], ignore_index=True)
+    write_predictions(several, tmp_path / "several.parquet")
+    assert list(read_tested(tmp_path / "several.parquet", 3)["graph"]) == [graph + 100 for graph in tested]
+    assert read_tested(tmp_path / "several.parquet", 1).empty
