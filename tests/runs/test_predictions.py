@@ -15,7 +15,14 @@ from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.paths import own_configuration
 from rethinking.runs.execute import execute
-from rethinking.runs.predictions import compact, read_predictions, read_tested, read_together, score_of, write_predictions
+from rethinking.runs.predictions import (
+    compact,
+    read_predictions,
+    read_tested,
+    read_together,
+    score_of,
+    write_predictions,
+)
 from rethinking.runs.store import RunStore
 from tests.conftest import FEW_DIGITS, random_dataset
 
