@@ -154,8 +154,8 @@ def command_line() -> Parser:
     check = _add(commands, "check", "check:check", text)
     text = (
         "operators, as files of conf/pooler (pyg/TopKPooling, tgp/mincut) or as import paths (my_package.MyPool), and "
-        "KEY=VALUE as for run: dataset=nci1,proteins, ratio=0.25,0.5, seeds=10 (default: until decided), runs=DIR "
-        "(default: checks)"
+        "KEY=VALUE as for run: dataset=nci1,proteins, ratio=0.25,0.5, seeds=10 (default: until decided), "
+        "controls=shuffled,random (default: all), runs=DIR (default: checks)"
     )
     check.add_argument("words", nargs="+", metavar="WORD", help=text)
     text = (

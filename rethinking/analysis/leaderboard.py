@@ -1,6 +1,6 @@
 """The leaderboard: pooling operators, each beside its own twins and no pooling, on every data set of a suite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,6 +9,7 @@ from rethinking import paths
 from rethinking.analysis.checks import Checked, check_settings, comparisons_of
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.inference.verdicts import Finding
+from rethinking.analysis.overall import MARGINS, Overall, of_one_data_set, overall
 from rethinking.analysis.questions import Question, question
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import Results
@@ -18,6 +19,12 @@ from rethinking.configuration.composition import compose_cell
 from rethinking.configuration.together import group_file
 
 NOT_TRAINED = "—"
+MEAN = "mean of all"
+SUMS = (
+    "Against none: soft clusters sum the features of their nodes, so the number of nodes comes through, which the mean "
+    "over all nodes loses. Where that number tells classes apart they beat none whatever their clusters, and so do "
+    "their random twins."
+)
 
 
 @dataclass(frozen=True)
@@ -66,35 +73,65 @@ def summary(board: Leaderboard) -> str:
             f"Nothing can be compared yet: no operator has runs beside a twin of it; `rethinking run "
             f"suite={board.suite.name}` trains them."
         )
-    meanings = check_settings().meanings
     operators, titles = (list(dict.fromkeys(names)) for names in ([c.family for c in made], [c.title for c in made]))
-    against_each = []
-    for control in board.controls:
-        against = [c for c in made if c.variant == control]
-        if against:
-            won = [c for c in against if operator_better(c)]
-            where = f": {', '.join(f'{c.family} on {c.title}' for c in won)}" if won else ""
-            counts = len({c.family for c in won}), len({c.family for c in against})
-            against_each.append(f"{counts[0]} of {counts[1]} beat {control} ({meanings[control]}){where}")
+    against_each = [_won(control, against) for control in _shown(board) if (against := _against(board, control))]
     better, worse = sum(map(operator_better, made)), sum(map(control_better, made))
     alike = sum(c.verdict.decided for c in made) - better - worse
     kinds = {"the operator is better": better, "the control is better": worse, "it does not matter": alike}
-    decided = ", ".join(f"{count} × {words}" for words, count in kinds.items())
+    decided = ", ".join(f"{count} × {words}" for words, count in kinds.items() if count)
     count = f"{len(operators)} pooling operator{'' if len(operators) == 1 else 's'}"
     return (
         f"Of {count} on {', '.join(titles)}: {'; '.join(against_each)}. One by one, "
-        f"{better + worse + alike} of {len(made)} comparisons are decided ({decided}), "
-        f"{len(made) - better - worse - alike} undecided."
-    )
+        f"{better + worse + alike} of {len(made)} comparisons are decided{decided and f' ({decided})'}. "
+        f"{_on_average(board)}"
+    ).strip()
+
+
+def _won(control: str, against: Sequence[Comparison]) -> str:
+    """How many operators beat a control, and where."""
+    won = [c for c in against if operator_better(c)]
+    where = f": {', '.join(f'{c.family} on {c.title}' for c in won)}" if won else ""
+    counts = len({c.family for c in won}), len({c.family for c in against})
+    return f"{counts[0]} of {counts[1]} beat {control} ({check_settings().meanings[control]}){where}"
+
+
+def _on_average(board: Leaderboard) -> str:
+    """By how much operators are better than each control; nothing where there is only one operator."""
+    pooled = {control: answer for control in _shown(board) if (answer := average(board, control))}
+    texts = [f"{control} {_interval(answer, board)}" for control, answer in pooled.items()]
+    if not texts:
+        return ""
+    unit = next(iter(pooled.values())).unit
+    what = "points" if unit.scale == 100 else "margins" if unit is MARGINS else unit.name
+    return f"On average over operators, in {what}, operator minus {', minus '.join(texts)}."
+
+
+def average(board: Leaderboard, control: str, title: str | None = None) -> Overall | None:
+    """Control minus operator, over all operators; None of fewer than two. title: on this data set only."""
+    against = [c for c in _against(board, control) if title in (None, c.title)]
+    answer = overall(against, board.asked, control, of_one_data_set) if against else None
+    return answer if answer and answer.pooled and answer.pooled.comparisons > 1 else None
+
+
+def _against(board: Leaderboard, control: str) -> list[Comparison]:
+    return [c for c in board.comparisons if c.variant == control]
+
+
+def _interval(answer: Overall, board: Leaderboard) -> str:
+    """Operator minus control, with its interval."""
+    assert answer.pooled is not None
+    low, high = answer.pooled.interval(board.asked.confidence)
+    return answer.unit.interval(-answer.pooled.mean, -high, -low)
 
 
 def leaderboard_texts(board: Leaderboard) -> pd.DataFrame:
     """A row for each operator and data set of which there is a comparison, a column a control.
 
-    Numbers are operator minus control, positive where the operator is better, with interval and verdict.
+    Numbers are operator minus control, positive where the operator is better, with interval and verdict. Below the
+    operators of a data set stands their mean.
     """
     found = {(c.family, c.title, c.variant): c for c in board.comparisons}
-    controls = [control for control in board.controls if any(c.variant == control for c in board.comparisons)]
+    controls = _shown(board)
     rows = []
     for title in board.suite.columns.values():
         for operator in board.suite.operators:
@@ -102,6 +139,10 @@ def leaderboard_texts(board: Leaderboard) -> pd.DataFrame:
             if any(own.values()):
                 texts = {control: _text(c, board.asked) if c else NOT_TRAINED for control, c in own.items()}
                 rows.append({"data set": title, "pooler": operator_title(operator), "source": operator, **texts})
+        means = {control: average(board, control, title) for control in controls}
+        if any(means.values()):
+            texts = {control: _mean_text(mean, board) if mean else NOT_TRAINED for control, mean in means.items()}
+            rows.append({"data set": title, "pooler": MEAN, "source": "", **texts})
     return pd.DataFrame(rows, columns=["data set", "pooler", "source", *controls])
 
 
@@ -112,9 +153,11 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
     meanings = "; ".join(f"{control}: {text}" for control, text in _meanings(board).items())
     return [
         "Difference: operator minus control, paired by seed, positive where the operator is better, with the "
-        f"{board.asked.confidence:.0%} interval of Student's t; below it the verdict on this data set (A). {meanings}. "
+        f"{board.asked.confidence:.0%} interval of Student's t; below it the verdict on this data set (A). {MEAN}: "
+        f"over the operators of a data set, which share its seeds. {meanings}. "
         f"{NOT_TRAINED}: not trained, or not to be had of an operator that does not say which nodes its clusters are "
         "made of. Source: the file of conf/pooler, which names library, paper and parameters.",
+        *([SUMS] if "none" in _shown(board) else []),
         judged_how(board.comparisons, board.asked),
     ]
 
@@ -140,6 +183,15 @@ def _text(c: Comparison, asked: Question) -> str:
     return f"{c.unit.interval(-mean, -high, -low)}\n{c.words(c.answer_a)}, {len(c.seeds)} seeds"
 
 
+def _mean_text(answer: Overall, board: Leaderboard) -> str:
+    assert answer.pooled is not None
+    return f"{_interval(answer, board)}\n{answer.pooled.comparisons} operators"
+
+
+def _shown(board: Leaderboard) -> list[str]:
+    """The controls of which there are comparisons."""
+    return [control for control in board.controls if _against(board, control)]
+
+
 def _meanings(board: Leaderboard) -> Mapping[str, str]:
-    shown = {c.variant for c in board.comparisons}
-    return {control: check_settings().meanings[control] for control in board.controls if control in shown}
+    return {control: check_settings().meanings[control] for control in _shown(board)}

@@ -1,6 +1,6 @@
 """The answer of many comparisons together: their pooled difference, and how many are decided one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from rethinking.analysis.comparisons import Comparison
@@ -10,6 +10,8 @@ from rethinking.tasks.task import Unit
 
 # Where metrics or margins differ, a difference is told in margins.
 MARGINS = Unit("margins", scale=1, digits=1)
+
+Kin = Callable[[Comparison], Hashable]
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,20 @@ class Overall:
         return [c for c in self.comparisons if c.verdict.decided]
 
 
-def overall(comparisons: Sequence[Comparison], asked: Question, title: str = "all") -> Overall:
-    """All comparisons together, with equal weights. Comparisons of a family on a data set share seeds and so covary."""
+def of_one_family(c: Comparison) -> Hashable:
+    """Comparisons of a family on a data set."""
+    return c.dataset, c.family
+
+
+def of_one_data_set(c: Comparison) -> Hashable:
+    """Comparisons on a data set, whatever their families: where many share the splits of their seeds."""
+    return c.dataset
+
+
+def overall(
+    comparisons: Sequence[Comparison], asked: Question, title: str = "all", kin: Kin = of_one_family
+) -> Overall:
+    """All comparisons together, with equal weights. kin: what those have in common that share seeds and so covary."""
     kinds = {(c.unit.scale, c.margin) for c in comparisons}
     alike = len(kinds) == 1
     judged = [c for c in comparisons if c.judged]
@@ -43,7 +57,7 @@ def overall(comparisons: Sequence[Comparison], asked: Question, title: str = "al
             dict(zip(map(int, c.seeds), c.differences / scale, strict=True))
             for c, scale in zip(judged, scales, strict=True)
         ]
-        pooled = pool(Effects(by_seed, [(c.dataset, c.family) for c in judged]), asked.confidence)
+        pooled = pool(Effects(by_seed, [kin(c) for c in judged]), asked.confidence)
     unit, margin = (comparisons[0].unit, comparisons[0].margin) if alike else (MARGINS, 1.0)
     return Overall(title, comparisons, pooled, unit, margin)
 

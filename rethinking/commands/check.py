@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -31,6 +31,7 @@ from rethinking.runs.store import RunStore
 STORE = "checks"
 # Where a word of the command line goes; all others are as for `rethinking run`.
 SHORT = {"ratio": "model.ratio"}
+CONTROLS = "controls="
 
 
 @dataclass
@@ -89,7 +90,8 @@ def planned(words: Sequence[str]) -> Plan:
             "such as my_package.MyPool."
         )
     asked = question(**changes([word for word in given if word.startswith("compare.")]))
-    overrides = [_long(word) for word in given if not word.startswith("compare.")]
+    conf = _with_controls(conf, [word for word in given if word.startswith(CONTROLS)])
+    overrides = [_long(word) for word in given if not word.startswith(("compare.", CONTROLS))]
     seeds = next((word for word in overrides if word.startswith("seeds=")), UNTIL_DECIDED)
     overrides = [word for word in overrides if not word.startswith("seeds=")]
     if not any(word.startswith("dataset=") for word in overrides):
@@ -108,6 +110,17 @@ def planned(words: Sequence[str]) -> Plan:
     return Plan(operators, asked, seeds, refused)
 
 
+def _with_controls(conf: CheckSettings, words: Sequence[str]) -> CheckSettings:
+    """With those controls only that the command line names, if it names any; a black box with those it can have."""
+    if not words:
+        return conf
+    named = [name.strip() for name in words[-1].removeprefix(CONTROLS).strip("[]").split(",")]
+    unknown = [name for name in named if name not in conf.meanings]
+    if unknown:
+        raise UserError(f"{words[-1]} is not understood; expected some of {', '.join(conf.meanings)}.")
+    return replace(conf, controls=named, black_box=[name for name in named if name in conf.black_box])
+
+
 def _long(word: str) -> str:
     key, _, value = word.partition("=")
     return f"{SHORT.get(key, key)}={value}"
@@ -120,7 +133,13 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
     own = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={LEARNED}"])]
     titles = differing([{"network": job.cell.network} for _, job in own])
     asked.measured = distinct(name, [job.cell for _, job in own])
-    for control in conf.controls if _says_assignment(own[0][1]) else conf.black_box:
+    controls = conf.controls if _says_assignment(own[0][1]) else conf.black_box
+    if not controls:
+        raise UserError(
+            "it does not say which nodes its clusters are made of, so of its controls it can have "
+            f"{', '.join(check_settings().black_box)} only."
+        )
+    for control in controls:
         try:
             twins = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={control}"])]
         except UserError as error:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra.utils import instantiate
+from scipy.stats import ttest_1samp
 
 from rethinking import paths
 from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import compare
 from rethinking.analysis.figures import draw
-from rethinking.analysis.leaderboard import NOT_TRAINED, leaderboard, leaderboard_texts, leaderboards, summary
+from rethinking.analysis.leaderboard import MEAN, NOT_TRAINED, leaderboard, leaderboard_texts, leaderboards, summary
 from rethinking.analysis.questions import NO_POOLING, question
 from rethinking.analysis.report.leaderboard import leaderboard_sections
 from rethinking.analysis.suites import load_suite
@@ -78,7 +79,8 @@ def test_it_says_what_the_runs_say(results: Results) -> None:
     text = summary(board)
     assert "Of 1 pooling operator on Digits: 1 of 1 beat shuffled (its own clusters, of other nodes): pyg/" in text
     assert "pyg/TopKPooling on Digits; 0 of 1 beat none (no pooling layer)." in text
-    assert "2 of 2 comparisons are decided (1 × the operator is better, 0 × the control is better, 1 ×" in text
+    assert "2 of 2 comparisons are decided (1 × the operator is better, 1 × it does not matter)" in text
+    assert text.endswith("matter)."), "there is no mean of one operator"
     (row,) = leaderboard_texts(board).to_dict("records")
     assert row["data set"] == "Digits" and row["source"] == "pyg/TopKPooling" and row["pooler"] == "Top-K (PyG)"
     assert row["shuffled"].startswith("+20")
@@ -94,6 +96,26 @@ def test_a_twin_that_was_not_trained_is_a_dash(made: RunStore) -> None:
     rows = leaderboard_texts(leaderboard(load_suite("some"), other)).set_index("source")
     assert rows.loc["pyg/EdgePooling", "shuffled"] == NOT_TRAINED
     assert rows.loc["pyg/EdgePooling", "none"] != NOT_TRAINED
+
+
+@pytest.mark.usefixtures("suite")
+def test_the_mean_over_operators_is_that_of_each_seed(tmp_path: Path) -> None:
+    """As they share the seeds, it is a paired t of the operators' mean difference."""
+    store, rng = RunStore(tmp_path / "runs"), np.random.default_rng(0)
+    shared = 0.03 * rng.normal(size=10)
+    differences = []
+    for operator in ("pyg/TopKPooling", "pyg/EdgePooling"):
+        own, twin = (0.7 + mean + shared + 0.02 * rng.normal(size=10) for mean in (0.05, 0.0))
+        fill(store, f"model=host dataset=digits pooler={operator} pooling=learned", own)
+        fill(store, f"model=host dataset=digits pooler={operator} pooling=shuffled", twin)
+        differences.append(own - twin)
+    board = leaderboard(load_suite("some"), read_results(store, store.folder / "none"))
+    mean = ttest_1samp(100 * np.mean(differences, axis=0), 0)
+    low, high = mean.confidence_interval(0.95)
+    expected = f"{100 * np.mean(differences):+.1f} [{low:+.1f}, {high:+.1f}]"
+    assert summary(board).endswith(f"On average over operators, in points, operator minus shuffled {expected}.")
+    row = leaderboard_texts(board).set_index("pooler").loc[MEAN]
+    assert row["data set"] == "Digits" and row["shuffled"] == f"{expected}\n2 operators"
 
 
 def test_host_cells_are_never_local_against_non_local(results: Results) -> None:

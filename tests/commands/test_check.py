@@ -106,6 +106,15 @@ def test_a_black_box_is_compared_as_far_as_it_can_be(tmp_path: Path, monkeypatch
     assert [one.control for one in plan.operators[0].checked] == ["shuffled_input", "none", "whole"]
 
 
+@pytest.mark.usefixtures("own")
+def test_controls_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = planned(["pyg/TopKPooling", "my_poolers.Silent", *SMALL, "controls=shuffled,none"])
+    assert [one.control for one in plan.operators[0].checked] == ["shuffled", "none"]
+    assert [one.control for one in plan.operators[1].checked] == ["none"]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("own")
 def test_a_black_box_is_trained_to_a_verdict(rethinking: Call) -> None:
@@ -147,6 +156,8 @@ def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
         (["pyg/TopKPooling", "ratio=1"], "ratio=1.0; expected a share of the nodes, above 0 and below 1"),
         (["dataset=nci1"], "Which operator?"),
         (["tgp/pan"], "torch_sparse"),
+        (["pyg/TopKPooling", "controls=any"], "controls=any is not understood; expected some of shuffled, complement"),
+        (["my_poolers.Silent", "controls=shuffled"], "it can have shuffled_input, none, whole only"),
     ],
 )
 def test_a_mistake_gets_one_sentence(words: list[str], said: str, rethinking: Call, tmp_path: Path) -> None:

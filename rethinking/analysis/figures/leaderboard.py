@@ -8,7 +8,7 @@ from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.figures.colours import Colour, verdict_look
 from rethinking.analysis.figures.picture import Picture, nothing_to_draw, say_within
 from rethinking.analysis.inference.verdicts import Finding, Verdict
-from rethinking.analysis.leaderboard import Leaderboard, leaderboard, operator_title, summary
+from rethinking.analysis.leaderboard import Leaderboard, leaderboard, operator_title
 from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results
 
@@ -53,7 +53,7 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
         "Colours: the verdict on this data set, over all comparisons and looks together. Empty: not trained, or not to "
         "be had of this operator.",
     )
-    return Picture(made, f"{suite.title} {summary(board)}")
+    return Picture(made, f"{suite.title} Mean differences between operators and their twins, and verdicts.")
 
 
 def _draw(axis: Axes, column: int, row: int, c: Comparison) -> None:
