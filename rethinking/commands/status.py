@@ -255,11 +255,17 @@ def _sum(suite: Suite, standing: Mapping[Place, Standing]) -> str:
     for state in ("running", "failed", "missing"):
         count = sum(getattr(cell, state) for cell in cells)
         states += [f"{count} {state}"] if count else []
+    return f"{_name(suite)}: {', '.join(states)}{_time_left([cell for cell in cells if not cell.is_whole])}."
+
+
+def _time_left(cells: Sequence[Standing]) -> str:
+    """How long those of a suite that are not done will take, as far as anybody has measured."""
     known = [cell.seconds for cell in cells if cell.seconds is not None]
-    unknown = sum(cell.seconds is None for cell in cells)
-    left = f"; about {in_words(sum(known))} of one core left, at the rates measured so far" if known else ""
-    left += f", without {unknown} cells of which nobody has measured any" if known and unknown else ""
-    return f"{_name(suite)}: {', '.join(states)}{left}."
+    if not known:
+        return "; how long they will take nobody has measured yet"
+    unknown = len(cells) - len(known)
+    text = f"; about {in_words(sum(known))} of one core left, at the rates measured so far"
+    return text + (f", without {unknown} cells of which nobody has measured any" if unknown else "")
 
 
 def _name(suite: Suite) -> str:
