@@ -82,7 +82,7 @@ def _watch(console: Console, everything: Results, wanted: Wanted) -> int:
             shown: list[RenderableType] = [
                 _at_work(store) or f"Nobody works on {store.folder}/ at the moment.",
                 *_problems(store, entries),
-                *(_sum(suite, cells) for suite, cells in standing),
+                *(told_of_all(suite, cells) for suite, cells in standing),
             ]
             unfinished = {_cell_of(entry) for entry in entries if entry.state != "done"}
             if unfinished:
@@ -202,7 +202,7 @@ def _print_missing(console: Console, everything: Results, wanted: Wanted, entrie
             _print_operators(console, suite, standing)
         else:
             _print_rows(console, suite, standing, _with_other_settings(cells, there))
-        console.print(_sum(suite, standing))
+        console.print(told_of_all(suite, standing))
     return whole
 
 
@@ -246,7 +246,7 @@ def _print_operators(console: Console, suite: Suite, standing: Mapping[Place, St
         console.print(f"  {', '.join(operators)}: {text}")
 
 
-def _sum(suite: Suite, standing: Mapping[Place, Standing]) -> str:
+def told_of_all(suite: Suite, standing: Mapping[Place, Standing]) -> str:
     """All cells of a suite in one sentence."""
     cells = list(standing.values())
     if all(cell.is_whole for cell in cells):
@@ -265,7 +265,9 @@ def _time_left(cells: Sequence[Standing]) -> str:
         return "; how long they will take nobody has measured yet"
     unknown = len(cells) - len(known)
     text = f"; about {in_words(sum(known))} of one core left, at the rates measured so far"
-    return text + (f", without {unknown} cells of which nobody has measured any" if unknown else "")
+    return text + (
+        f", without {unknown} cell{'' if unknown == 1 else 's'} of which nobody has measured any" if unknown else ""
+    )
 
 
 def _name(suite: Suite) -> str:

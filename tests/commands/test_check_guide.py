@@ -57,7 +57,7 @@ def test_the_file_and_the_command_come_to_a_page(rethinking: Call, folder: Path)
 @pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("mirror")
 def test_to_the_verdict(rethinking: Call, folder: Path) -> None:
-    done = call(rethinking, FIRST)
+    done = call(rethinking, [word for word in FIRST if not word.startswith("seeds=")])
     assert done.returncode == 0, done.stderr
     assert "my_pooling.MyPool on GCB easy: " in " ".join(done.stdout.split())
 

@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 
 from rethinking.analysis import remaining
+from rethinking.analysis.standing import Standing
+from rethinking.analysis.suites import load_suite
+from rethinking.commands.status import told_of_all
 from rethinking.configuration.composition import compose_cell
 from rethinking.runs import workers
 from rethinking.runs.identity import run_id
@@ -74,7 +77,7 @@ def test_the_exit_status_is_whether_a_suite_is_complete(rethinking: Call, tmp_pa
     fill(store, NCI1 + "complement", np.array([0.7, 0.8]))
     lacking = rethinking(*asked)
     assert lacking.returncode == 1
-    assert "Some cells: 5 of 6 seeds are done, 1 missing; about" in lacking.stdout
+    assert "Some cells: 5 of 6 seeds are done, 1 missing; how long they will take nobody has measured" in lacking.stdout
     assert "  Complement: NCI1 2/3" in lacking.stdout and "  Graclus:" not in lacking.stdout
     fill(store, NCI1 + "complement", np.array([0.7, 0.8, 0.9]))
     whole = rethinking(*asked)
@@ -172,3 +175,14 @@ def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.Mo
     # Where nothing was ever trained nobody knows how many epochs it takes.
     nothing = type("Results", (), {"runs": runs[:0], "provenance": provenance[:0]})()
     assert remaining.Rates(nothing).seconds(Of("e"), ["e"]) is None  # type: ignore[arg-type]
+
+
+def test_the_time_that_is_left_is_of_what_lacks_and_says_what_nobody_knows() -> None:
+    def told(*seconds: float | None) -> str:
+        lacking = {("row", str(n)): Standing(3, 2, 0, 0, 0, each) for n, each in enumerate(seconds)}
+        return told_of_all(load_suite("table1"), {("row", "done"): Standing(3, 3, 0, 0, 0, 0.0), **lacking})
+
+    assert told(None).endswith("1 missing; how long they will take nobody has measured yet.")
+    assert told(60.0, 120.0).endswith("2 missing; about 3 min of one core left, at the rates measured so far.")
+    assert told(60.0, None).endswith("so far, without 1 cell of which nobody has measured any.")
+    assert told() == "Table 1 is complete."
