@@ -5,8 +5,10 @@ from pathlib import Path
 from rethinking import paths
 from rethinking.analysis.comparisons import compare
 from rethinking.analysis.controls import control_texts, controls
+from rethinking.analysis.leaderboard import leaderboard, leaderboards, summary
 from rethinking.analysis.overall import overall
 from rethinking.analysis.questions import question
+from rethinking.analysis.suites import load_suite
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.analysis.wording import sentence
 from rethinking.configuration.cell import PAPER
@@ -34,7 +36,7 @@ def read(folder: Path = RESULTS) -> Results:
 
 
 def answer(results: Results) -> str:
-    """The sentence, its picture, and what was found where something is known beforehand, as Markdown."""
+    """The sentence, its picture, what was found where something is known beforehand, and leaderboards, as Markdown."""
     asked = question()
     made, _ = compare(results, asked)
     parts = [
@@ -47,6 +49,13 @@ def answer(results: Results) -> str:
             f"(difference: non-local − local, with its {asked.confidence:.0%} interval):",
             control_texts(known, asked).to_markdown(index=False),
         ]
+    for name in leaderboards():
+        board = leaderboard(load_suite(name), results)
+        if board.comparisons:
+            parts.append(
+                "Do published pooling operators do more than their own clusters made of other nodes, or random ones? "
+                f"{summary(board)} [Each of them]({RESULTS.name}/{name}.md)."
+            )
     return "\n\n".join(parts)
 
 
