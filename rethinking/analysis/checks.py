@@ -67,7 +67,8 @@ def texts(comparisons: Sequence[Comparison], asked: Question) -> pd.DataFrame:
     rows = []
     for c in comparisons:
         row = row_texts(c, asked)
-        row = {"operator": row.pop("family"), "control": row.pop("variant"), **row}
+        # As many as were asked for; tables of the paper want more.
+        row = {"operator": row.pop("family"), "control": row.pop("variant"), **row, "seeds": str(len(c.seeds))}
         rows.append(row | ({"settings": c.settings} if any(c.settings for c in comparisons) else {}))
     return pd.DataFrame(rows)
 

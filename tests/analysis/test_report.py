@@ -48,9 +48,12 @@ const right = place(cells[verdicts]).right - page.clientWidth;
 // Cells that begin where no other is further left or, among those, further up.
 const first = [...cells].sort((a, b) => place(a).left - place(b).left || place(a).top - place(b).top)[0];
 const before = table.tHead.rows[0].cells[first.cellIndex].textContent;
-const wider = table => table.scrollWidth > table.parentNode.clientWidth;
+const wider = inner => place(inner).width > inner.parentNode.clientWidth + 1;
 const scrolls = [...document.querySelectorAll("table.leads")].filter(wider).length;
-document.title = JSON.stringify({up, down, shown, wide, right, before, scrolls, width: innerWidth});
+const figures = [...document.querySelectorAll("#verdict figure")].filter(figure => figure.offsetParent !== null);
+const cut = figures.filter(figure => wider(figure.querySelector("svg"))).length;
+const told = {up, down, shown, wide, right, before, scrolls, figures: figures.length, cut, width: innerWidth};
+document.title = JSON.stringify(told);
 </script></body>"""
 
 
@@ -177,6 +180,10 @@ def test_sorting_and_filtering_work_in_a_browser(page: str, tmp_path: Path, widt
     assert seen["right"] <= 0, "one has to scroll to see the verdict"
     assert seen["before"] == ("on this data set" if width == 400 else "data set")
     assert not seen["scrolls"], "a table of verdicts is wider than its box"
+    assert seen["figures"] == (2 if width == 400 else 1), (
+        "the answer in brief is for narrow pages, and a forest for each"
+    )
+    assert not seen["cut"], "a picture of verdicts is wider than its box"
     console = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
     assert not console, console
 

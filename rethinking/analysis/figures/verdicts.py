@@ -24,16 +24,21 @@ from rethinking.analysis.wording import sentence
 BAND = "Grey band: the margin; a difference within it does not matter."
 
 
-def verdicts(results: Results, fidelity: str) -> Picture:
-    """A forest: of each comparison the interval on this data set and on new graphs, below them what all say."""
+def verdicts(results: Results, fidelity: str, narrow: bool = False) -> Picture:
+    """A forest: of each comparison the interval on this data set and on new graphs, below them what all say.
+
+    narrow: for a page of the width of a phone.
+    """
     asked = question()
     comparisons, _ = compare(results, asked, fidelity)
     answer = overall(comparisons, asked)
-    made = _forest(comparisons, answer, asked, answer.comparisons[0].sides, with_mean=answer.pooled is not None)
-    made.suptitle(fill(sentence(answer, asked), 105), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+    made = _forest(comparisons, answer, asked, answer.comparisons[0].sides, answer.pooled is not None, narrow)
+    letters = 45 if narrow else 105
+    made.suptitle(fill(sentence(answer, asked), letters), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+    where = "Behind its name, if it is decided" if narrow else "At the right"
     say_within(
         made,
-        "A row: a family and the non-local variant that takes the place of its local one. At the right: the "
+        f"A row: a family and the non-local variant that takes the place of its local one. {where}: the "
         f"verdict on this data set. Thick: {asked.confidence:.0%} interval of the mean difference on this data "
         "set (A). Thin: on new graphs of the same kind (B), dashed where it is approximate. Coloured: decided, "
         "grey: undecided; that holds for all comparisons and looks together, so it asks for more than one "
@@ -43,10 +48,10 @@ def verdicts(results: Results, fidelity: str) -> Picture:
     return Picture(made, "Local against non-local pooling, every comparison.")
 
 
-def against_controls(comparisons: Sequence[Comparison], asked: Question) -> Picture:
+def against_controls(comparisons: Sequence[Comparison], asked: Question, narrow: bool = False) -> Picture:
     """A forest of operators against their controls; no mean, as controls ask different questions."""
     answer = overall(comparisons, asked)
-    made = _forest(comparisons, answer, asked, SIDES, with_mean=False)
+    made = _forest(comparisons, answer, asked, SIDES, with_mean=False, narrow=narrow)
     say_within(
         made,
         f"A row: an operator and the control that takes its place. Thick: {asked.confidence:.0%} interval of the mean "
@@ -57,11 +62,20 @@ def against_controls(comparisons: Sequence[Comparison], asked: Question) -> Pict
 
 
 def _forest(
-    comparisons: Sequence[Comparison], answer: Overall, asked: Question, sides: tuple[str, str], with_mean: bool
+    comparisons: Sequence[Comparison],
+    answer: Overall,
+    asked: Question,
+    sides: tuple[str, str],
+    with_mean: bool,
+    narrow: bool = False,
 ) -> Figure:
-    """A row a comparison, under the title of its data set; below them their mean, if it is wanted."""
+    """A row a comparison, under the title of its data set; below them their mean, if it is wanted.
+
+    narrow: what a row is called stands above its intervals, with the verdict if it is decided.
+    """
     rows = len(comparisons) + len({c.title for c in comparisons}) + 3 * with_mean
-    made = plt.figure(figsize=(8, 0.21 * rows + 1.9), layout="constrained")
+    size = (3.6, 0.35 * rows + 1.9) if narrow else (8, 0.21 * rows + 1.9)
+    made = plt.figure(figsize=size, layout="constrained")
     axis = made.add_subplot()
     labels, place = {}, 0
     for title in dict.fromkeys(c.title for c in comparisons):
@@ -69,13 +83,23 @@ def _forest(
         for c in comparisons:
             if c.title == title:
                 _draw_comparison(axis, place, c, answer, asked)
-                labels[place], place = _name(c), place + 1
+                if not narrow:
+                    _tell_verdict(axis, place, c)
+                told = f": {c.words(c.answer_a)}" if narrow and c.verdict.decided else ""
+                labels[place], place = f"{_name(c)}{told}", place + 1
     if with_mean:
         axis.axhline(place - 0.5, color=INK, lw=0.8)
         labels |= _draw_pooled(axis, place, answer, asked)
     _dress(axis, answer, labels, sides)
+    titles = {c.title for c in comparisons}
     for tick, text in zip(axis.get_yticklabels(), labels.values(), strict=True):
-        tick.set_fontweight("bold" if text in {c.title for c in comparisons} else "normal")
+        tick.set_fontweight("bold" if text in titles else "normal")
+    if narrow:
+        axis.set_yticks([])
+        for place, text in labels.items():
+            weight = "bold" if text in titles else "normal"
+            name = axis.text(0.01, place - 0.12, fill(text, 58), transform=axis.get_yaxis_transform(), in_layout=False)
+            name.set(va="bottom", fontsize=6.5, fontweight=weight, linespacing=0.95)
     return made
 
 
@@ -121,7 +145,7 @@ def answer_in_brief(results: Results, fidelity: str) -> Picture:
 
 
 def _draw_comparison(axis: Axes, place: float, c: Comparison, answer: Overall, asked: Question) -> None:
-    """One row: the interval of A thick, that of B thin below it, and at the right the verdict."""
+    """One row: the interval of A thick, that of B thin below it."""
     colour, scale = verdict_look(c.verdict)[0], _scale(c, answer)
     if c.answer_b is not None:
         low, high = c.answer_b.estimate.interval(asked.confidence)
@@ -131,8 +155,13 @@ def _draw_comparison(axis: Axes, place: float, c: Comparison, answer: Overall, a
     axis.plot([low * scale, high * scale], [place] * 2, color=colour, lw=3, solid_capstyle="butt")
     _draw_mean(axis, place, c, answer, ms=5, mec="white", mew=0.5)
     _tell_beyond(axis, place, c.answer_a.estimate.mean * scale, answer)
+
+
+def _tell_verdict(axis: Axes, place: float, c: Comparison) -> None:
+    """At the right of a row."""
     text = axis.text(1.01, place, c.words(c.answer_a), transform=axis.get_yaxis_transform())
-    text.set(color=colour, va="center", fontsize=7, fontweight="bold" if c.verdict.decided else "normal")
+    weight = "bold" if c.verdict.decided else "normal"
+    text.set(color=verdict_look(c.verdict)[0], va="center", fontsize=7, fontweight=weight)
 
 
 def _draw_mean(axis: Axes, place: float, c: Comparison, answer: Overall, **look: Any) -> None:

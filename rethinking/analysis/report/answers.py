@@ -7,11 +7,12 @@ from matplotlib.colors import to_hex
 
 from rethinking.analysis.comparisons import Comparison, compare
 from rethinking.analysis.controls import FOUND, control_texts, controls
-from rethinking.analysis.figures import draw
+from rethinking.analysis.figures import Picture, draw, style
 from rethinking.analysis.figures.colours import verdict_look
+from rethinking.analysis.figures.verdicts import verdicts
 from rethinking.analysis.overall import by_data_set, overall
 from rethinking.analysis.questions import NO_POOLING, Question, question
-from rethinking.analysis.report.page import PagePicture, PageTable, Section, page_picture, page_table
+from rethinking.analysis.report.page import NARROW, WIDE, PagePicture, PageTable, Section, page_picture, page_table
 from rethinking.analysis.suites import load_suite
 from rethinking.analysis.tables import make_table, table_texts
 from rethinking.analysis.tidy import Results
@@ -30,8 +31,10 @@ def verdict(results: Results, fidelity: str, asked: Question) -> tuple[str, Sect
     except UserError as error:
         return str(error), None
     answer = overall(made, asked)
-    pictures = [_below_the_sentence("answer", results, fidelity, narrow=True)]
-    pictures += [_below_the_sentence("verdicts", results, fidelity)]
+    pictures = [_below_the_sentence(draw("answer", results, fidelity), NARROW)]
+    with style():
+        pictures += [_below_the_sentence(verdicts(results, fidelity, narrow=True), NARROW)]
+    pictures += [_below_the_sentence(draw("verdicts", results, fidelity), WIDE)]
     pooled = page_table(POOLED, overall_texts(by_data_set(made, asked), asked), tools=False, leads=["data set"])
     words = [*filter(None, [new_cell(answer, asked)]), *unpaired]
     table = comparison_table("Local against each non-local variant", made, asked)
@@ -126,8 +129,7 @@ def looks_of(made: Sequence[Comparison]) -> list[dict[str, str]]:
     return looks
 
 
-def _below_the_sentence(name: str, results: Results, fidelity: str, narrow: bool = False) -> PagePicture:
+def _below_the_sentence(picture: Picture, pages: str) -> PagePicture:
     """A figure without its title, which the page has said above it."""
-    picture = draw(name, results, fidelity)
     picture.figure.suptitle("")
-    return page_picture(picture, narrow)
+    return page_picture(picture, pages)

@@ -9,7 +9,7 @@ from rethinking.analysis.figures.verdicts import against_controls
 from rethinking.analysis.questions import Question
 from rethinking.analysis.report import evidence, render_page
 from rethinking.analysis.report.answers import VERDICTS, looks_of
-from rethinking.analysis.report.page import Section, page_picture, page_table
+from rethinking.analysis.report.page import NARROW, WIDE, Section, page_picture, page_table
 from rethinking.analysis.report.scorecard import scorecard_sections
 from rethinking.analysis.scorecards import Scored
 from rethinking.analysis.tidy import Results
@@ -30,13 +30,15 @@ def check_page(made: Sequence[Comparison], results: Results, asked: Question, sc
     operators = list(dict.fromkeys(c.family for c in made))
     controls = dict.fromkeys(c.variant for c in made)
     with style():
-        picture = page_picture(against_controls(made, asked))
+        pictures = [page_picture(against_controls(made, asked, n), NARROW if n else WIDE) for n in (False, True)]
     words = [f"{name}: {text}." for name, text in check_settings().meanings.items() if name in controls]
     cells = {id for c in made for id in (c.local, c.other)}
     runs = results.runs[results.runs["cell_id"].isin(cells)]
-    table = page_table("Each control against its operator", texts(made, asked), leads=VERDICTS, looks=looks_of(made))
+    table = page_table(
+        "Each control against its operator", texts(made, asked), leads=("control", *VERDICTS), looks=looks_of(made)
+    )
     sections = [
-        Section("verdict", "Against its controls", words, [table], [picture], [method(made, asked, SIDES)]),
+        Section("verdict", "Against its controls", words, [table], pictures, [method(made, asked, SIDES)]),
         *(scorecard_sections(scored) if scored else []),
         evidence.clusters(results, runs),
         evidence.runs(results, runs),

@@ -13,6 +13,7 @@ from rethinking.analysis.figures import Picture, style
 
 # Of a point of a picture, on a wide page.
 PIXELS = 1.4
+NARROW, WIDE = "narrow", "wide"
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class PageTable:
 class PagePicture:
     """A drawing in SVG, its width and its caption. On a narrow page it becomes smaller, down to two thirds.
 
-    narrow: whether it is for narrow pages only.
+    pages: which it is for, NARROW or WIDE ones only; empty for all.
     """
 
     svg: str
     width: int
     caption: str
-    narrow: bool = False
+    pages: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def page_table(
     return PageTable(title, [str(column) for column in texts.columns], rows, notes, tools, folded, leads, looks)
 
 
-def page_picture(picture: Picture, narrow: bool = False) -> PagePicture:
+def page_picture(picture: Picture, pages: str = "") -> PagePicture:
     """Inline SVG, without the declarations that belong to a file of its own."""
     file = io.StringIO()
     with style():
@@ -89,4 +90,4 @@ def page_picture(picture: Picture, narrow: bool = False) -> PagePicture:
     size = re.search(r'width="([\d.]+)pt" height="[\d.]+pt"', svg)
     assert size is not None, "matplotlib gives a picture's size in points"
     # The page says how large it is.
-    return PagePicture(svg.replace(size[0], "", 1), round(float(size[1]) * PIXELS), picture.caption, narrow)
+    return PagePicture(svg.replace(size[0], "", 1), round(float(size[1]) * PIXELS), picture.caption, pages)
