@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
 from rethinking.analysis.comparisons import Comparison
-from rethinking.analysis.figures.colours import Colour, verdict_look
+from rethinking.analysis.figures.colours import INK, Colour, verdict_look
 from rethinking.analysis.figures.picture import Picture, nothing_to_draw, say_within
 from rethinking.analysis.inference.verdicts import Finding, Verdict
-from rethinking.analysis.leaderboard import Leaderboard, leaderboard, operator_title
+from rethinking.analysis.leaderboard import MEAN, Leaderboard, average, leaderboard, operator_title
 from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results
 
@@ -32,7 +32,7 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
     operators = [name for name in suite.operators if any(name == operator for operator, _, _ in found)]
     titles = [title for title in suite.columns.values() if any(title == own for _, own, _ in found)]
     controls = [control for control in board.controls if any(control == own for _, _, own in found)]
-    size = (1.9 + 0.62 * len(titles) * len(controls), 0.24 * len(operators) + 2.2)
+    size = (1.9 + 0.62 * len(titles) * len(controls), 0.24 * len(operators) + 2.5)
     made = plt.figure(figsize=(max(size[0], 5), size[1]), layout="constrained")
     axes = made.subplots(1, len(controls), squeeze=False, sharey=True)[0]
     for axis, control in zip(axes, controls, strict=True):
@@ -40,18 +40,23 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
             for column, title in enumerate(titles):
                 if c := found.get((operator, title, control)):
                     _draw(axis, column, row, c)
+        axis.axhline(len(operators) - 0.5, color=INK, lw=0.8)
+        for column, title in enumerate(titles):
+            if (mean := average(board, control, title)) and mean.pooled:
+                _write(axis, column, len(operators), mean.unit.signed(-mean.pooled.mean), "bold")
         axis.set_title(control, fontsize=9)
         axis.set_xticks(range(len(titles)), titles, rotation=60, ha="right", fontsize=7)
         axis.set_xlim(-0.5, len(titles) - 0.5)
         axis.grid(visible=False)
-    axes[0].set_yticks(range(len(operators)), map(operator_title, operators), fontsize=7)
-    axes[0].set_ylim(len(operators) - 0.5, -0.5)
+    names = [*map(operator_title, operators), MEAN]
+    axes[0].set_yticks(range(len(names)), names, fontsize=7)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
     made.legend(handles=_legend(board), loc="outside upper left", ncols=3, fontsize=7, frameon=False)
     say_within(
         made,
         "Numbers: mean of operator minus control, paired by seed, in points; positive where the operator is better. "
         "Colours: the verdict on this data set, over all comparisons and looks together. Empty: not trained, or not to "
-        "be had of this operator.",
+        f"be had of this operator. {MEAN.capitalize()}: over the operators, of which there are at least two.",
     )
     return Picture(made, f"{suite.title} Mean differences between operators and their twins, and verdicts.")
 
@@ -59,8 +64,10 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
 def _draw(axis: Axes, column: int, row: int, c: Comparison) -> None:
     """One field: the verdict's colour, and by how much the operator is better."""
     axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=_colour(c.verdict), lw=0))
-    weight = "bold" if c.verdict.decided else "normal"
-    text = c.unit.signed(-c.answer_a.estimate.mean)
+    _write(axis, column, row, c.unit.signed(-c.answer_a.estimate.mean), "bold" if c.verdict.decided else "normal")
+
+
+def _write(axis: Axes, column: int, row: int, text: str, weight: str) -> None:
     axis.text(column, row, text, ha="center", va="center", fontsize=6.5, fontweight=weight)
 
 
