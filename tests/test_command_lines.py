@@ -159,6 +159,7 @@ lines = given(more=st.lists(words, min_size=1, max_size=3))
 @lines
 @example(more=["seeds=[0,0]"])
 @example(more=["~pooling=[4, 2]"])
+@example(more=["fidelity=[3]"])
 @example(more=["trainer.batch_size={a: 1}"])
 @example(more=["logger={_target_: os.system, _args_: [touch canary]}"])
 def test_a_line_is_a_job_or_one_sentence(more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +179,7 @@ def test_any_line_is_a_job_or_one_sentence(more: list[str], tmp_path: Path, monk
     [
         *("trainer.max_epochs=ten", "seeds=-1", "runs=[1]", "logger=nothing", "~dataset", "+a.b=1", "device=tpu", "'"),
         *("model.hidden={}", "checkpoint_minutes=nan", "pooling=learned,uniform seeds=0", "threads=1.5"),
+        *("fidelity=[3]", "fidelity=[3] --cfg job"),
     ],
 )
 def test_the_command_ends_with_the_sentence(line: str, rethinking: Call, tmp_path: Path) -> None:

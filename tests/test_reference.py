@@ -73,9 +73,10 @@ def test_a_wheel_has_them_and_shows_them(tmp_path: Path) -> None:
     wheel = tmp_path / built.stdout.split()[-1]
     names = zipfile.ZipFile(wheel).namelist()
     parts = sorted(Path(name).name for name in names if name.startswith("rethinking/reference/"))
-    assert parts == ["calibration.csv", "cells.yaml", "provenance.csv", "runs.csv"]
+    assert parts == ["calibration.csv", "cells.yaml", "costs.csv", "provenance.csv", "runs.csv"]
     assert "rethinking/conf/compare.yaml" in names and "rethinking/models/graclus.py" in names
-    assert wheel.stat().st_size < 2**20
+    # 1.2 MB with 3,146 runs, most of it runs.csv; what they predicted, ten times as much, is left out.
+    assert wheel.stat().st_size < 2**21
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "elsewhere").mkdir()
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}

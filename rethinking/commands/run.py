@@ -25,6 +25,7 @@ from rethinking.configuration.composition import (
     in_one_sentence,
     pairs_table,
     prepare_hydra,
+    refuse_unknown,
 )
 from rethinking.configuration.settings import ImpossiblePairError, Settings
 from rethinking.data.load import load
@@ -118,6 +119,8 @@ def _answer(arguments: Sequence[str], parsed: argparse.Namespace) -> int:
         raise UserError("suite= does not go with options that only ask; `rethinking status SUITE` says what it lacks.")
     try:
         with in_one_sentence(parsed.overrides):
+            if parsed.cfg or parsed.info:
+                refuse_unknown(parsed.overrides)
             # Hydra composes a configuration even to show its help, so the help needs some choice.
             _hydra([*arguments, *(any_choice() if parsed.help else [])], pairs_table("simple") if parsed.help else "")
     except ValueError as error:

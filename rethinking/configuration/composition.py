@@ -13,6 +13,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -112,7 +113,7 @@ def _of_hydra(overrides: Sequence[str]) -> DictConfig:
 
     Other values are left out, as they may be of files that are swept over.
     """
-    _refuse_unknown(overrides)
+    refuse_unknown(overrides)
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     files = group_names(paths.configuration())
     told = [o for o in parser.parse_overrides(list(overrides)) if o.is_hydra_override() or o.key_or_group in files]
@@ -155,7 +156,7 @@ def expand_sweep(overrides: Sequence[str]) -> list[list[str]] | None:
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
-    _refuse_unknown(overrides)
+    refuse_unknown(overrides)
     config = compose("config", overrides=list(overrides))
     # Of other parts it is known which keys they have. What an added file brings must be a key too, or it is a slip.
     for part in ("model", "pooling"):
@@ -166,7 +167,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     return config
 
 
-def _refuse_unknown(overrides: Sequence[str]) -> None:
+def refuse_unknown(overrides: Sequence[str]) -> None:
     """Raises UserError for `+KEY=VALUE` that adds no file of a group, and for a group without a name of a file."""
     groups = group_names(paths.configuration())
     for override in OverridesParser.create().parse_overrides(list(overrides)):
@@ -176,9 +177,15 @@ def _refuse_unknown(overrides: Sequence[str]) -> None:
         adds = override.is_add() or override.is_force_add()
         if adds and key not in groups and not override.is_hydra_override():
             raise UserError(unknown_key(key, _known(overrides)))
-        names = (str,) if override.is_delete() else (str, list)
-        if key in groups and not override.is_sweep_override() and not isinstance(override.value(), names):
+        if key in groups and not override.is_sweep_override() and not _names_files(override):
             raise UserError(f"{override.input_line} is not understood; expected one of {', '.join(options(key))}.")
+
+
+def _names_files(override: Override) -> bool:
+    """Whether an override of a group names a file of it, or a list of them."""
+    value = override.value()
+    several = value if isinstance(value, list) and not override.is_delete() else [value]
+    return all(isinstance(name, str) for name in several)
 
 
 def options(group: str) -> list[str]:

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from rethinking.configuration import launchers
 from rethinking.configuration.composition import expand_sweep
 from rethinking.errors import UserError
-from rethinking.runs.locks import is_locked
+from rethinking.runs.store import RunStore
 from rethinking.training.device import take_turns
 from tests.conftest import FEW_DIGITS, ROOT
 
@@ -128,7 +128,8 @@ def test_ctrl_c_saves_what_trains_in_other_processes(tmp_path: Path, cache: Path
         start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     # What trains holds its runs.
-    while sum(is_locked(path) for path in tmp_path.glob("runs/.locks/*.lock")) < 4:
+    store = RunStore(tmp_path / "runs")
+    while sum(entry.state == "running" for entry in store.entries()) < 4:
         assert command.poll() is None
         time.sleep(0.1)
     time.sleep(10)  # A few epochs.
