@@ -122,9 +122,6 @@ def all_comparisons(results: Results, asked: Question) -> tuple[list[Comparison]
     """All comparisons of a store with their verdicts; made once for each question."""
     key = f"on new graphs: {asked}"
     if key not in results.kept:
-        for pair in find_pairs(results, asked)[0]:
-            for cell in (pair.local, pair.other):
-                graph_scores(results, cell)  # All are needed in the end: so no run of a cell is read by itself.
         made, unpaired = on_this_data(results, asked)
         results.kept[key] = _with_verdicts(_with_new_graphs(results, made, asked), asked), unpaired
     return results.kept[key]
