@@ -75,15 +75,17 @@ def summary(board: Leaderboard) -> str:
         )
     operators, titles = (list(dict.fromkeys(names)) for names in ([c.family for c in made], [c.title for c in made]))
     against_each = [_won(control, against) for control in _shown(board) if (against := _against(board, control))]
-    better, worse = sum(map(operator_better, made)), sum(map(control_better, made))
-    alike = sum(c.verdict.decided for c in made) - better - worse
-    kinds = {"the operator is better": better, "the control is better": worse, "it does not matter": alike}
+    kinds = {
+        "the operator is better": sum(map(operator_better, made)),
+        "the control is better": sum(map(control_better, made)),
+        "it does not matter": sum(c.verdict.finding == Finding.EQUIVALENT for c in made),
+        "the operator is not needed": sum(c.verdict.finding == Finding.NOT_WORSE for c in made),
+    }
     decided = ", ".join(f"{count} × {words}" for words, count in kinds.items() if count)
     count = f"{len(operators)} pooling operator{'' if len(operators) == 1 else 's'}"
     return (
-        f"Of {count} on {', '.join(titles)}: {'; '.join(against_each)}. One by one, "
-        f"{better + worse + alike} of {len(made)} comparisons are decided{decided and f' ({decided})'}. "
-        f"{_on_average(board)}"
+        f"Of {count} on {', '.join(titles)}: {'; '.join(against_each)}. Decided one by one: "
+        f"{sum(kinds.values())} of {len(made)} comparisons{decided and f' ({decided})'}. {_on_average(board)}"
     ).strip()
 
 

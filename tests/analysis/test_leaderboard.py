@@ -79,7 +79,7 @@ def test_it_says_what_the_runs_say(results: Results) -> None:
     text = summary(board)
     assert "Of 1 pooling operator on Digits: 1 of 1 beat shuffled (its own clusters, of other nodes): pyg/" in text
     assert "pyg/TopKPooling on Digits; 0 of 1 beat none (no pooling layer)." in text
-    assert "2 of 2 comparisons are decided (1 × the operator is better, 1 × it does not matter)" in text
+    assert "Decided one by one: 2 of 2 comparisons (1 × the operator is better, 1 × it does not matter)." in text
     assert text.endswith("matter)."), "there is no mean of one operator"
     (row,) = leaderboard_texts(board).to_dict("records")
     assert row["data set"] == "Digits" and row["source"] == "pyg/TopKPooling" and row["pooler"] == "Top-K (PyG)"
@@ -129,7 +129,7 @@ def test_they_can_be_collected(results: Results, made: RunStore, tmp_path: Path)
     collect(made, tmp_path / "results")
     collected = read_results(RunStore(tmp_path / "no runs"), tmp_path / "results")
     both = [summary(leaderboard(load_suite("some"), each)) for each in (results, collected)]
-    assert both[0].split("One by one")[0] == both[1].split("One by one")[0]
+    assert both[0].split("Decided")[0] == both[1].split("Decided")[0]
 
 
 @pytest.mark.usefixtures("suite")

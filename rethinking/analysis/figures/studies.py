@@ -50,12 +50,12 @@ def draw_study(made: Outcome) -> Picture:
 
 def _rebuilt(axis: Axes, part: Part) -> None:
     graph, points = part.drawn["graph"], part.drawn["rebuilt"].points
-    draw_graph(axis, graph, points, AFTER, f"{1000 * np.mean(part.values['mse']):.2g}")
+    draw_graph(axis, graph, points, AFTER, _short(1000 * float(np.mean(part.values["mse"]))))
 
 
 def _pooled(axis: Axes, part: Part) -> None:
     graph = part.drawn["pooled"]
-    draw_graph(axis, graph, graph.points, AFTER, f"{np.mean(part.values['distance']):.2g}")
+    draw_graph(axis, graph, graph.points, AFTER, _short(float(np.mean(part.values["distance"]))))
 
 
 def _frame(axes: np.ndarray, points: np.ndarray) -> None:
@@ -83,3 +83,8 @@ DRAWN: dict[str, tuple[Draw, str]] = {
         "are drawn; heavier ones are darker.",
     ),
 }
+
+
+def _short(number: float) -> str:
+    """Two digits, and of large numbers the whole ones."""
+    return f"{number:.2g}" if abs(number) < 100 else f"{number:.0f}"
