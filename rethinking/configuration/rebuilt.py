@@ -23,7 +23,9 @@ from rethinking.configuration.settings import FILE_SPLIT, PARTS
 from rethinking.errors import UserError
 from rethinking.training.settings import TrainerConfig
 
-TARGET, PARTIAL = "_target_", "_partial_"
+# Of Hydra's own keys those that our files use: what is called, that arguments are still to come, and in which form they
+# are handed over, a word that is looked up as any other.
+TARGET, PARTIAL, CONVERT = "_target_", "_partial_", "_convert_"
 # The files of `conf/` that say what a cell is: what others name (loggers, launchers) is no part of one.
 OF_CELLS = frozenset({*PARTS, "suite", "experiment"} - {"data", "logger"})
 
@@ -90,10 +92,10 @@ def _looked_up(value: Any, known: Known) -> Any:
 
 
 def _entry(key: Any, value: Any, known: Known) -> Any:
-    """One value of a mapping. Of Hydra's own keys only those that our files use are taken."""
+    """One value of a mapping."""
     if key == TARGET:
         return known.target(str(value))
-    if not isinstance(key, str) or (key.startswith("_") and key != PARTIAL):
+    if not isinstance(key, str) or (key.startswith("_") and key not in (PARTIAL, CONVERT)):
         raise UserError(f"it has the key {str(key)[:80]!r}")
     return _looked_up(value, known)
 
