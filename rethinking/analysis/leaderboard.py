@@ -100,9 +100,9 @@ def _won(control: str, against: Sequence[Comparison]) -> str:
 def _on_average(board: Leaderboard) -> str:
     """By how much operators are better than each control; nothing where there is only one operator."""
     pooled = {control: answer for control in _shown(board) if (answer := average(board, control))}
-    texts = [f"{control} {_interval(answer, board)}" for control, answer in pooled.items()]
-    if not texts:
+    if not pooled:
         return ""
+    texts = [f"{control} {_interval(answer, board)}" for control, answer in pooled.items()]
     unit = next(iter(pooled.values())).unit
     what = "points" if unit.scale == 100 else "margins" if unit is MARGINS else unit.name
     return f"On average over operators, in {what}, operator minus {', minus '.join(texts)}."

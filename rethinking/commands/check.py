@@ -31,6 +31,7 @@ from rethinking.runs.store import RunStore
 STORE = "checks"
 # Where a word of the command line goes; all others are as for `rethinking run`.
 SHORT = {"ratio": "model.ratio"}
+# What a word begins with that is the check's own, in place of the controls of `conf/check.yaml`.
 CONTROLS = "controls="
 
 
@@ -114,7 +115,8 @@ def _with_controls(conf: CheckSettings, words: Sequence[str]) -> CheckSettings:
     """With those controls only that the command line names, if it names any; a black box with those it can have."""
     if not words:
         return conf
-    named = [name.strip() for name in words[-1].removeprefix(CONTROLS).strip("[]").split(",")]
+    # Each once: a comparison that is there twice would count twice among all that are tested together.
+    named = list(dict.fromkeys(name.strip() for name in words[-1].removeprefix(CONTROLS).strip("[]").split(",")))
     unknown = [name for name in named if name not in conf.meanings]
     if unknown:
         raise UserError(f"{words[-1]} is not understood; expected some of {', '.join(conf.meanings)}.")

@@ -110,7 +110,7 @@ def test_a_black_box_is_compared_as_far_as_it_can_be(tmp_path: Path, monkeypatch
 def test_controls_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    plan = planned(["pyg/TopKPooling", "my_poolers.Silent", *SMALL, "controls=shuffled,none"])
+    plan = planned(["pyg/TopKPooling", "my_poolers.Silent", *SMALL, "controls=shuffled,none,shuffled"])
     assert [one.control for one in plan.operators[0].checked] == ["shuffled", "none"]
     assert [one.control for one in plan.operators[1].checked] == ["none"]
 
