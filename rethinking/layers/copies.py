@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from rethinking.layers.initial import InitialDraw, ReplicaLayer
+from rethinking.randomness import torch_follows
 
 
 class Copies(ReplicaLayer):
@@ -36,8 +37,7 @@ class Copies(ReplicaLayer):
     def reset(self, draw: InitialDraw) -> None:
         """Each replica as the module is made under its own seed."""
         for replica, seed in enumerate(draw.torch_seeds()):
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
+            with torch_follows(seed):
                 module = self._make()
             for name, value in _state(module):
                 self.get_parameter_or_buffer(name)[replica] = value
@@ -50,8 +50,7 @@ class Copies(ReplicaLayer):
         """What the module of one replica returns. seed: of what it draws."""
         self.template.train(self.training)
         state = {name: self.get_parameter_or_buffer(name)[replica] for name, _ in _state(self.template)}
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with torch_follows(seed):
             return functional_call(self.template, state, arguments)
 
 

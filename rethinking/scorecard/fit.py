@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.randomness import Name, stream_key
+from rethinking.randomness import Name, stream_key, torch_follows
 from rethinking.scorecard.settings import FitSettings
 
 
@@ -67,8 +67,7 @@ def seeded(seed: int, *names: Name) -> Iterator[None]:
     """Within it torch's and NumPy's global generators begin with a named stream, as operators of elsewhere use them."""
     before = np.random.get_state()
     key = stream_key(seed, *names)
-    with torch.random.fork_rng():
-        torch.manual_seed(key % 2**63)
+    with torch_follows(key % 2**63):
         np.random.seed(key % 2**32)
         try:
             yield
