@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -64,6 +65,7 @@ def usable(store: RunStore, entries: list[Entry] | None = None) -> Stored:
         reasons = {entry.run_id: _reason(entry.record, known[id]) for entry in members}
         problems |= {run: reason for run, reason in reasons.items() if reason}
         done += [entry for entry in members if not reasons[entry.run_id]]
+    store.remember()
     done.sort(key=lambda entry: entry.run_id)
     with_runs = {entry.record["cell_id"] for entry in done}
     return Stored(
@@ -129,8 +131,10 @@ def _cell_of(store: RunStore, id: str, members: list[Entry]) -> tuple[dict[str, 
     Raises ValueError, with the reason, if none of its runs says anything.
     """
     reasons = []
-    for entry in sorted(members, key=lambda entry: str(entry.record.get("finished", "")), reverse=True):
-        config = {key: value for key, value in store.config(entry.run_id).items() if key != "seed"}
+    latest_first = sorted(members, key=lambda entry: str(entry.record.get("finished", "")), reverse=True)
+    # Again if it makes no sense: what the store knows from before may be damaged, and not the file.
+    for entry, anew in product(latest_first, (False, True)):
+        config = {key: value for key, value in store.config(entry.run_id, anew).items() if key != "seed"}
         try:
             return config, stored_cell(id, config)
         except StaleError:

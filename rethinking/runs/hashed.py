@@ -1,7 +1,7 @@
 """Which files of a store have been checked before, so that no command checks them again: a saving of work, no more.
 
 `.hashed.json` has for each run's files what the system says of them (size, times, inode) and their SHA-256, if it was
-as it should be; for `result.json`, in the place of the checksum, the record that stands in it. A file of which the
+as it should be; for a file that was read as data, too, what stands in it. A file of which the
 system says anything else is read anew: it cannot be changed without its time of change (ctime), which nobody sets, so
 an index from elsewhere fits nothing. Deleting it changes no answer.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 NAME = ".hashed.json"
-RESULT = "result.json"
-VERSION = 2
+READ = "read"  # what names the data of a file, after its own name
+VERSION = 3
 LARGEST = 2**28  # bytes of an index that is read; a run needs 2,500
 RECENT = 2 * 10**9  # nanoseconds: a file that was changed so short a time ago may change again within one tick
 
@@ -46,17 +46,18 @@ class Hashed:
             self._remember(run, name, before, sha256)
         return found == sha256
 
-    def record(self, run: Path, read: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        """What `result.json` in a run's directory says: as it was read before, else by `read`, which checks it.
+    def content(self, run: Path, name: str, read: Callable[[Path], Any]) -> Any:
+        """What a file of a run says: as it was read before, else by `read`, which checks it. run: its directory.
 
         Raises OSError if it cannot be read, and what `read` raises.
         """
-        before = _state(f"{run}/{RESULT}")
-        recalled = self._recalled(run, RESULT, before)
+        before = _state(f"{run}/{name}")
+        recalled = self._recalled(run, f"{name}/{READ}", before)
         if isinstance(recalled, dict):
             return recalled
-        found = read(run / RESULT)
-        self._remember(run, RESULT, before, found)
+        found = read(run / name)
+        if _is_kept_by_json(found):
+            self._remember(run, name, before, found, f"{name}/{READ}")
         return found
 
     def _recalled(self, run: Path, name: str, state: list[int]) -> Any:
@@ -66,24 +67,27 @@ class Hashed:
         entry = self._known.get(f"{run.name}/{name}")
         return entry[-1] if isinstance(entry, list) and entry[:-1] == state else None
 
-    def _remember(self, run: Path, name: str, before: list[int], what: Any) -> None:
-        """Unless the file has changed while it was read, or may still do so unseen; then it is read again next time."""
+    def _remember(self, run: Path, name: str, before: list[int], what: Any, under: str = "") -> None:
+        """Unless the file has changed while it was read, or may still do so unseen; then it is read again next time.
+
+        under: the name that it is remembered by, that of the file by default.
+        """
         assert self._known is not None
         if _state(f"{run}/{name}") == before and time.time_ns() - max(before[1:3]) > RECENT:
-            key = f"{run.name}/{name}"
+            key = f"{run.name}/{under or name}"
             self._known[key] = self._new[key] = [*before, what]
 
-    def forget(self, run: Path) -> None:
-        """Have the record of a run read anew."""
-        for known in (self._known, self._new):
-            (known or {}).pop(f"{run.name}/{RESULT}", None)
+    def forget(self, run: Path, name: str) -> None:
+        """Have what a file of a run says read anew."""
+        for known in (self._known or {}, self._new):
+            known.pop(f"{run.name}/{name}/{READ}", None)
 
     def keep(self, runs: set[str]) -> None:
         """Write down what is new, beside what other processes have written meanwhile; of these runs only.
 
         Where it cannot be written, the next command does the work again.
         """
-        if not self._new or self._anew:
+        if not self._new or not runs or self._anew:
             return
         whole = {key: value for key, value in (_read(self._path) | self._new).items() if key.partition("/")[0] in runs}
         part = self._path.with_name(f"{NAME}.{uuid.uuid4().hex[:8]}")
@@ -100,6 +104,14 @@ def _state(path: str) -> list[int]:
     """What changes when a file does: size, time of change of its content and of anything about it, inode."""
     told = os.stat(path)  # noqa: PTH116  # Ten thousand of them: a Path of each takes as long as the system does.
     return [told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino]
+
+
+def _is_kept_by_json(found: Any) -> bool:
+    """Whether data is the same after it was written and read; dates are not, which YAML has."""
+    try:
+        return bool(json.loads(json.dumps(found)) == found)
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from rethinking.runs.hashed import Hashed
+from rethinking.runs.plain import read_plain
 from rethinking.runs.record import check_head, checked
 
-FILES = ("config.yaml", "history.parquet")
+RESULT = "result.json"
+CONFIG = "config.yaml"
+FILES = (CONFIG, "history.parquet")
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = "weights.pt"
 
@@ -16,7 +19,7 @@ WEIGHTS = "weights.pt"
 def read_result(run_id: str, path: Path, hashed: Hashed) -> dict[str, Any]:
     """The record in a run's directory. Raises ValueError, with the reason, if any of its files is damaged."""
     # Checked again, as an index is somebody's data, too.
-    record = checked(hashed.record(path, lambda file: _read_record(file, run_id)), run_id)
+    record = checked(hashed.content(path, RESULT, lambda file: _read_record(file, run_id)), run_id)
     needed = set(FILES) if record["schema"] == 1 else {*FILES, PREDICTIONS}
     if not isinstance(record["files"], dict) or not needed <= set(record["files"]) <= {*needed, WEIGHTS}:
         raise ValueError("result.json does not name the other files")
@@ -36,6 +39,11 @@ def _read_record(path: Path, run_id: str) -> dict[str, Any]:
     if "sha256" in record and record.pop("sha256") != _record_sha256(record):
         raise ValueError("result.json is not as it was written")
     return record
+
+
+def read_config(path: Path) -> Any:
+    """What a `config.yaml` says, as data. Raises ValueError if it is none."""
+    return read_plain(path.read_text(encoding="utf-8"))
 
 
 def read_head(path: Path, run_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@
     RUN_ID/predictions.parquet  a row a graph of the validation and test parts (since schema 2)
     RUN_ID/weights.pt           the weights, if they were asked for (save_model=true)
     RUN_ID/error.txt            instead of a result, if the run failed
-    .hashed.json                which of these files have been checked before, and the records, see `runs/hashed.py`
+    .hashed.json                which of these files have been checked before, and what they say, see `runs/hashed.py`
     .checkpoints/               states of groups that train, see `runs/checkpoints.py`
     .claims/                    which process holds which run while it trains, see `runs/holds.py`
     .workers/                   the processes at work, see `runs/workers.py`
@@ -34,9 +34,19 @@ from rethinking.errors import UserError
 from rethinking.runs.hashed import Hashed
 from rethinking.runs.holds import Holds
 from rethinking.runs.identity import SCHEMA, is_name
-from rethinking.runs.plain import read_plain
 from rethinking.runs.predictions import read_predictions, read_tested, read_together, write_predictions
-from rethinking.runs.reading import PREDICTIONS, WEIGHTS, read_head, read_result, sha256, with_checksum, write_text
+from rethinking.runs.reading import (
+    CONFIG,
+    PREDICTIONS,
+    RESULT,
+    WEIGHTS,
+    read_config,
+    read_head,
+    read_result,
+    sha256,
+    with_checksum,
+    write_text,
+)
 from rethinking.runs.record import DIAGNOSTIC, RunRecord
 from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
 from rethinking.runs.workers import POLL, Worker, Workers
@@ -75,6 +85,7 @@ class RunStore:
         self.workers = Workers(folder)
         self._holds = Holds(folder, self.workers)
         self._hashed = Hashed(folder, anew)
+        self._names: set[str] = set()
         self._worker: Worker | None = None
         self._opened = 0
 
@@ -112,11 +123,11 @@ class RunStore:
             try:
                 if (path / "error.txt").is_file():
                     reason = (path / "error.txt").read_text(errors="replace").strip()
-                    return Entry(run_id, "failed", read_head(path / "result.json", run_id), reason)
+                    return Entry(run_id, "failed", read_head(path / RESULT, run_id), reason)
                 return Entry(run_id, "done", read_result(run_id, path, self._hashed))
             except (OSError, ValueError) as error:
                 problem = str(error)
-                self._hashed.forget(path)
+                self._hashed.forget(path, RESULT)
         return Entry(run_id, "damaged", {}, problem)
 
     def entries(self) -> list[Entry]:
@@ -125,8 +136,13 @@ class RunStore:
         names |= {path.stem for path in self._workshop.glob(f"*{OLD}")}
         names |= {name for name in self._holds.names() if is_name(name) and self._holds.holder_at_work(name)}
         entries = [self.entry(name) for name in sorted(names)]
-        self._hashed.keep(names)
+        self._names = names
+        self.remember()
         return entries
+
+    def remember(self) -> None:
+        """Note what was read of those that `entries` has found, so that no command reads it again."""
+        self._hashed.keep(self._names)
 
     def history(self, run_id: str) -> pd.DataFrame:
         """The learning curves of a finished run, a row an epoch."""
@@ -144,10 +160,12 @@ class RunStore:
         """Those of several runs of a cell, with their seeds. runs: the seed of each."""
         return read_together({seed: self._path(run) / PREDICTIONS for run, seed in runs.items()})
 
-    def config(self, run_id: str) -> dict[str, Any]:
-        """What was trained in a finished run, as data; empty if it is none."""
+    def config(self, run_id: str, anew: bool = False) -> dict[str, Any]:
+        """What was trained in a finished run, as data; empty if it is none. anew: whatever is known from before."""
         try:
-            config = read_plain((self._path(run_id) / "config.yaml").read_text(encoding="utf-8"))
+            if anew:
+                self._hashed.forget(self._path(run_id), CONFIG)
+            config = self._hashed.content(self._path(run_id), CONFIG, read_config)
         except (OSError, ValueError):
             return {}
         return config if isinstance(config, dict) else {}
@@ -224,7 +242,7 @@ class RunStore:
         Raises OSError if it cannot be written, on a full disk, say.
         """
         with self._written(record.head["run_id"]) as part:
-            write_text(part / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
+            write_text(part / CONFIG, yaml.safe_dump(record.config, sort_keys=False))
             record.history.to_parquet(part / "history.parquet", index=False)
             write_predictions(record.predictions, part / PREDICTIONS)
             if record.weights is not None:
@@ -233,7 +251,7 @@ class RunStore:
                 write_weights(record.weights, part / WEIGHTS)
             written = sorted(path.name for path in part.iterdir())
             whole = {**record.result, "files": {name: sha256(part / name) for name in written}}
-            write_text(part / "result.json", with_checksum(whole))
+            write_text(part / RESULT, with_checksum(whole))
 
     def take(self, written: Path) -> None:
         """Give a run that lies in a directory elsewhere, whole and checked, its place here; its files are moved.
@@ -249,8 +267,8 @@ class RunStore:
         if self.read(run_id).state == "done":
             return
         with self._written(run_id) as part:
-            write_text(part / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-            write_text(part / "result.json", json.dumps(record, indent=1))
+            write_text(part / CONFIG, yaml.safe_dump(config, sort_keys=False))
+            write_text(part / RESULT, json.dumps(record, indent=1))
             write_text(part / "error.txt", error)
 
     def write_diagnostics(self, run_id: str, measures: dict[str, float], provenance: dict[str, Any]) -> None:
@@ -268,7 +286,7 @@ class RunStore:
         try:
             write_text(part, with_checksum({**record, **measured, **provenance}))
             synchronise(part)
-            part.replace(self._path(run_id) / "result.json")
+            part.replace(self._path(run_id) / RESULT)
         except BaseException:
             with suppress(OSError):
                 part.unlink()

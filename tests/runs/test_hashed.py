@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def read(folder: Path) -> list[Entry]:
 
 def states(folder: Path) -> list[str]:
     return [entry.state for entry in read(folder)]
+
+
+def only(allowed: Path, read_text: Callable[..., str]) -> Callable[..., str]:
+    """A Path.read_text that fails for any other file."""
+
+    def checked(path: Path, *args: Any, **kw: Any) -> str:
+        assert path == allowed
+        return read_text(path, *args, **kw)
+
+    return checked
 
 
 def index(folder: Path) -> dict[str, Any]:
@@ -94,10 +105,10 @@ def test_a_file_that_has_just_been_written_is_hashed_again(folder: Path, monkeyp
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"[", b"null", b"[]", b"{}", b'{"version": 2}', b'{"version": 2, "files": []}', b"\xff\xfe",
+        b"", b"[", b"null", b"[]", b"{}", b'{"version": 3}', b'{"version": 3, "files": []}', b"\xff\xfe",
         b"[" * 100_000, b'{"version": 1, "files": {"abc-s01/result.json": {}}}',
-        b'{"version": 2, "files": {"abc-s01/config.yaml": [1, 2, 3, 4, "x"], "abc-s02/config.yaml": null}}',
-        b'{"version": 2, "files": {"../../etc/passwd": [1, 2, 3, 4, "' + b"0" * 64 + b'"], "abc-s01/x": {"a": 1}}}',
+        b'{"version": 3, "files": {"abc-s01/config.yaml": [1, 2, 3, 4, "x"], "abc-s02/config.yaml": null}}',
+        b'{"version": 3, "files": {"../../etc/passwd": [1, 2, 3, 4, "' + b"0" * 64 + b'"], "abc-s01/x": {"a": 1}}}',
     ],
 )  # fmt: skip
 def test_a_damaged_or_foreign_index_is_made_anew(folder: Path, content: bytes) -> None:
@@ -110,7 +121,7 @@ def test_a_damaged_or_foreign_index_is_made_anew(folder: Path, content: bytes) -
 def test_an_index_cannot_make_a_run_damaged(folder: Path) -> None:
     expected, files = read(folder), index(folder)
     wrong = {key: [*entry[:-1], "0" * 64] for key, entry in files.items()}
-    (folder / hashed.NAME).write_text(json.dumps({"version": 2, "files": wrong}))
+    (folder / hashed.NAME).write_text(json.dumps({"version": hashed.VERSION, "files": wrong}))
     assert read(folder) == expected and index(folder) == files
 
 
@@ -121,11 +132,49 @@ def test_an_index_cannot_make_a_run_damaged(folder: Path) -> None:
 )
 def test_what_an_index_says_of_a_record_cannot_make_a_run_damaged(folder: Path, record: Any) -> None:
     expected, files = read(folder), index(folder)
-    other = files["def-s01/result.json"][-1]
-    key = "abc-s02/result.json"
+    other = files["def-s01/result.json/read"][-1]
+    key = "abc-s02/result.json/read"
     wrong = files | {key: [*files[key][:-1], other if record == "other" else record]}
-    (folder / hashed.NAME).write_text(json.dumps({"version": 2, "files": wrong}))
+    (folder / hashed.NAME).write_text(json.dumps({"version": hashed.VERSION, "files": wrong}))
     assert read(folder) == expected and index(folder) == files
+
+
+def test_what_was_trained_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RunStore(folder)
+    store.entries()
+    expected = store.config("abc-s01")
+    assert expected
+    store.remember()
+    monkeypatch.setattr(Path, "read_text", only(folder / hashed.NAME, Path.read_text))
+    again = RunStore(folder)
+    again.entries()
+    assert again.config("abc-s01") == expected
+
+
+@pytest.mark.parametrize("text", ["a: 2020-01-01", "1: true", "a: .nan", "[1, 2]", "a: ["])
+def test_an_index_changes_nothing_of_what_a_file_says(folder: Path, text: str) -> None:
+    """Dates, numbers as names: JSON has none."""
+    (folder / "abc-s01" / "config.yaml").write_text(text)
+    stores = [RunStore(folder) for _ in range(2)]
+    said = []
+    for store in stores:
+        store.entries()
+        said.append(repr(store.config("abc-s01")))
+        store.remember()
+    assert said[0] == said[1]
+
+
+def test_what_an_index_says_of_a_configuration_does_not_count_where_it_makes_no_sense(folder: Path) -> None:
+    store = RunStore(folder)
+    store.entries()
+    expected = store.config("abc-s01")
+    store.remember()
+    files = index(folder)
+    wrong = files | {"abc-s01/config.yaml/read": [*files["abc-s01/config.yaml/read"][:-1], {"cell": 3}]}
+    (folder / hashed.NAME).write_text(json.dumps({"version": hashed.VERSION, "files": wrong}))
+    store = RunStore(folder)
+    assert store.config("abc-s01") == {"cell": 3}
+    assert store.config("abc-s01", anew=True) == expected
 
 
 def test_an_index_of_another_copy_fits_nothing(folder: Path, tmp_path: Path) -> None:
