@@ -1,6 +1,7 @@
 """Pooling layers of operators of elsewhere: one replica after another, on the harness' own levels."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -13,8 +14,9 @@ from rethinking.graphs.listed import Listed, ListedLevel, listed, numbers_of
 from rethinking.graphs.sparse import SparseLevel
 from rethinking.layers.copies import Copies
 from rethinking.layers.initial import InitialDraw
+from rethinking.pooling.known import Known, is_known_by_edges, know, pooled
 from rethinking.pooling.listed_selection import ListedSelection
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator, alone, join
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator, alone
 from rethinking.pooling.operators.sentences import checked
 from rethinking.pooling.pool import Pooled, PoolingLayer
 from rethinking.pooling.selection import HardSelection
@@ -48,11 +50,11 @@ class ForeignPool(Copies, PoolingLayer):
         sizes = {"in_features": in_features, "max_nodes": max_nodes, "clusters": clusters, "ratio": ratio}
         super().__init__(replicas, lambda: operator(**sizes))
         self.twin = twin or Own()
-        self._found: dict[tuple[int, bool], dict[int, Assignment]] = {}
         alike = cast(Operator, self.template)
         self.out_features = alike.out_features or in_features
         self.says_assignment = alike.says_assignment
-        self._sees_features = alike.sees_features or not alike.says_assignment
+        # By replica, what is known of graphs by their numbers; None if the operator must be called in every step.
+        self._known: dict[int, dict[int, Known]] | None = {} if is_known_by_edges(alike) else None
         if self.twin.needs_assignment and not alike.says_assignment:
             raise ValueError(
                 "this operator does not say which nodes its clusters are made of, so they cannot be exchanged; "
@@ -74,30 +76,27 @@ class ForeignPool(Copies, PoolingLayer):
         for replica, part in enumerate(listed(level)):
             graphs = Graphs(x[replica, : part.nodes], part.edge_index, part.edge_weight, part.batch, level.graphs)
             keys = derive(np.full(level.graphs, int(self.key[replica]), np.uint64), numbers[replica])
-            made = self.twin(self._operator(replica, part, numbers[replica], keys), graphs, keys)
-            # A replica whose numbers are no longer finite fails alone, and later.
-            coarse.append(checked(made, graphs, "the operator", numbers=False))
+            if self._known is not None:
+                known = self._known.setdefault(int(self.key[replica]), {})
+                for place, number in enumerate(numbers[replica].tolist()):
+                    if number not in known:
+                        known[number] = self._know(replica, alone(graphs, place), keys[place : place + 1])
+                coarse.append(pooled([known[number] for number in numbers[replica].tolist()], graphs.x))
+            else:
+                made = self.twin(partial(self.call, replica, part.seed), graphs, keys)
+                # A replica whose numbers are no longer finite fails alone, and later.
+                coarse.append(checked(made, graphs, "the operator", numbers=False))
         return _pooled(coarse, level)
 
-    def _operator(self, replica: int, part: Listed, numbers: np.ndarray, keys: np.ndarray) -> Callable[..., Coarse]:
-        """The operator of one replica. Where its clusters depend on edges alone, they are found once for each graph."""
+    def _know(self, replica: int, graph: Graphs, key: np.ndarray) -> Known:
+        """Of one graph. What is drawn follows from its own key, [1], not from when it was met."""
+        call = partial(self.call, replica, int(key[0]) >> 1)
 
-        def call(graphs: Graphs, given: Assignment | None = None) -> Coarse:
-            if given is None and not self._sees_features:
-                # Of the graphs themselves, or of others in their place, such as their complements.
-                known = self._found.setdefault((int(self.key[replica]), graphs.edge_index is part.edge_index), {})
-                for place, number in enumerate(numbers.tolist()):
-                    if number not in known:
-                        known[number] = self._find(replica, int(keys[place]) >> 1, alone(graphs, place))
-                given = join([known[number] for number in numbers.tolist()])
-            return self.call(replica, part.seed, graphs, given)
+        def operator(graph: Graphs, given: Assignment | None = None) -> Coarse:
+            # Its own clusters are given, too, so that a twin that gives it the same pools in the same way.
+            return call(graph, call(graph).assignment if given is None else given)
 
-        return call
-
-    @torch.no_grad()
-    def _find(self, replica: int, seed: int, graph: Graphs) -> Assignment:
-        """The clusters of one graph by itself. What is drawn follows from its own seed, not from when it was met."""
-        return self.call(replica, seed, graph).assignment
+        return know(lambda graph: self.twin(operator, graph, key), graph)
 
 
 class NoPool(PoolingLayer):

@@ -21,7 +21,7 @@ SIZES = (7, 5, 8)
 
 def is_explained(pool: Callable[[Graphs], Coarse], in_features: int) -> bool:
     """Whether a pooler is of that kind. pool: as it is called."""
-    graphs = _some_graphs(in_features)
+    graphs = some_graphs(in_features)
     try:
         own = checked(pool(graphs), graphs, "")
     except Exception:  # What is wrong will be said where it matters.
@@ -30,7 +30,7 @@ def is_explained(pool: Callable[[Graphs], Coarse], in_features: int) -> bool:
     if weighted is None:
         return False
     again = by_clusters(graphs, weighted)
-    return _alike(own.graphs.x, again.graphs.x) and _matrix(own.graphs).equal(_matrix(again.graphs))
+    return alike(own.graphs.x, again.graphs.x) and _matrix(own.graphs).equal(_matrix(again.graphs))
 
 
 def with_weights(coarse: Coarse, graphs: Graphs) -> Assignment | None:
@@ -63,7 +63,8 @@ def by_clusters(graphs: Graphs, given: Assignment) -> Coarse:
     return Coarse(replace(graphs, x=x, edge_index=edges, edge_weight=weight, batch=given.batch), given)
 
 
-def _some_graphs(features: int) -> Graphs:
+def some_graphs(features: int) -> Graphs:
+    """Rings with a chord, of random features."""
     edges, batch, first = [], [], 0
     for graph, size in enumerate(SIZES):
         ring = torch.arange(size)
@@ -75,7 +76,8 @@ def _some_graphs(features: int) -> Graphs:
     return Graphs(x.to(torch.get_default_dtype()), torch.cat(edges, dim=1), None, torch.tensor(batch), len(SIZES))
 
 
-def _alike(found: Tensor, expected: Tensor) -> bool:
+def alike(found: Tensor, expected: Tensor) -> bool:
+    """Whether these are the same but for rounding."""
     return found.shape == expected.shape and bool((found - expected).abs().max() <= TOLERANCE * found.abs().max())
 
 

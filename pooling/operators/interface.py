@@ -85,8 +85,8 @@ class Operator(nn.Module):
 
     says_assignment: whether the Assignment is known and can be given in place of its own. Controls need that.
     out_features: the width of the clusters' features; None for that of the nodes.
-    sees_features: whether clusters depend on features or on what is learned; else on the edges of each graph alone, and
-    they can be found once and given then.
+    sees_features: whether clusters or their edges depend on features or on what is learned; else on the edges of each
+    graph alone, and what can be known of a graph is found once.
     """
 
     says_assignment: bool = True

@@ -1,5 +1,6 @@
 """Twins of an operator differ from it in one thing, and operators train in a group as they would alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -264,7 +265,7 @@ def test_twins_are_the_same_in_every_step_and_others_for_other_seeds(dataset: Gr
     assert not np.array_equal(one.of_graph(0), one.of_graph(2))
 
 
-def test_clusters_that_see_no_features_are_found_once_for_each_graph(dataset: GraphDataset) -> None:
+def test_what_sees_no_features_is_asked_once_for_each_graph(dataset: GraphDataset) -> None:
     calls = []
 
     class ByEdges(FirstHalf):
@@ -275,15 +276,33 @@ def test_clusters_that_see_no_features_are_found_once_for_each_graph(dataset: Gr
             return super().forward(graphs, given)
 
     pools = [make_pool(maker, twin, [3]) for maker in (ByEdges, FirstHalf) for twin in (None, OnComplement())]
+    calls.clear()
     batches = Batches(dataset, torch.device("cpu"))
-    for graphs in ([[9, 5, 2]], [[2, 9, 9]], [[5, 7, 2]]):
+    asked = []
+    for graphs in ([[9, 5, 2]], [[2, 9, 9]], [[5, 7, 2]], [[7, 5, 9]]):
         batch = batches.batch(np.array(graphs), np.zeros(1, np.uint64))
         x = torch.randn(*batch.x.shape[:2], 3)
         ours, other, expected, other_expected = (pool(x, batch.level) for pool in pools)
         assert torch.equal(ours.x, expected.x)
         assert torch.equal(other.level.edge_index, other_expected.level.edge_index)
-    # Four graphs, each once, and their complements.
-    assert sum(calls) == 8
+        asked.append((calls.count(True), len(calls)))
+    # Which clusters: of four graphs and their complements. Of known graphs, nothing.
+    assert [clusters for clusters, _ in asked] == [6, 6, 8, 8]
+    assert asked[0] == asked[1] and asked[2] == asked[3]
+
+
+def test_what_is_no_sum_over_nodes_is_asked_in_every_step(dataset: GraphDataset) -> None:
+    class Largest(FirstHalf):
+        sees_features = False
+
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            pooled = super().forward(graphs, given)
+            return replace(pooled, graphs=replace(pooled.graphs, x=pooled.graphs.x.relu()))
+
+    batch = Batches(dataset, torch.device("cpu")).batch(np.array([[9, 5, 2]]), np.zeros(1, np.uint64))
+    x = torch.randn(*batch.x.shape[:2], 3)
+    found, sums = (make_pool(maker, None, [3])(x, batch.level).x for maker in (Largest, FirstHalf))
+    assert torch.equal(found, sums.relu()) and bool((sums < 0).any())
 
 
 def test_clusters_that_are_drawn_do_not_depend_on_when_a_graph_was_met(dataset: GraphDataset) -> None:

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
+from rethinking.pooling.known import is_known_by_edges, know, pooled
 from rethinking.pooling.operators.interface import Assignment, Graphs
 from rethinking.pooling.operators.sentences import checked
 from tests.pooling.operators.conftest import (
@@ -23,6 +25,8 @@ from tests.pooling.operators.conftest import (
 
 # Clusters are drawn, or found from a random start, at each call.
 DRAWN = {"tgp/bnpool", "tgp/eigen", "tgp/ndp", "tgp/nmf"}
+# What looks at no features.
+BY_EDGES = ("tgp/eigen", "tgp/ndp", "tgp/nmf", "tgp/sep")
 # What has no influence in the library: the sign of a score is all that a weight of width one decides, a softmax is the
 # same whatever all its arguments have in common (a bias; ASAP's query, by its linear layer), and ASAPooling's choice of
 # nodes takes no score along.
@@ -104,7 +108,7 @@ def test_other_graphs_of_the_batch_do_not_matter(name: str, graphs: Graphs) -> N
 @pytest.mark.parametrize("name", NAMES)
 def test_what_sees_no_features_clusters_by_edges_alone(name: str, graphs: Graphs) -> None:
     pool = operator(name)
-    assert pool.sees_features == (name not in ("tgp/eigen", "tgp/ndp", "tgp/nmf", "tgp/nopool", "tgp/sep"))
+    assert pool.sees_features == (name not in (*BY_EDGES, "tgp/nopool"))
     if pool.sees_features:
         return
     found = []
@@ -125,6 +129,23 @@ def test_clusters_found_graph_by_graph(name: str, graphs: Graphs) -> None:
     torch.testing.assert_close(found.graphs.x, torch.cat([part.graphs.x for part in alone]), atol=1e-4, rtol=1e-4)
     theirs = together([part.graphs for part in alone])
     torch.testing.assert_close(matrix(found.graphs), matrix(theirs), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", BY_EDGES)
+def test_what_is_known_of_graphs_pools_any_features(name: str, graphs: Graphs) -> None:
+    """As the operator does it with the same clusters, and back."""
+    pool = operator(name)
+    assert is_known_by_edges(pool)
+    parts = [one_of(graphs, graph) for graph in range(graphs.count)]
+    clusters = [pool(part).assignment for part in parts]
+    known = [know(partial(pool, given=given), part) for given, part in zip(clusters, parts, strict=True)]
+    x = graphs.x.clone().requires_grad_()
+    expected = pool(replace(graphs, x=x), given=assigned_together(clusters))
+    found = pooled(known, x)
+    assert_same(expected, checked(found, graphs, name))
+    slope = torch.randn(expected.graphs.x.shape)
+    wanted, got = (torch.autograd.grad((made.graphs.x * slope).sum(), x)[0] for made in (expected, found))
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", TRAINED)
