@@ -26,6 +26,8 @@ class FixedOperator(GraphwiseOperator):
     What is random about them is drawn when a graph is first seen, from torch's global generator.
     """
 
+    sees_features = False
+
     def __init__(self) -> None:
         super().__init__()
         self._found: dict[tuple[int, bytes, bytes], Found] = {}

@@ -12,6 +12,7 @@ from torch_geometric.nn import dense_diff_pool as pygs_diff_pool
 from torch_geometric.nn import dense_mincut_pool as pygs_mincut_pool
 from torch_geometric.nn.pool.select import SelectTopK
 
+from rethinking.pooling.known import is_known_by_edges, know, pooled
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.src.fixed import NDP, NMF, Graclus
 from rethinking.pooling.operators.src.soft import DiffPool, LaPool, MinCut
@@ -276,3 +277,14 @@ def test_what_is_random_is_drawn_once_for_a_graph(name: str) -> None:
     assert torch.equal(assignment(made(name)(graph)).dense(), first)
     others = [assignment(made(name, seed)(graph)).dense() for seed in (1, 2, 3)]
     assert any(other.shape != first.shape or not torch.equal(other, first) for other in others)
+
+
+@pytest.mark.parametrize("name", ["ndp", "nmf"])
+def test_what_looks_at_no_features_is_known_by_the_edges(name: str) -> None:
+    operator, parts = made(name), three_graphs()
+    expected = operator(graphs := together(*parts))
+    assert is_known_by_edges(operator)
+    found = pooled([know(operator, part) for part in parts], graphs.x)
+    assert torch.allclose(found.graphs.x, expected.graphs.x)
+    assert torch.allclose(matrix(found.graphs), matrix(expected.graphs))
+    assert torch.equal(assignment(found).dense(), assignment(expected).dense())
