@@ -31,7 +31,7 @@ class Known:
     weights: np.ndarray
     assignment: tuple[np.ndarray, np.ndarray]
     edge_index: np.ndarray
-    edge_weight: np.ndarray | None
+    edge_weight: np.ndarray
 
 
 @torch.no_grad()
@@ -43,7 +43,6 @@ def know(pool: Callable[[Graphs], Coarse], graph: Graphs) -> Known:
     assert made.assignment is not None
     blocks = made.graphs.x.view(len(made.graphs.x), -1, nodes)
     sums = (blocks != 0).any(dim=1).nonzero().T
-    weight = made.graphs.edge_weight
     return Known(
         nodes=nodes,
         clusters=len(blocks),
@@ -54,7 +53,7 @@ def know(pool: Callable[[Graphs], Coarse], graph: Graphs) -> Known:
             made.assignment.weight.cpu().numpy(),
         ),
         edge_index=made.graphs.edge_index.cpu().numpy(),
-        edge_weight=None if weight is None else weight.cpu().numpy(),
+        edge_weight=made.graphs.weights.cpu().numpy(),
     )
 
 
@@ -74,13 +73,12 @@ def pooled(known: Sequence[Known], x: Tensor) -> Coarse:
 
     cluster, node = moved([part.sums for part in known], first)
     rows = x[node][:, None] * joined([part.weights for part in known]).to(x.dtype)[..., None]
-    sums = x.new_zeros(int(clusters.sum()), rows[0].numel() if len(rows) else x.shape[1])
+    sums = x.new_zeros(int(clusters.sum()), known[0].weights.shape[1] * x.shape[1])
     of = torch.from_numpy(np.repeat(np.arange(len(known)), clusters)).to(x.device)
-    edge_weights = [part.edge_weight for part in known if part.edge_weight is not None]
     graphs = Graphs(
         sums.index_add(0, cluster, rows.flatten(1)),
         moved([part.edge_index for part in known], first[[0, 0]]),
-        joined(edge_weights) if edge_weights else None,
+        joined([part.edge_weight for part in known]),
         of,
         len(known),
     )
