@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from rethinking import paths
@@ -21,7 +22,8 @@ class Rates:
     def seconds(self, cell: Cell, ids: Sequence[str]) -> float | None:
         """Of one core for a seed of a cell, on the machine where it was measured. None if nothing alike was.
 
-        Runs of the cell itself tell best, then those of its family on its data set, then its family's cost sheet.
+        Runs of the cell itself tell best, then those of its family on its data set, then its family's cost sheet, then
+        those on other data sets, by how much longer other families take here than there.
         ids: the cell's, see `Results.ids_of`.
         """
         for id in ids:
@@ -33,7 +35,17 @@ class Rates:
         if place in self._of_epochs.index and len(self._runs):
             # The sheet has seconds an epoch; how many epochs a seed trains, the mean of all runs tells.
             return float(self._of_epochs[place] * self._runs["epochs"].mean())
-        return None
+        return self._by_others(*place)
+
+    def _by_others(self, family: str, dataset: str) -> float | None:
+        """The geometric mean over other families, and data sets that both have runs of."""
+        known = np.log(self._of_families[self._of_families > 0]).unstack()
+        if family not in known.index or dataset not in known.columns:
+            return None
+        others = known.drop(index=family)
+        longer = others[[dataset]].to_numpy() - others.to_numpy()
+        found = known.loc[family].to_numpy() + longer
+        return float(np.exp(np.nanmean(found))) if np.isfinite(found).any() else None
 
     @cached_property
     def _runs(self) -> pd.DataFrame:

@@ -150,15 +150,20 @@ def test_who_says_anything_odd_spoils_no_terminal(rethinking: Call, tmp_path: Pa
 
 
 def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the cell itself before those of its family, and these before the cost sheet."""
+    """Of the cell itself, else its family, else as the cost sheet says, else as other families take longer here."""
     runs = pd.DataFrame(
-        [("a-s00", "a", "graclus", "nci1"), ("b-s00", "b", "graclus", "nci1"), ("c-s00", "c", "gmn", "zinc")],
+        [("a-s00", "a", "graclus", "nci1"), ("b-s00", "b", "graclus", "nci1"), ("c-s00", "c", "gmn", "zinc"),
+         ("g-s00", "g", "graclus", "mutag"), ("h-s00", "h", "topk", "mutag")],
         columns=["run_id", "cell_id", "family", "dataset"],
-    )
+    )  # fmt: skip
     provenance = pd.DataFrame(
-        [("a-s00", 10.0, 100), ("b-s00", 30.0, 100), ("c-s00", "x", 100)], columns=["run_id", "seconds", "epochs"]
+        [("a-s00", 10.0, 100), ("b-s00", 30.0, 100), ("c-s00", "x", 100), ("g-s00", 4.0, 100), ("h-s00", 5.0, 100)],
+        columns=["run_id", "seconds", "epochs"],
     )
-    cells = {"a": ("graclus", "nci1"), "d": ("graclus", "nci1"), "e": ("gmn", "zinc"), "f": ("odd", "zinc")}
+    cells = {
+        "a": ("graclus", "nci1"), "d": ("graclus", "nci1"), "e": ("gmn", "zinc"), "f": ("odd", "zinc"),
+        "i": ("topk", "nci1"), "j": ("topk", "zinc"), "k": ("odd", "nci1"),
+    }  # fmt: skip
 
     class Of:
         """What is asked of results and cells."""
@@ -171,7 +176,8 @@ def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "costs.csv").write_text("model,dataset,seconds\ngmn,zinc,0.5\nodd,zinc,\n")
     monkeypatch.setattr(remaining, "COSTS", tmp_path / "costs.csv")
     rates = remaining.Rates(results)
-    assert [rates.seconds(Of(id), [id]) for id in cells] == [10.0, 20.0, 0.5 * 100, None]  # type: ignore[arg-type]
+    expected = [10.0, 20.0, 0.5 * 100, None, 5 * 20 / 4, None, None]
+    assert [rates.seconds(Of(id), [id]) for id in cells] == pytest.approx(expected)  # type: ignore[arg-type]
     # Where nothing was ever trained nobody knows how many epochs it takes.
     nothing = type("Results", (), {"runs": runs[:0], "provenance": provenance[:0]})()
     assert remaining.Rates(nothing).seconds(Of("e"), ["e"]) is None  # type: ignore[arg-type]
