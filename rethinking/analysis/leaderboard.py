@@ -85,7 +85,8 @@ def summary(board: Leaderboard) -> str:
     count = f"{len(operators)} pooling operator{'' if len(operators) == 1 else 's'}"
     return (
         f"Of {count} on {', '.join(titles)}: {'; '.join(against_each)}. Decided one by one: "
-        f"{sum(kinds.values())} of {len(made)} comparisons{decided and f' ({decided})'}. {_on_average(board)}"
+        f"{sum(kinds.values())} of {len(made)} comparisons{decided and f' ({decided})'}. {_on_average(board)} "
+        f"{_apart(board, titles)}"
     ).strip()
 
 
@@ -106,6 +107,23 @@ def _on_average(board: Leaderboard) -> str:
     unit = next(iter(pooled.values())).unit
     what = "points" if unit.scale == 100 else "margins" if unit is MARGINS else unit.name
     return f"On average over operators, in {what}, operator minus {', minus '.join(texts)}."
+
+
+def _apart(board: Leaderboard, titles: Sequence[str]) -> str:
+    """On which of several data sets operators on average differ from a control, and by how much."""
+    means = {(control, title): average(board, control, title) for control in _shown(board) for title in titles}
+    texts = [
+        f"minus {control} {_interval(answer, board)} on {title}"
+        for (control, title), answer in means.items()
+        if answer and answer.pooled and not _has_zero(answer.pooled.interval(board.asked.confidence))
+    ]
+    if len(titles) < 2 or not texts:
+        return ""
+    return f"Means of one data set that are apart from zero, each by its own interval: {', '.join(texts)}."
+
+
+def _has_zero(interval: tuple[float, float]) -> bool:
+    return interval[0] <= 0 <= interval[1]
 
 
 def average(board: Leaderboard, control: str, title: str | None = None) -> Overall | None:

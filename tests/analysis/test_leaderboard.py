@@ -118,6 +118,20 @@ def test_the_mean_over_operators_is_that_of_each_seed(tmp_path: Path) -> None:
     assert row["data set"] == "Digits" and row["shuffled"] == f"{expected}\n2 operators"
 
 
+@pytest.mark.usefixtures("suite")
+def test_a_data_set_on_which_operators_matter_is_named(tmp_path: Path) -> None:
+    store, rng = RunStore(tmp_path / "runs"), np.random.default_rng(0)
+    for operator in ("pyg/TopKPooling", "pyg/EdgePooling"):
+        for dataset, mean in (("digits", 0.7), ("mutag", 0.9)):
+            for variant, score in ((LEARNED, mean), ("shuffled", 0.7)):
+                cell = f"model=host dataset={dataset} pooler={operator} pooling={variant}"
+                noise = 0.01 * rng.normal(size=10)
+                fill(store, cell, score + noise - noise.mean())
+    said = summary(leaderboard(load_suite("some"), read_results(store, store.folder / "none")))
+    average, _, apart = said.partition("On average")[2].partition("Means of one data set that are apart from zero")
+    assert average and "minus shuffled +" in apart and apart.endswith("on MUTAG.") and "on Digits" not in apart
+
+
 def test_host_cells_are_never_local_against_non_local(results: Results) -> None:
     for asked in (question(), question(reference=NO_POOLING, without_pooling=["host"])):
         with pytest.raises(UserError, match="nothing to compare"):
