@@ -1,9 +1,9 @@
 """Which files of a store have been checked before, so that no command checks them again: a saving of work, no more.
 
 `.hashed.json` has for each run's files what the system says of them (size, times, inode) and their SHA-256, if it was
-as it should be; for a file that was read as data, too, what stands in it. A file of which the
-system says anything else is read anew: it cannot be changed without its time of change (ctime), which nobody sets, so
-an index from elsewhere fits nothing. Deleting it changes no answer.
+as it should be; for a file that was read as data, too, what stands in it. A file of which the system says anything else
+is read anew: it cannot be changed without its time of change (ctime), which nobody sets, so an index from elsewhere
+fits nothing. Deleting it changes no answer.
 """
 
 import hashlib
@@ -109,7 +109,8 @@ def _state(path: str) -> list[int]:
 def _is_kept_by_json(found: Any) -> bool:
     """Whether data is the same after it was written and read; dates are not, which YAML has."""
     try:
-        return bool(json.loads(json.dumps(found)) == found)
+        # By their texts, as a number that is none (NaN) is not equal to itself.
+        return repr(json.loads(json.dumps(found))) == repr(found)
     except (TypeError, ValueError, RecursionError):
         return False
 

@@ -151,6 +151,14 @@ def test_what_was_trained_is_read_once(folder: Path, monkeypatch: pytest.MonkeyP
     assert again.config("abc-s01") == expected
 
 
+def test_a_measure_that_is_no_number_is_remembered_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunStore(folder).write_diagnostics("abc-s01", {"pool1_hops": float("nan")}, {})
+    RunStore(folder).entries()
+    assert "abc-s01/result.json/read" in index(folder)
+    monkeypatch.setattr(Path, "read_text", only(folder / hashed.NAME, Path.read_text))
+    assert repr(read(folder)[0].record["diagnostic_pool1_hops"]) == "nan"
+
+
 @pytest.mark.parametrize("text", ["a: 2020-01-01", "1: true", "a: .nan", "[1, 2]", "a: ["])
 def test_an_index_changes_nothing_of_what_a_file_says(folder: Path, text: str) -> None:
     """Dates, numbers as names: JSON has none."""
