@@ -22,7 +22,8 @@ class Known:
     """Of one graph of n nodes, with K clusters.
 
     sums: cluster and node, int64 [2, M], and `weights` [M, H]: block h of a cluster's features, as wide as a node's, is
-    the sum of `weights[:, h]` times those of its nodes. assignment: S. edge_index: int64 [2, E]. edge_weight: [E].
+    the sum of `weights[:, h]` times those of its nodes. assignment: cluster, node and weight of the entries of S, as
+    int64 [2, L] and [L]. edge_index: int64 [2, E]. edge_weight: [E].
     """
 
     nodes: int

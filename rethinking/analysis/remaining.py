@@ -39,7 +39,7 @@ class Rates:
 
     def _by_others(self, family: str, dataset: str) -> float | None:
         """The geometric mean over other families, and data sets that both have runs of."""
-        known = np.log(self._of_families[self._of_families > 0]).unstack()
+        known = self._logarithms
         if family not in known.index or dataset not in known.columns:
             return None
         others = known.drop(index=family)
@@ -65,6 +65,11 @@ class Rates:
     @cached_property
     def _of_families(self) -> pd.Series:
         return self._runs.groupby(["family", "dataset"])["seconds"].mean()
+
+    @cached_property
+    def _logarithms(self) -> pd.DataFrame:
+        """Of the seconds of families, a row a family and a column a data set."""
+        return np.log(self._of_families[self._of_families > 0]).unstack()
 
     @cached_property
     def _of_epochs(self) -> pd.Series:

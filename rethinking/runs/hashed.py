@@ -62,9 +62,7 @@ class Hashed:
 
     def _recalled(self, run: Path, name: str, state: list[int]) -> Any:
         """What is known of a file in this state; None if nothing is."""
-        if self._known is None:
-            self._known = _read(self._path)
-        entry = self._known.get(f"{run.name}/{name}")
+        entry = self._index().get(f"{run.name}/{name}")
         return entry[-1] if isinstance(entry, list) and entry[:-1] == state else None
 
     def _remember(self, run: Path, name: str, before: list[int], what: Any, under: str = "") -> None:
@@ -72,15 +70,20 @@ class Hashed:
 
         under: the name that it is remembered by, that of the file by default.
         """
-        assert self._known is not None
         if _state(f"{run}/{name}") == before and time.time_ns() - max(before[1:3]) > RECENT:
             key = f"{run.name}/{under or name}"
-            self._known[key] = self._new[key] = [*before, what]
+            self._index()[key] = self._new[key] = [*before, what]
 
     def forget(self, run: Path, name: str) -> None:
         """Have what a file of a run says read anew."""
-        for known in (self._known or {}, self._new):
+        for known in (self._index(), self._new):
             known.pop(f"{run.name}/{name}/{READ}", None)
+
+    def _index(self) -> dict[str, Any]:
+        """What the index says, read when it is first asked."""
+        if self._known is None:
+            self._known = _read(self._path)
+        return self._known
 
     def keep(self, runs: set[str]) -> None:
         """Write down what is new, beside what other processes have written meanwhile; of these runs only.

@@ -183,6 +183,7 @@ def test_what_an_index_says_of_a_configuration_does_not_count_where_it_makes_no_
     store = RunStore(folder)
     assert store.config("abc-s01") == {"cell": 3}
     assert store.config("abc-s01", anew=True) == expected
+    assert RunStore(folder).config("abc-s01", anew=True) == expected
 
 
 def test_an_index_of_another_copy_fits_nothing(folder: Path, tmp_path: Path) -> None:
