@@ -67,6 +67,40 @@ def test_gradients_flow_through_the_lift(kind: Callable[[torch.Generator], Tenso
 
 
 @pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("kind", [soft, without_full_rank])
+def test_its_gradients_are_those_of_the_inverse(kind: Callable[[torch.Generator], Tensor]) -> None:
+    """Also where columns of S hang on each other, where torch has the same rule for those that are left out."""
+    generator = torch.Generator().manual_seed(2)
+    made = assignment(kind(generator))
+    x = torch.randn(made.clusters, 2, generator=generator).requires_grad_()
+    weight = made.weight.clone().requires_grad_()
+    along = torch.randn(made.nodes, 2, generator=generator)
+    learned = replace(made, weight=weight)
+    plain = torch.linalg.pinv(learned.dense()).T @ x
+    ours = pseudo_inverse_lift(x, learned)
+    for one, other in zip(*(torch.autograd.grad((y * along).sum(), (x, weight)) for y in (ours, plain)), strict=True):
+        assert torch.allclose(one, other)
+
+
+def test_clusters_that_stay_are_inverted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = assignment(soft(torch.Generator().manual_seed(5)))
+    first = pseudo_inverse_lift(torch.ones(3, 1), made)
+    monkeypatch.setattr(torch.linalg, "pinv", None)
+    assert torch.equal(pseudo_inverse_lift(torch.ones(3, 1), made), first)
+
+
+def test_small_singular_values_are_left_out_in_single_precision() -> None:
+    """As of TensorFlow's `pinv`: a direction of S that rounding alone has made is none."""
+    generator = torch.Generator().manual_seed(3)
+    s, x = torch.rand(50, 4, generator=generator), torch.randn(4, 3, generator=generator)
+    s[:, 3] = s[:, 2] + 1e-6 * torch.rand(50, generator=generator)
+    plain = torch.linalg.pinv(s, rtol=10 * 50 * torch.finfo(s.dtype).eps).T @ x
+    made = assignment(s)
+    ours = pseudo_inverse_lift(x, replace(made, weight=made.weight.clone().requires_grad_()))
+    assert plain.norm() < 100 and torch.allclose(ours, plain, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.usefixtures("double")
 def test_sums_over_neighbours_are_products_with_the_matrix() -> None:
     """Repeated edges count twice; gradients flow into the weights."""
     edge_index = torch.tensor([[0, 1, 1, 2, 1], [1, 0, 2, 2, 0]])
