@@ -52,7 +52,13 @@ def kl_loss(selection: SoftSelection) -> Tensor:
 
     The column sums are those of each graph; P is not detached, as in PyG's `MemPooling.kl_loss` and the released code.
     """
-    nodes = selection.level.per_graph(selection.assignment)
-    sharper = nodes.square() / (nodes.sum(dim=2, keepdim=True) + TINY)
-    sharper = sharper / (sharper.sum(dim=3, keepdim=True) + TINY)
-    return (sharper * ((sharper + TINY).log() - (nodes + TINY).log())).sum(dim=(1, 2, 3))
+    level, s = selection.level, selection.assignment
+    if level.present is not None:
+        # Not as graphs padded to the largest, which may be twenty times the mean. What stands in padding is not known.
+        s = s.masked_fill(~level.present, 1)
+    sharper = s * s / (level.to_nodes(level.graph_sum(s)) + TINY)
+    sharper = sharper / (sharper.sum(dim=2, keepdim=True) + TINY)
+    each = sharper * ((sharper + TINY).log() - (s + TINY).log())
+    if level.present is not None:
+        each = each.masked_fill(~level.present, 0)
+    return each.sum(dim=(1, 2))

@@ -85,8 +85,8 @@ class SparseNodes:
     @cached_property
     def position(self) -> Tensor:
         """Which node of its graph each row is; 0 for padding. Returns int64 [R, N]."""
-        places = torch.arange(self._row.shape[1], device=self.device).expand_as(self._row)
-        return self.from_graphs(places.view(self.replicas, self.graphs, -1, 1)).squeeze(-1)
+        rows = torch.arange(self.topology.rows, device=self.device)
+        return (rows - self._start[self._graph]).view(self.replicas, -1).masked_fill(~self.present.squeeze(-1), 0)
 
     @property
     def graph_of_row(self) -> np.ndarray:

@@ -11,6 +11,7 @@ from rethinking.layers.initial import initialise
 from rethinking.pooling.losses import kl_loss
 from rethinking.pooling.memory import DistanceAssignment, MemoryAssignment
 from rethinking.pooling.reduce import SumReduce
+from rethinking.pooling.selection import SoftSelection
 from tests.conftest import CPU, replica_batch
 
 HEADS, KEYS = 3, 4
@@ -43,6 +44,17 @@ def test_equals_pygs_memory_pooling(topology: Topology) -> None:
         assert torch.allclose(losses[replica], loss, atol=1e-8)
         (expected_gradient,) = torch.autograd.grad(loss, peer.k)
         assert torch.allclose(gradients[replica].view(HEADS, KEYS, 5), expected_gradient, atol=1e-7)
+
+
+def test_the_loss_does_not_see_what_stands_in_padding(topology: Topology) -> None:
+    level = SparseLevel(topology, CPU)
+    s = torch.rand(3, topology.width, KEYS)
+    assert not level.present.all()
+    spoilt = s.masked_fill(~level.present, float("nan")).requires_grad_()
+    losses = kl_loss(SoftSelection(spoilt, level))
+    assert torch.allclose(losses, kl_loss(SoftSelection(s, level)))
+    (gradient,) = torch.autograd.grad(losses.sum(), spoilt)
+    assert torch.isfinite(gradient).all() and not gradient.masked_select(~level.present).any()
 
 
 @pytest.mark.parametrize("heads", [1, HEADS])
