@@ -23,9 +23,7 @@ def pseudo_inverse_lift(x: Tensor, assignment: Assignment) -> Tensor:
     if len(assignment.node) and int(torch.bincount(assignment.node).max()) > 1:
         if assignment.weight.requires_grad:
             return _Lift.apply(assignment.dense().to(x.dtype), x, threshold)
-        if assignment not in _INVERSES:
-            _INVERSES[assignment] = torch.linalg.pinv(assignment.dense().to(x.dtype), rtol=threshold).T
-        return _INVERSES[assignment] @ x
+        return _inverse(assignment, x.dtype, threshold) @ x
     # A node is in one cluster at most, so the columns of S are orthogonal, and their lengths the singular values.
     weight = assignment.weight.to(x.dtype)
     squared = weight.new_zeros(assignment.clusters).index_add(0, assignment.cluster, weight.square())
@@ -33,6 +31,13 @@ def pseudo_inverse_lift(x: Tensor, assignment: Assignment) -> Tensor:
     per_cluster = x * (kept / squared.where(kept, 1))[:, None]
     entries = weight[:, None] * per_cluster[assignment.cluster]
     return x.new_zeros(assignment.nodes, x.shape[1]).index_add(0, assignment.node, entries)
+
+
+def _inverse(assignment: Assignment, dtype: torch.dtype, threshold: float) -> Tensor:
+    found = _INVERSES.get(assignment)
+    if found is None or found.dtype != dtype:
+        found = _INVERSES[assignment] = torch.linalg.pinv(assignment.dense().to(dtype), rtol=threshold).T
+    return found
 
 
 class _Lift(torch.autograd.Function):
