@@ -34,7 +34,7 @@ def link_loss(selection: SoftSelection, level: Level) -> Tensor:
     The Gramian S Sᵀ of the nodes is never made: ‖A − S Sᵀ‖² = ‖A‖² − 2 tr(Sᵀ A S) + ‖Sᵀ S‖². numel(A) counts graphs
     padded to the replica's largest.
     """
-    overlap = selection.contract(level).diagonal(dim1=-2, dim2=-1).sum(dim=(1, 2))
+    overlap = selection.cut(level).sum(dim=1)
     squared = level.squared_norm - 2 * overlap + selection.gramian.square().sum(dim=(1, 2, 3))
     return squared.clamp(min=TINY).sqrt() / (level.padded_count * level.sizes.amax(dim=1))
 
