@@ -62,9 +62,9 @@ class Comparison:
         """Whether there are seeds and variance enough for a verdict, be it `undecided`."""
         return self.verdict.judged
 
-    def words(self, answer: Answer) -> str:
-        """An answer's verdict."""
-        return answer.verdict.words(self.sides, self.unit.amount(self.margin))
+    def words(self, answer: Answer, amount: str = "") -> str:
+        """An answer's verdict. amount: what to call the margin, `a margin`; empty for how much it is."""
+        return answer.verdict.words(self.sides, amount or self.unit.amount(self.margin))
 
 
 def compare(

@@ -18,7 +18,9 @@ APPROXIMATE = "*"
 def sentence(answer: Overall, asked: Question) -> str:
     """The answer in one sentence."""
     count, pooled = len(answer.comparisons), answer.pooled
-    verdicts = Counter(c.words(c.answer_a) for c in answer.comparisons if c.verdict.decided)
+    # Where margins differ, in words that hold for all of them.
+    amount = "a margin" if answer.unit is MARGINS else ""
+    verdicts = Counter(c.words(c.answer_a, amount) for c in answer.comparisons if c.verdict.decided)
     without = sum(not c.judged for c in answer.comparisons)
     decided = len(answer.decided)
     one_by_one = f"one by one, {decided} {'is' if decided == 1 else 'are'} decided"
@@ -40,8 +42,8 @@ def sentence(answer: Overall, asked: Question) -> str:
         )
     return (
         f"Over {_comparisons(pooled.comparisons)}, {second} differs from {first} by "
-        f"{_number(answer, pooled.mean)} {_unit(answer)} on average, {asked.confidence:.0%} interval "
-        f"[{_number(answer, low)}, {_number(answer, high)}]: the two are equivalent {only}within "
+        f"{_number(answer, pooled.mean)} {_unit(answer)}{_of_how_much(answer)} on average, {asked.confidence:.0%} "
+        f"interval [{_number(answer, low)}, {_number(answer, high)}]: the two are equivalent {only}within "
         f"{within(answer, asked)}; {one_by_one}, {undecided}."
     )
 
@@ -120,7 +122,7 @@ def judged_how(comparisons: Sequence[Comparison], asked: Question) -> str:
     """What verdicts are of, and over what they hold."""
     looks = ", ".join(map(str, asked.looks))
     how = "Benjamini and Hochberg for each claim" if asked.adjust == "bh" else "Holm over all claims"
-    margins = sorted({c.unit.margin_text(c.margin) for c in comparisons})
+    margins = _margins(comparisons)
     texts = [
         "On this data set (A): over all splits and initialisations of these graphs. On new graphs (B): of the same "
         "kind, after training on this data set; errors clustered by graph and seed. Of new training data (C) one data "
@@ -160,6 +162,15 @@ def _unit(answer: Overall) -> str:
     if answer.unit is MARGINS:
         return "margins"
     return "points" if answer.unit.scale == 100 else f"of {answer.unit.name}"
+
+
+def _of_how_much(answer: Overall) -> str:
+    """What a margin is, where a sentence counts in margins."""
+    return f" (one is {' or '.join(_margins(answer.comparisons))})" if answer.unit is MARGINS else ""
+
+
+def _margins(comparisons: Sequence[Comparison]) -> list[str]:
+    return sorted({c.unit.margin_text(c.margin) for c in comparisons}, reverse=True)
 
 
 def _number(answer: Overall, value: float) -> str:
