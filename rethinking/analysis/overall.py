@@ -32,6 +32,11 @@ class Overall:
         """Those that are decided one by one, on this data set."""
         return [c for c in self.comparisons if c.verdict.decided]
 
+    @property
+    def amount(self) -> str:
+        """What verdicts are to call the margin, so that the same ones have the same words; empty for how much it is."""
+        return "a margin" if self.unit is MARGINS else ""
+
 
 def of_one_family(c: Comparison) -> Hashable:
     """Comparisons of a family on a data set."""

@@ -18,9 +18,7 @@ APPROXIMATE = "*"
 def sentence(answer: Overall, asked: Question) -> str:
     """The answer in one sentence."""
     count, pooled = len(answer.comparisons), answer.pooled
-    # Where margins differ, in words that hold for all of them.
-    amount = "a margin" if answer.unit is MARGINS else ""
-    verdicts = Counter(c.words(c.answer_a, amount) for c in answer.comparisons if c.verdict.decided)
+    verdicts = Counter(c.words(c.answer_a, answer.amount) for c in answer.comparisons if c.verdict.decided)
     without = sum(not c.judged for c in answer.comparisons)
     decided = len(answer.decided)
     one_by_one = f"one by one, {decided} {'is' if decided == 1 else 'are'} decided"

@@ -117,6 +117,8 @@ def test_the_answer_in_brief_has_a_row_a_data_set(store: RunStore) -> None:
     diamonds = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "D"]
     parts = [part.pooled.mean / part.margin for part in by_data_set(comparisons, asked)]
     assert np.allclose(diamonds, [*parts, overall(comparisons, asked).pooled.mean])
+    words = [text.get_text().partition(" ")[2] for text in axis.get_legend().get_texts()]
+    assert len(words) == len(set(words)) and not any("0.01" in told or "1 point" in told for told in words)
 
 
 def test_a_difference_beyond_the_axis_is_an_arrow_at_its_end(tmp_path: Path) -> None:

@@ -134,8 +134,9 @@ def answer_in_brief(results: Results, fidelity: str) -> Picture:
         f"{asked.confidence:.0%} interval. {BAND}",
         size=8,
     )
-    looks = {c.words(c.answer_a) if c.verdict.decided else "not decided": verdict_look(c.verdict) for c in comparisons}
-    counts = Counter(c.words(c.answer_a) if c.verdict.decided else "not decided" for c in comparisons)
+    told = [c.words(c.answer_a, answer.amount) if c.verdict.decided else "not decided" for c in comparisons]
+    looks = {words: verdict_look(c.verdict) for words, c in zip(told, comparisons, strict=True)}
+    counts = Counter(told)
     handles = [
         Line2D([], [], ls="", color=looks[words][0], marker=looks[words][1], label=f"{count} {words}")
         for words, count in counts.most_common()
