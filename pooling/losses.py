@@ -52,13 +52,13 @@ def kl_loss(selection: SoftSelection) -> Tensor:
 
     The column sums are those of each graph; P is not detached, as in PyG's `MemPooling.kl_loss` and the released code.
     """
-    level, s = selection.level, selection.assignment
-    if level.present is not None:
-        # Not as graphs padded to the largest, which may be twenty times the mean. What stands in padding is not known.
-        s = s.masked_fill(~level.present, 1)
+    # Over nodes as they lie: graphs padded to the largest may be twenty times as many rows.
+    level, s, present = selection.level, selection.assignment, selection.level.present
+    if present is not None:
+        s = s.masked_fill(~present, 1)  # What stands in padding is not known.
     sharper = s * s / (level.to_nodes(level.graph_sum(s)) + TINY)
     sharper = sharper / (sharper.sum(dim=2, keepdim=True) + TINY)
     each = sharper * ((sharper + TINY).log() - (s + TINY).log())
-    if level.present is not None:
-        each = each.masked_fill(~level.present, 0)
+    if present is not None:
+        each = each.masked_fill(~present, 0)
     return each.sum(dim=(1, 2))

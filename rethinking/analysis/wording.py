@@ -120,7 +120,7 @@ def judged_how(comparisons: Sequence[Comparison], asked: Question) -> str:
     """What verdicts are of, and over what they hold."""
     looks = ", ".join(map(str, asked.looks))
     how = "Benjamini and Hochberg for each claim" if asked.adjust == "bh" else "Holm over all claims"
-    margins = _margins(comparisons)
+    margins = margin_texts(comparisons)
     texts = [
         "On this data set (A): over all splits and initialisations of these graphs. On new graphs (B): of the same "
         "kind, after training on this data set; errors clustered by graph and seed. Of new training data (C) one data "
@@ -138,6 +138,11 @@ def judged_how(comparisons: Sequence[Comparison], asked: Question) -> str:
     if any(c.older for c in comparisons):
         texts.append(MEANING)
     return " ".join(texts)
+
+
+def margin_texts(comparisons: Sequence[Comparison]) -> list[str]:
+    """The margins that occur, each with what it is of."""
+    return sorted({c.unit.margin_text(c.margin) for c in comparisons}, reverse=True)
 
 
 def _needed(answer: Answer | None) -> str:
@@ -164,11 +169,7 @@ def _unit(answer: Overall) -> str:
 
 def _of_how_much(answer: Overall) -> str:
     """What a margin is, where a sentence counts in margins."""
-    return f" (one is {' or '.join(_margins(answer.comparisons))})" if answer.unit is MARGINS else ""
-
-
-def _margins(comparisons: Sequence[Comparison]) -> list[str]:
-    return sorted({c.unit.margin_text(c.margin) for c in comparisons}, reverse=True)
+    return f" (one is {' or '.join(margin_texts(answer.comparisons))})" if answer.unit is MARGINS else ""
 
 
 def _number(answer: Overall, value: float) -> str:

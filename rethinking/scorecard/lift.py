@@ -66,10 +66,9 @@ class _Lift(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         # From dA⁺ = −A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I − AA⁺) + (I − A⁺A) dAᵀ A⁺ᵀA⁺ with A = Sᵀ (Golub and Pereyra 1973).
         s, lifted, inverse, u, lost = ctx.saved_tensors
-        w = inverse @ (s.T @ grad).double()
-        ahead = None if lost is None else (inverse @ w).to(grad.dtype)
-        u, w = u.to(grad.dtype), w.to(grad.dtype)
+        exact = inverse @ (s.T @ grad).double()
+        u, w = u.to(grad.dtype), exact.to(grad.dtype)
         grad_s = (grad - s @ w) @ u.T - lifted @ w.T
-        if ahead is not None and lost is not None:
-            grad_s += s @ ahead @ lost.T
+        if lost is not None:
+            grad_s += s @ (inverse @ exact).to(grad.dtype) @ lost.T
         return grad_s, w, None

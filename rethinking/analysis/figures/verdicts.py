@@ -19,7 +19,7 @@ from rethinking.analysis.older import MARK, MEANING
 from rethinking.analysis.overall import MARGINS, Overall, by_data_set, overall
 from rethinking.analysis.questions import Question, question
 from rethinking.analysis.tidy import Results
-from rethinking.analysis.wording import sentence
+from rethinking.analysis.wording import margin_texts, sentence
 
 BAND = "Grey band: the margin; a difference within it does not matter."
 
@@ -227,8 +227,7 @@ def _dress(axis: Axes, answer: Overall, labels: dict[int, str], sides: tuple[str
 def _unit(answer: Overall) -> str:
     if answer.unit != MARGINS:
         return difference_label(answer.unit)
-    margins = dict.fromkeys(c.unit.margin_text(c.margin) for c in answer.comparisons)
-    return f"in margins ({', '.join(margins)})"
+    return f"in margins ({', '.join(margin_texts(answer.comparisons))})"
 
 
 def _scale(c: Comparison, answer: Overall) -> float:
