@@ -49,8 +49,8 @@ class ForeignPool(Copies, PoolingLayer):
     ) -> None:
         sizes = {"in_features": in_features, "max_nodes": max_nodes, "clusters": clusters, "ratio": ratio}
         super().__init__(replicas, lambda: operator(**sizes))
-        self.twin = twin or Own()
         alike = cast(Operator, self.template)
+        self.twin = (twin or Own()).of(alike, in_features)
         self.out_features = alike.out_features or in_features
         self.says_assignment = alike.says_assignment
         # By replica, what is known of graphs by their numbers; None if the operator must be called in every step.

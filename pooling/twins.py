@@ -13,13 +13,18 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.draws import below, derive, mix, normal
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+from rethinking.pooling.operators.explained import is_full, is_soft
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 
 
 class Twin:
     """The base of all. needs_assignment: whether the operator must say which nodes its clusters are made of."""
 
     needs_assignment: bool = True
+
+    def of(self, operator: Operator, in_features: int) -> "Twin":
+        """What it is for one operator."""
+        return self
 
     def __call__(self, operator: Callable[..., Coarse], graphs: Graphs, keys: np.ndarray) -> Coarse:
         """What the operator makes of the graphs, but for what the twin changes."""
@@ -76,15 +81,27 @@ class OnComplement(Twin):
 class RandomClusters(Twin):
     """As many clusters of as many nodes, drawn once for each graph and seed; nothing teaches them.
 
-    Where the operator's S has no zeros it is the softmax of normal numbers. Else every node in a cluster, as many as
-    the operator has, is put into one at random; no cluster stays empty, and weights are one.
+    Where the operator's S is soft it is the softmax of normal numbers. Else every node in a cluster, as many as the
+    operator has, is put into one at random; no cluster stays empty, and weights are one.
     """
+
+    def __init__(self, soft: bool | None = None) -> None:
+        """soft: whether S is; None to see by each S whether it has zeros."""
+        self.soft = soft
+
+    def of(self, operator: Operator, in_features: int) -> "RandomClusters":
+        """Soft or not once for all graphs, if it learns: an entry of a softmax may come to be so small that it is zero.
+
+        What looks at no features has a graph's S for good, which may be soft for large graphs only (NMF).
+        """
+        return RandomClusters(is_soft(operator, in_features) if operator.sees_features else None)
 
     def __call__(self, operator: Callable[..., Coarse], graphs: Graphs, keys: np.ndarray) -> Coarse:
         """See `Twin`."""
         with torch.no_grad():
             own = _known(operator(graphs))
-        return replace(operator(graphs, alike(own, graphs, keys)), losses={})
+        soft = is_full(own, graphs) if self.soft is None else self.soft
+        return replace(operator(graphs, alike(own, graphs, keys, soft)), losses={})
 
 
 def permutation(graphs: Graphs, keys: np.ndarray) -> Tensor:
@@ -108,12 +125,12 @@ def complement(graphs: Graphs) -> Graphs:
     return replace(graphs, edge_index=torch.from_numpy(edges).to(graphs.batch.device), edge_weight=None)
 
 
-def alike(own: Assignment, graphs: Graphs, keys: np.ndarray) -> Assignment:
+def alike(own: Assignment, graphs: Graphs, keys: np.ndarray, soft: bool) -> Assignment:
     """A random assignment with as many clusters and nodes in them, see `RandomClusters`. keys: uint64 [B]."""
     nodes = np.bincount(graphs.batch.cpu().numpy(), minlength=graphs.count)
     clusters = np.bincount(own.batch.cpu().numpy(), minlength=graphs.count)
     device, dtype = own.weight.device, own.weight.dtype
-    if len(own.node) == int((nodes * clusters).sum()):
+    if soft:
         node, cluster, graph = _all_pairs(nodes, clusters)
         drawn = torch.from_numpy(normal(derive(derive(keys[graph], node), cluster)))
         of = torch.from_numpy(node + (np.cumsum(nodes) - nodes)[graph]).to(device)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn.pool.select import Select
 
-from rethinking.pooling.operators.explained import by_clusters, is_explained, with_weights
+from rethinking.pooling.operators.explained import Connect, by_clusters, explained, with_weights
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.pyg import select_output
 from rethinking.pooling.operators.replaced import constantly, replaced
@@ -120,16 +120,16 @@ class AsPyg(Operator):
         self.pooler = pooler
         self.name = name
         self._selects = isinstance(getattr(pooler, "select", None), Select)
-        self._explained = False
+        self._connect: Connect | None = None
         widths = [getattr(pooler, width, None) for width in WIDTHS]
         self.out_features = next((width for width in widths if isinstance(width, int)), None)
         self._parameters_of_call()
         if not self._selects:
             pooler.eval()
             with torch.no_grad():
-                self._explained = is_explained(self.forward, in_features)
+                self._connect = explained(self.forward, in_features)
             pooler.train()
-        self.says_assignment = self._selects or self._explained
+        self.says_assignment = self._selects or self._connect is not None
 
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """Pool.
@@ -138,8 +138,8 @@ class AsPyg(Operator):
         """
         if given is not None and not self.says_assignment:
             raise ValueError(f"{self.name} does not say what it selects, so it cannot pool by given clusters.")
-        if given is not None and self._explained:
-            return by_clusters(graphs, given)
+        if given is not None and self._connect is not None:
+            return by_clusters(graphs, given, self._connect)
         selected: list[Any] = []
         with ExitStack() as stack:
             if given is not None:
@@ -158,7 +158,7 @@ class AsPyg(Operator):
                 f"{self.name} returns features of width {width}, where {wanted} were expected: one whose features "
                 f"change their width must have it as an attribute '{WIDTHS[0]}' or '{WIDTHS[1]}'."
             )
-        return replace(coarse, assignment=with_weights(coarse, graphs)) if self._explained else coarse
+        return replace(coarse, assignment=with_weights(coarse, graphs)) if self._connect is not None else coarse
 
     def _call(self, graphs: Graphs) -> dict[str, Tensor | None]:
         parameters = self._parameters_of_call()

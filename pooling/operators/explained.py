@@ -1,7 +1,8 @@
 """Poolers that say which nodes their clusters are made of, and whose features and edges follow from that.
 
 Then other clusters can be put in the place of their own, although the pooler takes none: features are the sums over
-clusters by a weight each, edges those between clusters. Whether a pooler is of that kind is seen on a few graphs.
+clusters by a weight each, edges those between clusters, in one of the usual ways. Whether a pooler is of that kind, and
+in which way it connects, is seen on a few graphs; whether its clusters are soft, too.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch_geometric.utils import coalesce
 
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.sentences import checked
+from rethinking.randomness import torch_follows
 
 # How far what is returned may be from what it should be, relative to the largest number.
 TOLERANCE = 1e-4
@@ -19,18 +22,38 @@ TOLERANCE = 1e-4
 SIZES = (7, 5, 8)
 
 
-def is_explained(pool: Callable[[Graphs], Coarse], in_features: int) -> bool:
-    """Whether a pooler is of that kind. pool: as it is called."""
+def explained(pool: Callable[[Graphs], Coarse], in_features: int) -> "Connect | None":
+    """How a pooler of that kind connects its clusters; None for one that is of another. pool: as it is called."""
     graphs = some_graphs(in_features)
     try:
         own = checked(pool(graphs), graphs, "")
     except Exception:  # What is wrong will be said where it matters.
-        return False
+        return None
     weighted = with_weights(own, graphs)
     if weighted is None:
+        return None
+    for connect in (any_edge, sums_of_weights, sums_between):
+        again = by_clusters(graphs, weighted, connect)
+        if alike(own.graphs.x, again.graphs.x) and alike(_matrix(own.graphs), _matrix(again.graphs)):
+            return connect
+    return None
+
+
+def is_soft(operator: Operator, in_features: int) -> bool:
+    """Whether an operator puts every node into every cluster of its graph, if by little: what a softmax gives."""
+    graphs = some_graphs(in_features)
+    try:
+        with torch.no_grad(), torch_follows(0):
+            own = operator(graphs).assignment
+    except Exception:  # What is wrong will be said where it matters.
         return False
-    again = by_clusters(graphs, weighted)
-    return alike(own.graphs.x, again.graphs.x) and _matrix(own.graphs).equal(_matrix(again.graphs))
+    return own is not None and is_full(own, graphs)
+
+
+def is_full(own: Assignment, graphs: Graphs) -> bool:
+    """Whether S has no zeros: every node is in every cluster of its graph."""
+    clusters = torch.bincount(own.batch, minlength=graphs.count)
+    return len(own.node) == int((graphs.sizes * clusters).sum())
 
 
 def with_weights(coarse: Coarse, graphs: Graphs) -> Assignment | None:
@@ -44,23 +67,42 @@ def with_weights(coarse: Coarse, graphs: Graphs) -> Assignment | None:
     return replace(own, weight=weight[own.cluster])
 
 
-def by_clusters(graphs: Graphs, given: Assignment) -> Coarse:
-    """Sums over clusters by their weights, and an edge where an edge leads from one to another.
-
-    Where clusters are single nodes, edges keep their weights.
-    """
+def by_clusters(graphs: Graphs, given: Assignment, connect: "Connect") -> Coarse:
+    """Sums over clusters by their weights, connected in one of the ways below."""
     of = torch.full((given.nodes,), -1, dtype=torch.int64, device=given.node.device).scatter(
         0, given.node, given.cluster
     )
-    source, target = of[graphs.edge_index]
-    kept = (source >= 0) & (target >= 0) & (source != target)
-    edges, weight = torch.stack([source, target])[:, kept], graphs.edge_weight
-    if len(given.node) == given.clusters:
-        weight = None if weight is None else weight[kept]
-    else:
-        edges, weight = torch.unique(edges, dim=1), None
+    edges = of[graphs.edge_index]
+    kept = (edges >= 0).all(dim=0)
+    weight = None if graphs.edge_weight is None else graphs.edge_weight[kept]
+    edges, weight = connect(edges[:, kept], weight, len(given.node) == given.clusters)
     x = given.reduce(graphs.x)
     return Coarse(replace(graphs, x=x, edge_index=edges, edge_weight=weight, batch=given.batch), given)
+
+
+# Called with the clusters that the ends of each edge are in, int64 [2, E], its weight, [E] or None for ones, and
+# whether clusters are single nodes. Returns the edges of the clusters and their weights.
+Connect = Callable[[Tensor, Tensor | None, bool], tuple[Tensor, Tensor | None]]
+
+
+def any_edge(edges: Tensor, weight: Tensor | None, single: bool) -> tuple[Tensor, Tensor | None]:
+    """An edge where an edge leads from one cluster to another; between single nodes it keeps its weight."""
+    between = edges[0] != edges[1]
+    if single:
+        return edges[:, between], None if weight is None else weight[between]
+    return torch.unique(edges[:, between], dim=1), None
+
+
+def sums_of_weights(edges: Tensor, weight: Tensor | None, single: bool) -> tuple[Tensor, Tensor | None]:
+    """SᵀAS: an edge has the weight of all edges from one cluster to another, a loop that of those within one."""
+    ones = torch.ones(edges.shape[1], device=edges.device) if weight is None else weight
+    return coalesce(edges, ones)
+
+
+def sums_between(edges: Tensor, weight: Tensor | None, single: bool) -> tuple[Tensor, Tensor | None]:
+    """The same without loops."""
+    between = edges[0] != edges[1]
+    return sums_of_weights(edges[:, between], None if weight is None else weight[between], single)
 
 
 def some_graphs(features: int) -> Graphs:
@@ -78,11 +120,12 @@ def some_graphs(features: int) -> Graphs:
 
 def alike(found: Tensor, expected: Tensor) -> bool:
     """Whether these are the same but for rounding."""
-    return found.shape == expected.shape and bool((found - expected).abs().max() <= TOLERANCE * found.abs().max())
+    if found.shape != expected.shape:
+        return False
+    return not found.numel() or bool((found - expected).abs().max() <= TOLERANCE * found.abs().max())
 
 
 def _matrix(graphs: Graphs) -> Tensor:
-    """Which clusters are joined, but for loops."""
-    joined = torch.zeros(len(graphs.x), len(graphs.x), dtype=torch.bool)
-    joined[graphs.edge_index[0], graphs.edge_index[1]] = True
-    return joined.fill_diagonal_(False)
+    """A of all of them, [N, N]."""
+    nodes, weights = len(graphs.x), graphs.weights
+    return weights.new_zeros(nodes, nodes).index_put(tuple(graphs.edge_index), weights, accumulate=True)

@@ -28,6 +28,7 @@ from rethinking.pooling.twins import (
     permutation,
 )
 from tests.conftest import random_dataset
+from tests.scorecard.published import published_operators
 
 KEYS = np.array([5, 6, 7, 8], np.uint64)
 
@@ -130,10 +131,11 @@ def test_complement_clusters_by_the_other_edges_but_keeps_its_own(graphs: Graphs
     assert torch.allclose(dense(twin.graphs), s.T @ dense(graphs) @ s)
 
 
+@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("make", [Soft, FirstHalf])
 def test_random_clusters_are_as_many_and_do_not_depend_on_what_is_learned(make: type[Operator], graphs: Graphs) -> None:
     first, second = make(in_features=3, clusters=2).double(), make(in_features=3, clusters=2).double()
-    twins = [RandomClusters()(operator, graphs, KEYS) for operator in (first, second)]
+    twins = [RandomClusters().of(operator, 3)(operator, graphs, KEYS) for operator in (first, second)]
     own = first(graphs).assignment
     for twin in twins:
         assert torch.equal(twin.assignment.batch, own.batch)
@@ -152,7 +154,7 @@ def test_random_hard_clusters_put_each_node_in_one(graphs: Graphs) -> None:
                        torch.tensor([0, 0, 1, 2, 2, 3, 3]), 13)  # fmt: skip
     seen = set()
     for key in range(40):
-        drawn = alike(pairs, graphs, KEYS + np.uint64(key))
+        drawn = alike(pairs, graphs, KEYS + np.uint64(key), soft=False)
         assert sorted(drawn.node.tolist()) == list(range(13))
         seen |= set(zip(drawn.node.tolist(), drawn.cluster.tolist(), strict=True))
     assert seen == {(n, c) for n in range(13) for c in range(7) if graphs.batch[n] == pairs.batch[c]}
@@ -331,3 +333,42 @@ def test_clusters_that_are_drawn_do_not_depend_on_when_a_graph_was_met(dataset: 
 def permuted_at_random(assignment: Assignment, graphs: Graphs) -> Assignment:
     keys = torch.randint(2**62, (graphs.count,)).numpy().astype(np.uint64)
     return assignment.permuted(permutation(graphs, keys))
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", ["graclus", "nmf", "ndp"])
+def test_what_an_operator_draws_is_of_its_seed_and_of_no_other_replica(name: str) -> None:
+    """Of the released code's: in a group as alone, whatever was met before and in whichever step."""
+    make, dataset = published_operators()[name], random_dataset(7)
+    numbers = np.argsort(-dataset.sizes)[:4]
+    batch = Batches(dataset, torch.device("cpu")).batch(np.tile(numbers, (3, 1)), np.ones(3, np.uint64))
+    x = torch.randn(1, batch.x.shape[1], 3).repeat(3, 1, 1) * batch.level.present
+    together = make_pool(make, None, [3, 4, 5])(x, batch.level)
+    drawn = set()
+    for replica, seed in enumerate([3, 4, 5]):
+        part = Batches(dataset, torch.device("cpu")).batch(numbers[None, ::-1].copy(), np.zeros(1, np.uint64))
+        alone = make_pool(make, None, [seed])
+        alone(torch.zeros(1, part.x.shape[1], 3), part.level)
+        again = Batches(dataset, torch.device("cpu")).batch(numbers[None], np.zeros(1, np.uint64))
+        single = alone(x[replica : replica + 1], again.level)
+        width = single.x.shape[1]
+        assert torch.allclose(together.x[replica, :width], single.x[0])
+        drawn.add(tuple(single.x[0].flatten().tolist()))
+    # NDP draws for graphs that cannot be cut well only.
+    assert len(drawn) == 3 or name == "ndp"
+
+
+@pytest.mark.parametrize("score", [0.0, 1e4])
+def test_random_clusters_of_a_softmax_are_soft_however_sure_it_is(score: float, graphs: Graphs) -> None:
+    """Of a batch in which some entry is a zero, too; else a graph's S would hang on the graphs beside it."""
+    operator = Soft(in_features=3, clusters=2).double()
+    twin = RandomClusters().of(operator, 3)
+    expected = twin(operator, graphs, KEYS).assignment.dense()
+    with torch.no_grad():
+        operator.scores.bias.copy_(torch.tensor([score, 0]))
+    own = operator(graphs).assignment
+    sure = replace(own, **{name: getattr(own, name)[own.weight > 0] for name in ("node", "cluster", "weight")})
+    assert (len(sure.node) < len(own.node)) == (score > 0)
+    found = twin(lambda graphs, given=None: replace(operator(graphs, given), assignment=given or sure), graphs, KEYS)
+    assert torch.equal(found.assignment.dense(), expected)

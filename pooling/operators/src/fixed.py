@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -23,14 +24,18 @@ class Found:
 class FixedOperator(GraphwiseOperator):
     """The base of the three: X' = SᵀX, with clusters and their edges kept for the graphs that were seen.
 
-    What is random about them is drawn when a graph is first seen, from torch's global generator.
+    What is random about them follows from the graph and from a number that torch's generator gives when the operator is
+    made: neither from when a graph is met, nor from what was met before it.
     """
 
     sees_features = False
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: dict[tuple[int, bytes, bytes], Found] = {}
+        # A buffer, so that each replica has its own, as it has its own weights (`layers/copies.py`).
+        self.seed: Tensor
+        self.register_buffer("seed", torch.randint(2**62, ()))
+        self._found: dict[bytes, Found] = {}
 
     def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
         """See `GraphwiseOperator`."""
@@ -47,18 +52,18 @@ class FixedOperator(GraphwiseOperator):
         """The edges between clusters. Returns [k, k]."""
         raise NotImplementedError
 
-    def find(self, graph: Graphs) -> Found:
+    def find(self, graph: Graphs, rng: np.random.Generator) -> Found:
         """Clusters and their edges."""
-        rng = np.random.default_rng(int(torch.randint(2**62, ())))
         adjacency = _matrix(graph)
         assignment = self.select(graph, adjacency, rng)
         return Found(assignment, self.connect(adjacency, assignment))
 
     def _look_up(self, graph: Graphs) -> Found:
-        key = (len(graph.x), graph.edge_index.cpu().numpy().tobytes(), graph.weights.detach().cpu().numpy().tobytes())
-        if key not in self._found:
-            self._found[key] = self.find(graph)
-        return self._found[key]
+        parts = (self.seed, torch.tensor(len(graph.x)), graph.edge_index, graph.weights.detach().double())
+        digest = blake2b(b"".join(part.cpu().numpy().tobytes() for part in parts)).digest()
+        if digest not in self._found:
+            self._found[digest] = self.find(graph, np.random.default_rng(list(digest)))
+        return self._found[digest]
 
 
 class NMF(FixedOperator):
@@ -119,7 +124,12 @@ class NDP(FixedOperator):
         self.least_cut, self.dropped, self.damping = least_cut, dropped, damping
 
     def select(self, graph: Graphs, adjacency: np.ndarray, rng: np.random.Generator) -> Assignment:
-        """See `FixedOperator`. Where one side has a node or none, the first node alone is kept, as in the code."""
+        """See `FixedOperator`. Where one side has a node or none, the first node alone is kept, as in the code.
+
+        Raises ValueError for directed graphs, of whose Laplacian it needs the eigenvectors.
+        """
+        if not np.allclose(adjacency, adjacency.T):
+            raise ValueError("NDP pools undirected graphs, and this one has an edge without its opposite.")
         side = np.ones(len(adjacency)) if len(adjacency) == 1 else _last_eigenvector(adjacency, rng)
         if len(adjacency) > 1 and _cut(adjacency, side >= 0) < self.least_cut:
             side = rng.choice([-1.0, 1.0], len(adjacency))
@@ -164,10 +174,9 @@ class Graclus(FixedOperator):
     def __init__(self, in_features: int, clusters: int, ratio: float, max_nodes: int) -> None:
         super().__init__()
 
-    def find(self, graph: Graphs) -> Found:
+    def find(self, graph: Graphs, rng: np.random.Generator) -> Found:
         """See `FixedOperator`."""
         adjacency = _matrix(graph)
-        rng = np.random.default_rng(int(torch.randint(2**62, ())))
         cluster = _matched(adjacency, rng)
         count = int(cluster.max()) + 1
         s = np.zeros((len(cluster), count))

@@ -19,6 +19,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import TopKPooling
 from torch_geometric.nn.pool.connect import FilterEdges
 from torch_geometric.nn.pool.select import SelectTopK
+from torch_geometric.utils import coalesce
 from rethinking.pooling.operators.interface import Coarse, Operator
 
 
@@ -80,6 +81,32 @@ class Contracts(nn.Module):
         edges = torch.unique(cluster[edge_index], dim=1)
         batch = torch.zeros(len(sums), dtype=torch.int64).scatter(0, cluster, batch)
         return 3 * sums, edges[:, edges[0] != edges[1]], batch, SimpleNamespace(cluster=cluster)
+
+
+class Products(nn.Module):
+    """Puts the first two nodes of a graph together, and joins clusters by the sums of the weights between them."""
+
+    loops = True
+
+    def forward(self, x, edge_index, batch, edge_weight=None):
+        pooled, _, coarse, says = Contracts()(x, edge_index, batch)
+        weight = torch.ones(edge_index.shape[1]) if edge_weight is None else edge_weight
+        edges = says.cluster[edge_index]
+        kept = torch.full_like(weight, True, dtype=torch.bool) if self.loops else edges[0] != edges[1]
+        edges, weight = coalesce(edges[:, kept], weight[kept])
+        return {"x": pooled, "edge_index": edges, "edge_weight": weight, "batch": coarse, "cluster": says.cluster}
+
+
+class WithoutLoops(Products):
+    loops = False
+
+
+class Halved(Products):
+    """Its weights are its own: they do not follow from its clusters in any of the usual ways."""
+
+    def forward(self, x, edge_index, batch, edge_weight=None):
+        made = super().forward(x, edge_index, batch, edge_weight)
+        return made | {"edge_weight": made["edge_weight"] / 2}
 
 
 class AnObject(Halves):
@@ -157,7 +184,7 @@ def test_clusters_of_nodes(graphs: Graphs) -> None:
     torch.testing.assert_close(found.assignment.dense().t() @ graphs.x, found.graphs.x)
 
 
-@pytest.mark.parametrize("name", ["Weighs", "Contracts"])
+@pytest.mark.parametrize("name", ["Weighs", "Contracts", "Products", "WithoutLoops"])
 def test_clusters_can_be_given_where_all_that_follows_from_them_is_seen(name: str, graphs: Graphs) -> None:
     pool, found = pooled(f"good_poolers.{name}", graphs)
     assert pool.says_assignment and found.assignment is not None
@@ -167,6 +194,23 @@ def test_clusters_can_be_given_where_all_that_follows_from_them_is_seen(name: st
     if name == "Weighs":
         pool(graphs, given=other).graphs.x.sum().backward()
         assert pool.pooler.score.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["Products", "WithoutLoops"])
+def test_other_clusters_are_joined_in_its_own_way(name: str, graphs: Graphs) -> None:
+    pool, found = pooled(f"good_poolers.{name}", graphs)
+    assert found.assignment is not None
+    other = shuffled(found.assignment, graphs)
+    s = (other.dense() != 0).to(graphs.x)
+    expected = s.T @ matrix(graphs) @ s
+    if name == "WithoutLoops":
+        expected.fill_diagonal_(0)
+    torch.testing.assert_close(matrix(pool(graphs, given=other).graphs), expected)
+
+
+def test_other_clusters_are_not_given_where_its_edges_do_not_follow_from_them(graphs: Graphs) -> None:
+    pool, _ = pooled("good_poolers.Halved", graphs)
+    assert not pool.says_assignment
 
 
 def test_an_object(graphs: Graphs) -> None:

@@ -77,9 +77,10 @@ def three_graphs() -> list[Graphs]:
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_graph_is_pooled_as_if_it_were_alone(name: str) -> None:
-    operator, graphs = made(name), three_graphs()
-    alone = [operator(graph) for graph in graphs]
-    batch = operator(together(*graphs))
+    graphs = three_graphs()
+    # By an operator of its own each, which has met no other graph.
+    alone = [made(name)(graph) for graph in graphs]
+    batch = made(name)(together(*graphs))
     sizes = [len(coarse.graphs.x) for coarse in alone]
     assert torch.allclose(batch.graphs.x, torch.cat([coarse.graphs.x for coarse in alone]))
     assert torch.allclose(matrix(batch.graphs), torch.block_diag(*[matrix(coarse.graphs) for coarse in alone]))
@@ -282,9 +283,16 @@ def test_what_is_random_is_drawn_once_for_a_graph(name: str) -> None:
 @pytest.mark.parametrize("name", ["ndp", "nmf"])
 def test_what_looks_at_no_features_is_known_by_the_edges(name: str) -> None:
     operator, parts = made(name), three_graphs()
-    expected = operator(graphs := together(*parts))
+    expected = made(name)(graphs := together(*parts))
     assert is_known_by_edges(operator)
     found = pooled([know(operator, part) for part in parts], graphs.x)
     assert torch.allclose(found.graphs.x, expected.graphs.x)
     assert torch.allclose(matrix(found.graphs), matrix(expected.graphs))
     assert torch.equal(assignment(found).dense(), assignment(expected).dense())
+
+
+def test_ndp_takes_no_directed_graphs() -> None:
+    graph = one(nx.path_graph(4))
+    directed = Graphs(graph.x, graph.edge_index[:, :-1], graph.weights[:-1], graph.batch, 1)
+    with pytest.raises(ValueError, match="NDP pools undirected graphs"):
+        made("ndp")(directed)
