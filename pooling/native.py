@@ -46,7 +46,8 @@ class Parts:
 class NativePool(ReplicaLayer, Pool):
     """A pooling layer of own parts. twin: what takes the place of its clusters; losses are those of its own.
 
-    select: in place of that of the parts. ratio: unused: the number of clusters is given, or follows from the graphs.
+    select: in place of that of the parts. taught: whether there are losses at all. ratio: unused: the number of
+    clusters is given, or follows from the graphs.
     """
 
     def __init__(
@@ -59,11 +60,12 @@ class NativePool(ReplicaLayer, Pool):
         operator: Parts,
         twin: SelectionTwin | None = None,
         select: MakeSelect | None = None,
+        taught: bool = True,
     ) -> None:
         chosen = (select or operator.select)(
             replicas=replicas, in_features=in_features, max_nodes=max_nodes, clusters=clusters
         )
-        super().__init__(chosen, operator.reduce(), operator.connect(), losses=operator.losses)
+        super().__init__(chosen, operator.reduce(), operator.connect(), losses=operator.losses if taught else None)
         self.weights = operator.weights
         self.twin = twin
         self.out_features = in_features
