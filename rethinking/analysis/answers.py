@@ -108,6 +108,10 @@ def _decided(answer: Answer, p: np.ndarray, margin: float, levels: np.ndarray, a
     verdict, needed = decide(answer.estimate.mean, p, asked.level), None
     if not verdict.decided:
         needed = seeds_needed(answer.estimate, margin, levels, asked.power, asked.looks)
-        more = None if needed is None else needed - answer.estimate.seeds
-        verdict = Verdict(Finding.FEW_GRAPHS) if more is None else replace(verdict, more=more)
+        if needed is None and answer.estimate.limit:
+            verdict = Verdict(Finding.FEW_GRAPHS)
+        elif needed is None or needed > asked.looks[-1]:
+            verdict = replace(verdict, longer=needed)
+        else:
+            verdict = replace(verdict, more=needed - answer.estimate.seeds)
     return replace(answer, adjusted=p, verdict=verdict, needed=needed)

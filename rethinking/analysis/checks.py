@@ -73,20 +73,20 @@ def texts(comparisons: Sequence[Comparison], asked: Question) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def answers(comparisons: Sequence[Comparison]) -> list[str]:
+def answers(comparisons: Sequence[Comparison], asked: Question) -> list[str]:
     """What was found: a sentence for each operator on each data set, with each of its settings."""
     groups: Mapping[tuple[str, str, str], list[Comparison]] = defaultdict(list)
     for c in comparisons:
         groups[c.family, c.title, c.settings].append(c)
     return [
-        f"{operator} on {title}{f' with {settings}' if settings else ''}: {_found(made)}."
+        f"{operator} on {title}{f' with {settings}' if settings else ''}: {_found(made, asked)}."
         for (operator, title, settings), made in groups.items()
     ]
 
 
-def _found(made: Sequence[Comparison]) -> str:
+def _found(made: Sequence[Comparison], asked: Question) -> str:
     """What is decided first, each with its difference; then what is not."""
-    said = [f"{_words(c)} {_control(c)}{_by(c)}" for c in made if c.verdict.decided]
+    said = [f"{_words(c)} {_control(c)}{_by(c, asked)}" for c in made if c.verdict.decided]
     others: Mapping[str, list[str]] = defaultdict(list)
     for c in made:
         if not c.verdict.decided:
@@ -121,9 +121,9 @@ def _open(c: Comparison) -> str:
     }.get(c.verdict.finding, "no verdict against")
 
 
-def _by(c: Comparison) -> str:
+def _by(c: Comparison, asked: Question) -> str:
     """By how much the operator is better, with the interval."""
     a = c.answer_a.estimate
-    low, high = a.interval()
+    low, high = a.interval(asked.confidence)
     unit = "points" if c.unit.scale == 100 else f"of {c.unit.name}"
     return f": {c.unit.signed(-a.mean)} [{c.unit.signed(-high)}, {c.unit.signed(-low)}] {unit}"

@@ -113,9 +113,12 @@ def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> l
 
 
 def compare_together(results: Results, asked: Question, pairs: Sequence[Pair]) -> list[Comparison]:
-    """Comparisons of some pairs, which are tested together and with no others; none of a pair without a common seed."""
+    """Comparisons of some pairs, which are tested together and with no others; none of a pair without a common seed.
+
+    Together on all data sets, those that others leave out among them.
+    """
     made = [c for p in pairs if (c := _on_this_data(results, p, asked)) is not None]
-    return _with_verdicts(_with_new_graphs(results, made, asked), asked)
+    return _with_verdicts(_with_new_graphs(results, made, asked), replace(asked, left_out=()))
 
 
 def all_comparisons(results: Results, asked: Question) -> tuple[list[Comparison], list[Unpaired]]:

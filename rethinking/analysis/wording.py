@@ -8,6 +8,8 @@ import pandas as pd
 
 from rethinking.analysis.answers import Answer
 from rethinking.analysis.comparisons import Comparison
+from rethinking.analysis.inference.needed import MOST
+from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.older import MARK, MEANING
 from rethinking.analysis.overall import MARGINS, Overall
 from rethinking.analysis.questions import Question
@@ -128,7 +130,8 @@ def judged_how(comparisons: Sequence[Comparison], asked: Question) -> str:
         f"Verdicts: margin {' or '.join(margins)}, level {asked.level:g} over the looks at {looks} seeds and, "
         f"by {how}, over all comparisons that there are, whatever is shown; none below {asked.fewest} seeds or without "
         "variance. Still needed: seeds beyond these until something is decided, if mean and spread stay, for A / for "
-        "B (∞: too few graphs).",
+        f"B. In brackets: more than the {asked.looks[-1]} of the last look, so seeds of a longer plan, with looks up "
+        "to there (compare.looks) from its first seed on; ∞: too few graphs.",
     ]
     if any(c.answer_b and c.answer_b.approximate for c in comparisons):
         texts.append(
@@ -148,7 +151,10 @@ def margin_texts(comparisons: Sequence[Comparison]) -> list[str]:
 def _needed(answer: Answer | None) -> str:
     if answer is None or not answer.verdict.judged or answer.verdict.decided:
         return "—"
-    return "∞" if answer.needed is None else str(answer.needed - answer.estimate.seeds)
+    verdict = answer.verdict
+    if verdict.finding == Finding.FEW_GRAPHS:
+        return "∞"
+    return str(verdict.more) if verdict.more is not None else f"({verdict.longer or f'>{MOST}'})"
 
 
 def _comparisons(count: int) -> str:

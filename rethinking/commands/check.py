@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hydra.utils import instantiate
 from rich.console import Console
 
 from rethinking.analysis.checks import SIDES, Checked, CheckSettings, answers, check_settings, comparisons_of, texts
@@ -21,11 +20,13 @@ from rethinking.commands.job import tell_compilation
 from rethinking.commands.operators import chosen, operator_names
 from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, train_jobs
 from rethinking.commands.scorecard import Measuring, distinct, show
-from rethinking.commands.until_decided import Job, Planned, families_of, train_until_decided
+from rethinking.commands.until_decided import Job, Planned, train_until_decided
 from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep
 from rethinking.configuration.settings import Settings
+from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.operators import before_compilation
+from rethinking.pooling.pool import PoolingLayer
 from rethinking.runs.store import RunStore
 
 STORE = "checks"
@@ -155,9 +156,10 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
 
 
 def _says_assignment(job: Settings) -> bool:
-    """Whether an operator says which nodes its clusters are made of; for all but these its sizes mean nothing."""
-    pool = instantiate(job.cell.select)(replicas=1, in_features=1, max_nodes=2, clusters=1, ratio=0.5)
-    return pool.says_assignment
+    """Whether an operator says which nodes its clusters are made of, with the sizes that it has in the network."""
+    cell = job.cell
+    network = cell.build(load(cell.dataset, job.places), cell.task())(1)
+    return all(layer.says_assignment for layer in network.modules() if isinstance(layer, PoolingLayer))
 
 
 def _expanded(words: Sequence[str]) -> list[list[str]]:
@@ -182,7 +184,7 @@ def _train(plan: Plan) -> list[int]:
     pairs = [pair for operator in plan.operators for pair in operator.pairs]
     if plan.seeds != UNTIL_DECIDED:
         return [train_jobs([[*job.words, plan.seeds] for job in jobs])]
-    return train_until_decided(jobs, pairs, plan.asked, train_jobs, families_of(pairs))
+    return train_until_decided(jobs, pairs, plan.asked, train_jobs)
 
 
 def _checked(plan: Plan) -> list[Checked]:
@@ -207,10 +209,10 @@ def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
     if form == "screen":
         console = Console(highlight=False, markup=False)
         on_screen(console, table, title, notes, keys=3)
-        for sentence in answers(made):
+        for sentence in answers(made, asked):
             console.print(sentence)
     else:
-        print(render(table, form, title, [*answers(made), *notes]), end="")
+        print(render(table, form, title, [*answers(made, asked), *notes]), end="")
     if scored:
         show(scored, form)
     if form == "screen":

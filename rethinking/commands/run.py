@@ -203,7 +203,7 @@ def _without_questions(words: Sequence[str]) -> list[str]:
 def _run_until_decided(sweeps: Sequence[Sequence[str]]) -> int:
     """All sweeps together, with as many seeds as their comparisons take. Returns the exit status."""
     from rethinking.analysis.questions import changes, question
-    from rethinking.commands.until_decided import Job, families_of, plan, print_decisions, train_until_decided
+    from rethinking.commands.until_decided import Job, plan, print_decisions, train_until_decided
 
     words = [word for sweep in sweeps for word in sweep]
     asked = question(**changes(list(dict.fromkeys(word for word in words if word.startswith(QUESTION)))))
@@ -216,7 +216,7 @@ def _run_until_decided(sweeps: Sequence[Sequence[str]]) -> int:
             made = Job.of(own, job)
             jobs.setdefault(made.id, made)
     pairs = plan(list(jobs.values()), asked)
-    statuses = train_until_decided(list(jobs.values()), pairs, asked, train_jobs, families_of(pairs))
+    statuses = train_until_decided(list(jobs.values()), pairs, asked, train_jobs)
     status = _conclude([replace(job.settings, seeds=list(range(job.seeds))) for job in jobs.values()], True, True)
     print_decisions(pairs, asked)
     return _worst([*statuses, status])

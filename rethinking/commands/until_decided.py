@@ -2,8 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,7 @@ from rich.table import Table
 from rethinking.analysis.answers import verdict_at
 from rethinking.analysis.checks import Checked, comparisons_of
 from rethinking.analysis.comparisons import Comparison, all_comparisons
+from rethinking.analysis.inference.adjusting import least_level
 from rethinking.analysis.inference.verdicts import Verdict
 from rethinking.analysis.pairs import in_host
 from rethinking.analysis.questions import Question
@@ -25,8 +27,6 @@ from rethinking.runs.store import RunStore
 
 # Trains jobs together, each of words as one types them. Returns the exit status.
 Train = Callable[[Sequence[Sequence[str]]], int]
-# All comparisons that some runs allow, by families of tests.
-CompareAll = Callable[[Results, Question], Sequence[Sequence[Comparison]]]
 Ids = tuple[str, str]
 
 
@@ -58,24 +58,17 @@ class Planned:
     stopped: str = ""
 
     @property
-    def dataset(self) -> str:
-        """Its name."""
-        return self.other.settings.cell.dataset.name
-
-    @property
     def ids(self) -> "Ids":
         """Of both cells."""
         return self.local.id, self.other.id
 
 
-def train_until_decided(
-    jobs: Sequence[Job], pairs: Sequence[Planned], asked: Question, train: Train, compare: CompareAll
-) -> list[int]:
+def train_until_decided(jobs: Sequence[Job], pairs: Sequence[Planned], asked: Question, train: Train) -> list[int]:
     """Train pairs of some jobs look by look, and say in each what became of it. Returns the status of every look.
 
-    compare: all comparisons that runs allow, by families of tests. A pair stops when its verdict on this data set holds
-    at the level divided by the number of comparisons, planned and stored: the threshold of Benjamini and Hochberg is
-    never below that, so no later result of another pair can take it back. A cell goes on as long as one of its pairs
+    A pair stops when its verdict on this data set holds at the least level that any of the comparisons can be left,
+    planned and stored, so no later result of another pair can take it back; of the host's pairs those that are planned
+    here, as a check and the suite of all operators test theirs together. A cell goes on as long as one of its pairs
     does; one without a pair gets `asked.seeds`. What the store has is not trained again, so the same command goes on
     where it was stopped.
     """
@@ -84,8 +77,15 @@ def train_until_decided(
     for look in asked.looks:
         going = [job for pair in pairs if not pair.stopped for job in (pair.local, pair.other)]
         statuses += _train(going, look, train)
-        _judge(pairs, look, asked, compare)
+        _judge(pairs, look, asked)
     return statuses
+
+
+class Family(NamedTuple):
+    """What is tested together: the host's pairs; those of data sets that are compared by default; of those left out."""
+
+    hosted: bool
+    left_out: bool
 
 
 def plan(jobs: Sequence[Job], asked: Question) -> list[Planned]:
@@ -111,31 +111,9 @@ def plan(jobs: Sequence[Job], asked: Question) -> list[Planned]:
     return pairs
 
 
-def families_of(pairs: Sequence[Planned]) -> CompareAll:
-    """What makes all comparisons that runs allow: of the data sets that are compared by default, and of those left out.
-
-    Those of the host's pairs are apart from all others, as they are when they are shown.
-    """
-
-    def compare(results: Results, asked: Question) -> list[list[Comparison]]:
-        standing, _ = all_comparisons(results, asked)
-        hosted = comparisons_of(results, asked, [_checked(p) for p in pairs if _hosts(p.local, asked)])
-        return [
-            [c for c in made if (c.dataset in asked.left_out) == apart]
-            for made in (standing, hosted)
-            for apart in (False, True)
-        ]
-
-    return compare
-
-
 def _checked(pair: Planned) -> Checked:
     own, twin = pair.local.settings.cell, pair.other.settings.cell
     return Checked(own.family, twin.variant, "", *pair.ids)
-
-
-def _hosts(job: Job, asked: Question) -> bool:
-    return in_host(job.settings.cell.network, asked)
 
 
 def _are_compared(local: Cell, other: Cell, asked: Question) -> bool:
@@ -164,27 +142,33 @@ def _train(jobs: Iterable[Job], seeds: int, train: Train) -> list[int]:
     return [train([[*job.words, f"seeds={seeds}"] for job in due])] if due else []
 
 
-def _judge(pairs: Sequence[Planned], look: int, asked: Question, compare: CompareAll) -> None:
+def _judge(pairs: Sequence[Planned], look: int, asked: Question) -> None:
     """Say of pairs that still train whether they need to go on after a look."""
     going = [pair for pair in pairs if not pair.stopped]
     for folder in {pair.local.settings.runs for pair in going}:
         # Of the store alone: what others collected was not trained for this question.
-        families = compare(read_results(RunStore(folder), folder / "none"), asked)
+        made = _made(read_results(RunStore(folder), folder / "none"), pairs, asked)
         for pair in (pair for pair in going if pair.local.settings.runs == folder):
-            family, found = _family_of(pair, pairs, families, asked)
-            _stop(pair, found, look, asked.level / len(family), asked)
+            key = _family(pair, asked)
+            family = {p.ids for p in pairs if _family(p, asked) == key} | made[key].keys()
+            _stop(pair, made[key].get(pair.ids), look, least_level(asked.level, len(family), asked.adjust), asked)
 
 
-def _family_of(
-    pair: Planned, pairs: Sequence[Planned], families: Sequence[Sequence[Comparison]], asked: Question
-) -> tuple[set[Ids], Comparison | None]:
-    """The ids of all comparisons that are tested together with a pair, planned and made; and its own, if it is made."""
-    beside = {p.ids for p in pairs if (p.dataset in asked.left_out) == (pair.dataset in asked.left_out)}
-    for family in families:
-        made = {(c.local, c.other): c for c in family}
-        if not beside.isdisjoint(made):
-            return beside | made.keys(), made.get(pair.ids)
-    return beside, None
+def _made(results: Results, pairs: Sequence[Planned], asked: Question) -> Mapping[Family, Mapping[Ids, Comparison]]:
+    """All comparisons that runs allow, by what is tested together."""
+    families: dict[Family, dict[Ids, Comparison]] = defaultdict(dict)
+    for c in all_comparisons(results, asked)[0]:
+        families[Family(False, c.dataset in asked.left_out)][c.local, c.other] = c
+    hosted = [_checked(pair) for pair in pairs if _family(pair, asked).hosted]
+    for c in comparisons_of(results, asked, hosted):
+        families[Family(True, False)][c.local, c.other] = c
+    return families
+
+
+def _family(pair: Planned, asked: Question) -> Family:
+    cell = pair.local.settings.cell
+    hosted = in_host(cell.network, asked)
+    return Family(hosted, not hosted and cell.dataset.name in asked.left_out)
 
 
 def _stop(pair: Planned, found: Comparison | None, look: int, level: float, asked: Question) -> None:

@@ -43,6 +43,19 @@ class Silent(FirstHalf):
         return x, edge_index, batch
 
 
+class Largest(nn.Module):
+    """The largest of each pair of nodes: of a single feature that could be a sum with weights."""
+
+    def forward(self, x, edge_index, batch):
+        first = torch.searchsorted(batch, batch)
+        place = torch.arange(len(x)) - first
+        new = place % 2 == 0
+        cluster = new.cumsum(0) - 1
+        pooled = x.new_zeros(int(new.sum()), x.shape[1])
+        pooled = pooled.scatter_reduce(0, cluster[:, None].expand_as(x), x, "amax", include_self=False)
+        return {"x": pooled, "edge_index": edge_index[:, :0], "batch": batch[new], "cluster": cluster}
+
+
 class Crashes(FirstHalf):
     def forward(self, x, edge_index, batch=None):
         raise RuntimeError("out of ideas")
@@ -107,6 +120,16 @@ def test_a_black_box_is_compared_as_far_as_it_can_be(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("own")
+def test_what_an_operator_says_is_seen_with_the_sizes_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = planned(["my_poolers.Largest", *SMALL, "seeds=2"])
+    assert not plan.refused
+    assert [one.control for one in plan.operators[0].checked] == list(check_settings().black_box)
+
+
 def test_controls_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

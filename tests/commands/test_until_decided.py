@@ -15,7 +15,7 @@ from rethinking.analysis.inference.estimates import paired
 from rethinking.analysis.inference.verdicts import Finding, Verdict
 from rethinking.analysis.questions import question
 from rethinking.commands import until_decided
-from rethinking.commands.until_decided import Job, families_of, plan, train_until_decided
+from rethinking.commands.until_decided import Job, plan, train_until_decided
 from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
@@ -92,7 +92,7 @@ def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytes
     monkeypatch.setattr(until_decided, "all_comparisons", stored)
     asked = question(looks=[5, 10, 20])
     pairs = plan(jobs, question())
-    statuses = train_until_decided(jobs, pairs, asked, train, families_of(pairs))
+    statuses = train_until_decided(jobs, pairs, asked, train)
     assert trained == [
         ("none", asked.seeds),
         *[("learned", 5), ("uniform", 5), ("normal", 5)],
@@ -103,13 +103,43 @@ def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytes
     assert set(statuses) == {0}
 
 
+def test_pairs_of_the_host_are_apart_from_others_of_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind goes on to the last look, and is judged among its own."""
+    jobs = [job("graclus", "learned"), job("graclus", "complement"),
+            in_host("pyg/TopKPooling", "learned"), in_host("pyg/TopKPooling", "shuffled")]  # fmt: skip
+    pairs = plan(jobs, question())
+    asked = question(looks=[5, 10])
+    # Below half of the level, but not below a fifth of it.
+    seeds, p = {"now": 0}, 0.02
+
+    def train(jobs: Sequence[Sequence[str]]) -> int:
+        seeds["now"] = int(re.search(r"seeds=(\d+)", " ".join(jobs[0]))[1])  # type: ignore[index]
+        return 0
+
+    def standing(*_: Any) -> tuple[list[SimpleNamespace], list[Any]]:
+        others = [found("a", f"b{i}", seeds["now"], 1.0) for i in range(4)]
+        return [found("graclus-learned", "graclus-complement", seeds["now"], p), *others], []
+
+    def hosted(_: Any, __: Any, checked: Sequence[Any]) -> list[SimpleNamespace]:
+        return [found(one.own, one.twin, seeds["now"], p) for one in checked]
+
+    jobs[0].id, jobs[1].id = "graclus-learned", "graclus-complement"
+    monkeypatch.setattr(until_decided, "all_comparisons", standing)
+    monkeypatch.setattr(until_decided, "comparisons_of", hosted)
+    train_until_decided(jobs, pairs, asked, train)
+    assert {pair.ids: (pair.stopped, len(pair.found.seeds)) for pair in pairs if pair.found} == {
+        ("graclus-learned", "graclus-complement"): ("the last look", 10),
+        ("pyg/TopKPooling-learned", "pyg/TopKPooling-shuffled"): ("decided", 5),
+    }
+
+
 def test_a_pair_that_lost_a_seed_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [job("graclus", "learned"), job("graclus", "complement")]
     monkeypatch.setattr(
         until_decided, "all_comparisons", lambda *_: ([found(jobs[0].id, jobs[1].id, seeds=4, p=1.0)], [])
     )
     (pair,) = pairs = plan(jobs, question())
-    train_until_decided(jobs, pairs, question(), lambda jobs: 1, families_of(pairs))
+    train_until_decided(jobs, pairs, question(), lambda jobs: 1)
     assert pair.stopped == "1 of 5 seeds are missing"
     assert jobs[0].seeds == 5
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import numpy as np
 
+from rethinking.analysis.inference.claims import Claim
+
 Adjustment = Literal["bh", "holm"]
 
 
@@ -34,6 +36,14 @@ def level_left(adjusted_p: np.ndarray, level: float, how: Adjustment) -> np.ndar
         return np.full(adjusted_p.shape[1], level / max(1, int(known.sum() - found.sum())))
     tested = np.maximum(1, known.sum(axis=0))
     return level * np.minimum(found + 1, tested) / tested
+
+
+def least_level(level: float, comparisons: int, how: Adjustment) -> float:
+    """The level at which a claim of one of some comparisons is tested at the least, whatever the others come to.
+
+    Benjamini and Hochberg leave level / comparisons to the first of each claim, Holm as much of all claims together.
+    """
+    return level / comparisons / (len(Claim) if how == "holm" else 1)
 
 
 # The rest is `multipletests` of statsmodels, which a test holds it against: importing that takes as long as a table.

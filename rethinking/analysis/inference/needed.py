@@ -10,26 +10,26 @@ from rethinking.analysis.inference.claims import Claim
 from rethinking.analysis.inference.estimates import Estimate
 from rethinking.analysis.inference.looks import weights
 
+MOST = 10_000
+
 
 def seeds_needed(
-    estimate: Estimate, margin: float, levels: np.ndarray, power: float, plan: Sequence[int], most: int = 10_000
+    estimate: Estimate, margin: float, levels: np.ndarray, power: float, plan: Sequence[int], most: int = MOST
 ) -> int | None:
     """With how many seeds one of the claims is decided with this power, if mean and spread are what they seem to be.
 
-    levels: of the four claims, what multiplicity leaves, [4]. plan: the looks, each with its weight; beyond the last
-    one its weight is taken. None if `most` do not suffice: for new graphs more seeds lessen the error down to
-    `estimate.limit` only.
+    levels: of the four claims, what multiplicity leaves, [4]. plan: the looks, each with its weight. More seeds than at
+    the last one are those of a longer plan, with one look more; in this one they would count for nothing. None if
+    `most` do not suffice: for new graphs more seeds lessen the error down to `estimate.limit` only.
     """
-    shares = weights(plan)
-    for look, share in zip(plan, shares, strict=True):
+    for look, share in zip(plan, weights(plan), strict=True):
         if look > estimate.seeds and _enough(estimate.with_seeds(look), margin, share * levels, power):
             return look
 
     def enough(n: int) -> bool:
-        return _enough(estimate.with_seeds(n), margin, shares[-1] * levels, power)
+        return _enough(estimate.with_seeds(n), margin, weights([*plan, n])[-1] * levels, power)
 
-    fewest = max(plan[-1], estimate.seeds) + 1
-    return bisect.bisect_left(range(most), True, lo=fewest, key=enough) if enough(most) else None
+    return bisect.bisect_left(range(most), True, lo=plan[-1] + 1, key=enough) if enough(most) else None
 
 
 def _enough(estimate: Estimate, margin: float, levels: np.ndarray, power: float) -> bool:

@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 
 from rethinking.analysis.inference.claims import Claim
+from rethinking.analysis.inference.needed import MOST
 
 
 class Finding(StrEnum):
@@ -26,11 +27,16 @@ DECIDED = (Finding.EQUIVALENT, Finding.RELEVANT, Finding.DIFFERENT, Finding.NOT_
 
 @dataclass(frozen=True)
 class Verdict:
-    """A finding. other: whether the second of the two is better, where one is. more: seeds still needed, about."""
+    """A finding. other: whether the second of the two is better, where one is.
+
+    Of what is undecided, about: more: how many seeds are still needed, if the looks that are planned suffice. longer:
+    with how many seeds a longer plan would decide it, if not; None if `MOST` would not.
+    """
 
     finding: Finding
     other: bool = False
     more: int | None = None
+    longer: int | None = None
 
     @property
     def decided(self) -> bool:
@@ -50,12 +56,18 @@ class Verdict:
             Finding.RELEVANT: f"{better} better by more than {amount}",
             Finding.DIFFERENT: f"{better} better",
             Finding.NOT_WORSE: f"{sides[0]} not needed (helps by less than {amount})",
-            Finding.UNDECIDED: f"undecided: about {self.more} more seeds",
+            Finding.UNDECIDED: f"undecided: {self._seeds}",
             Finding.FEW_GRAPHS: "undecided: too few graphs",
             Finding.FEW_SEEDS: "no verdict: too few seeds",
             Finding.NO_VARIANCE: "no verdict: no variance",
         }
         return texts[self.finding]
+
+    @property
+    def _seeds(self) -> str:
+        if self.more is not None:
+            return f"about {self.more} more seeds"
+        return f"would take about {self.longer} seeds" if self.longer else f"would take over {MOST} seeds"
 
 
 def decide(mean: float, p: np.ndarray, level: float) -> Verdict:

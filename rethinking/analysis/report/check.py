@@ -44,4 +44,4 @@ def check_page(made: Sequence[Comparison], results: Results, asked: Question, sc
         evidence.runs(results, runs),
     ]
     heading = f"Does {operators[0]} matter?" if len(operators) == 1 else "Do these pooling operators matter?"
-    return render_page(heading, answers(made), INTRODUCTION, sections, asked, results)
+    return render_page(heading, answers(made, asked), INTRODUCTION, sections, asked, results)

@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from rethinking.analysis.inference.adjusting import adjusted, level_left
+from rethinking.analysis.inference.adjusting import adjusted, least_level, level_left
 from rethinking.analysis.inference.claims import Claim, p_values, p_values_of
 from rethinking.analysis.inference.estimates import Estimate, paired
 from rethinking.analysis.inference.looks import looks_so_far, sequential, weights
@@ -137,6 +137,24 @@ def test_fewer_seeds_are_needed_for_clearer_answers_and_none_suffice_for_too_few
     stricter = seeds_needed(Estimate(5, 0.0, 0.8), 1.0, levels / 26, 0.8, PLAN)
     assert stricter is not None and stricter > needed[0]
     assert seeds_needed(Estimate(20, 0.0, 1.2, limit=1.1), 1.0, levels, 0.8, PLAN) is None
+    # Whatever was trained beyond the last look: a longer plan would need as many as it would have needed before.
+    spread = 9.0
+    long, longer = (seeds_needed(Estimate(n, -1.5, spread / n**0.5), 1.0, levels, 0.8, PLAN) for n in (60, 4000))
+    assert long is not None and long == longer and PLAN[-1] < long < 4000
+
+
+@pytest.mark.parametrize("how", ["bh", "holm"])
+def test_at_the_least_level_a_claim_is_found_whatever_the_others_come_to(how: str) -> None:
+    for comparisons in (1, 3, 20):
+        least = least_level(0.05, comparisons, how)  # type: ignore[arg-type]
+        others = np.ones((comparisons, 4))
+        for factor, found in ((0.99, True), (1.01, False)):
+            others[0, 2] = factor * least
+            assert (adjusted(others, how)[0, 2] <= 0.05) == found, "with others that are as far from it as can be"  # type: ignore[arg-type]
+        for _ in range(20):
+            p = RNG.random((comparisons, 4)) ** 4
+            p[0, 2] = 0.99 * least
+            assert adjusted(p, how)[0, 2] <= 0.05  # type: ignore[arg-type]
 
 
 SIDES = ("local", "non-local")
@@ -149,8 +167,8 @@ def test_verdicts_in_words() -> None:
         (0.001, 0.9, 0.01, 0.01): ("non-local better by more than 1 point", "local better by more than 1 point"),
         (0.001, 0.9, 0.01, 0.9): ("non-local better", "local better"),
         (0.2, 0.9, 0.01, 0.9): ("local not needed (helps by less than 1 point)",) * 2,
-        (0.2, 0.2, 0.2, 0.9): ("undecided: about None more seeds",) * 2,
-        (math.nan,) * 4: ("undecided: about None more seeds",) * 2,
+        (0.2, 0.2, 0.2, 0.9): ("undecided: would take over 10000 seeds",) * 2,
+        (math.nan,) * 4: ("undecided: would take over 10000 seeds",) * 2,
     }
     for p, words in cases.items():
         for mean, expected in zip((0.1, -0.1), words, strict=True):
@@ -158,5 +176,6 @@ def test_verdicts_in_words() -> None:
             assert verdict.words(SIDES, "1 point") == expected
             assert verdict.decided == (verdict.finding in DECIDED) and verdict.judged
     assert Verdict(Finding.UNDECIDED, more=20).words(SIDES, "1 point") == "undecided: about 20 more seeds"
+    assert Verdict(Finding.UNDECIDED, longer=80).words(SIDES, "1 point") == "undecided: would take about 80 seeds"
     assert Verdict(Finding.FEW_GRAPHS).words(SIDES, "1 point") == "undecided: too few graphs"
     assert not Verdict(Finding.FEW_SEEDS).judged and not Verdict(Finding.NO_VARIANCE).decided
