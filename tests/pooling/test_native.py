@@ -14,7 +14,7 @@ from rethinking.data.batches import Batches
 from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.initial import initialise
 from rethinking.models.host import Host
-from rethinking.pooling.native import NativePool
+from rethinking.pooling.native import NativePool, shuffled
 from rethinking.pooling.selection import HardSelection, SoftSelection
 from tests.conftest import CPU, in_double, random_dataset
 from tests.spanning import spanning
@@ -31,6 +31,7 @@ WEIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "bias": ("assign__lin_root__bias",),
     },
 }
+CHOSEN = ("model=host", "pooler=native/mincut", "pooling=learned", "dataset=digits")
 PYGS = {"mincut": "pyg/MinCutPool", "diffpool": "pyg/DiffPool"}
 
 
@@ -112,6 +113,49 @@ def test_twins_of_a_matching_keep_its_sizes() -> None:
             mine, others = (np.bincount(s.cluster[level.rows_of(graph)]) for s in (own, twin))
             assert (others > 0).all()
             assert pooling == "random" or sorted(mine) == sorted(others)
+
+
+@pytest.mark.usefixtures("double")
+def test_a_shuffled_matching_takes_its_weights_along() -> None:
+    x, level = level_of(BATCH)
+    own = pool("native/graclus", "learned")(x, level).selection
+    rows = np.flatnonzero(level.graph_of_row < 12)
+    weight = torch.zeros(x.shape[0], x.shape[1], 1).flatten(0, 1)
+    weight[rows, 0] = torch.rand(len(rows)) + 0.5
+    weighed = HardSelection(own.cluster, own.count, level, weight.view(x.shape[0], x.shape[1], 1), own.width)
+    twin = shuffled(weighed, np.arange(12, dtype=np.uint64))
+    assert isinstance(twin, HardSelection) and twin.weight is not None
+    moved = twin.weight.flatten(0, 1)
+    for graph in range(12):
+        mine = rows[level.graph_of_row[rows] == graph]
+        before, after = (
+            sorted(zip(cluster[mine].tolist(), weights[mine, 0].tolist(), strict=True))
+            for cluster, weights in ((own.cluster, weight), (twin.cluster, moved))
+        )
+        assert before == after
+
+
+@pytest.mark.usefixtures("double")
+def test_losses_have_their_weights_and_those_of_layers_are_added() -> None:
+    x, level = level_of(BATCH)
+    sizes = {"in_features": 5, "max_nodes": 12, "clusters": 3, "ratio": 0.5}
+    heavier = compose_cell([*CHOSEN, "model.pools=2", "pooler.operator.weights.cut=3.0"])
+    plain = compose_cell([*CHOSEN, "model.pools=2"])
+    once, thrice = (instantiate(c.select)(replicas=3, **sizes) for c in (plain, heavier))
+    for layer in (once, thrice):
+        initialise(nn.ModuleDict({"pools": nn.ModuleList([layer])}), SEEDS)
+    first, second = once(x, level).losses, thrice(x, level).losses
+    assert torch.allclose(3 * first["cut"], second["cut"])
+    assert torch.allclose(first["orthogonality"], second["orthogonality"])
+    network = plain.build(DATASET, plain.task())(3)
+    initialise(network, SEEDS)
+    seen: list[dict[str, Tensor]] = []
+    for layer in network.pools:
+        layer.register_forward_hook(lambda _, __, pooled: seen.append(pooled.losses))
+    _, losses = network(x, level)
+    assert len(seen) == 2 and losses.keys() == seen[0].keys()
+    for name, loss in losses.items():
+        assert torch.allclose(loss, seen[0][name] + seen[1][name])
 
 
 @pytest.mark.usefixtures("double")

@@ -129,6 +129,8 @@ def test_complement_clusters_by_the_other_edges_but_keeps_its_own(graphs: Graphs
     s = operator(complement(graphs)).assignment.dense()
     assert not torch.equal(s, operator(graphs).assignment.dense())
     assert torch.allclose(dense(twin.graphs), s.T @ dense(graphs) @ s)
+    soft = Soft(in_features=3, clusters=2).double()
+    assert OnComplement()(soft, graphs, KEYS).losses == soft(complement(graphs)).losses
 
 
 @pytest.mark.usefixtures("double")
