@@ -59,9 +59,18 @@ class MakeSelect(Protocol):
 def select_once(select: Select, x: Tensor, level: NodeSets) -> Selection:
     """`select(x, level)`, or for one that is precomputable what was kept of each graph when it was first seen."""
     if not select.precomputable or level.origin is None:
-        return select(x, level)
+        return _checked(select, select(x, level))
     kept = level.origin.kept.setdefault((select, level.depth), {})
     graphs = level.origin.graphs.tolist()
     if not all(graph in kept for graph in graphs):
-        kept.update(zip(graphs, parts_of(select(x[..., :0], level)), strict=True))
+        kept.update(zip(graphs, parts_of(_checked(select, select(x[..., :0], level))), strict=True))
     return join([kept[graph] for graph in graphs], level)
+
+
+def _checked(select: Select, selection: Any) -> Selection:
+    if not isinstance(selection, Selection):
+        raise TypeError(
+            f"{type(select).__name__} returns a {type(selection).__name__}; expected a Selection: SoftSelection(S, "
+            "level) or HardSelection.of_nodes(cluster, count, level)"
+        )
+    return selection

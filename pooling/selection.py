@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,9 +62,13 @@ class Selection(ABC):
 
 
 class SoftSelection(Selection):
-    """A soft assignment. assignment: S [R, N, k], the rows of its nodes in their order; undefined in padding rows."""
+    """A soft assignment. assignment: S [R, N, k], the rows of its nodes in their order; undefined in padding rows.
+
+    Raises ValueError for another shape: compiled loops trust it.
+    """
 
     def __init__(self, assignment: Tensor, level: NodeSets) -> None:
+        expect(assignment, "S", "[R, N, k]", (level.replicas, level.width, None))
         self.assignment = assignment
         self.level = level
         self._contracted: dict[NodeSets, Contraction] = {}
@@ -134,7 +139,7 @@ class HardSelection(Selection):
     cluster: int64 [R·N], a node's cluster within its graph, 0 … count−1; −1 for a node that is dropped, and for
     padding. count: int64 [R·B], the clusters of each graph. weight: [R, N, 1], by which a node counts in its cluster;
     None for one. width: columns of S as a matrix, as many for every graph; soft families need it. None for the largest
-    count. Raises ValueError for clusters that are not numbered so.
+    count. Raises ValueError for clusters that are not numbered so, and for other shapes.
     """
 
     def __init__(
@@ -145,13 +150,17 @@ class HardSelection(Selection):
         weight: Tensor | None = None,
         width: int | None = None,
     ) -> None:
+        expect(cluster, "cluster", "[R·N] of whole numbers", (level.replicas * level.width,))
+        expect(count, "count", "[R·B] of whole numbers", (level.replicas * level.graphs,))
+        if weight is not None:
+            expect(weight, "weight", "[R, N, 1]", (level.replicas, level.width, 1))
         self.cluster = cluster
         self.count = count
         self.level = level
         self.weight = weight
         self.width = width
         most = np.iinfo(np.int64).max if width is None else width
-        if len(cluster) != len(level.graph_of_row) or not _is_sound(cluster, level.graph_of_row, count, most):
+        if not _is_sound(cluster, level.graph_of_row, count, most):
             raise ValueError(
                 "hard clusters are numbered 0 … count−1 within each graph, −1 for a node in none and for padding, and "
                 f"are not more than width={width}; these are not"
@@ -161,7 +170,12 @@ class HardSelection(Selection):
     def of_nodes(
         cls, cluster: Tensor, count: Tensor, level: NodeSets, weight: Tensor | None = None, width: int | None = None
     ) -> "HardSelection":
-        """From tensors on any device. cluster: int64 [R, N], whatever in padding rows. count: int64 [R, B]."""
+        """From tensors on any device. cluster: int64 [R, N], whatever in padding rows. count: int64 [R, B].
+
+        Raises ValueError as the constructor.
+        """
+        expect(cluster, "cluster", "[R, N] of whole numbers", (level.replicas, level.width))
+        expect(count, "count", "[R, B] of whole numbers", (level.replicas, level.graphs))
         if level.present is not None:
             cluster = cluster.masked_fill(~level.present.squeeze(-1), -1)
         return cls(cluster.flatten().cpu().numpy(), count.flatten().cpu().numpy(), level, weight, width)
@@ -241,6 +255,21 @@ class HardSelection(Selection):
         weight = 1.0 if self.weight is None else self.weight.detach().flatten()[rows].cpu().numpy()[inside]
         matrix[inside, members[inside]] = weight
         return matrix
+
+
+def expect(values: Any, name: str, what: str, shape: tuple[int | None, ...]) -> None:
+    """Raises ValueError if something is no array or tensor of a shape, None for any size; or of other numbers.
+
+    what: shape and numbers in words; of whole numbers, if it says so.
+    """
+    if not isinstance(values, (Tensor, np.ndarray)):
+        raise ValueError(f"{name} is a {type(values).__name__}; expected a tensor {what}")
+    found = tuple(values.shape)
+    alike = len(found) == len(shape) and all(size in (None, own) for size, own in zip(shape, found, strict=True))
+    kind = values.dtype.kind if isinstance(values, np.ndarray) else "f" if values.is_floating_point() else "i"
+    if not alike or (kind in "iu") != ("whole numbers" in what):
+        sizes = ", ".join("k" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} is of {values.dtype} {list(found)}; expected {what}, here [{sizes}]")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class SetLevel:
     def __init__(self, replicas: int, graphs: int, nodes: int, device: torch.device) -> None:
         self.replicas, self.graphs, self.nodes, self.device = replicas, graphs, nodes, device
 
+    @property
+    def width(self) -> int:
+        """N, the rows of a replica."""
+        return self.graphs * self.nodes
+
     @cached_property
     def sizes(self) -> Tensor:
         """The number of nodes of each graph. Returns [R, B]."""

@@ -56,6 +56,11 @@ class SparseNodes:
         self.graphs = len(topology.start) // topology.replicas
 
     @property
+    def width(self) -> int:
+        """N, the rows of a replica: the nodes of the largest batch among them."""
+        return self.topology.width
+
+    @property
     def keys(self) -> np.ndarray:
         """A random stream of this level for each graph, uint64 [R·B]. Raises ValueError if there is none."""
         if self._keys is None:

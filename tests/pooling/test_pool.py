@@ -1,5 +1,7 @@
 """Pooling by hard clusters equals PyG's on the same clusters; a Select's form, hard or soft, is its own choice."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from rethinking.pooling.lift import InverseLift, MeanLift, TransposeLift
 from rethinking.pooling.matching import NeighbourMatching
 from rethinking.pooling.pool import Pool
 from rethinking.pooling.reduce import MaxReduce, SumReduce
-from rethinking.pooling.select import Select
+from rethinking.pooling.select import Select, select_once
 from rethinking.pooling.selection import HardSelection, Selection, SoftSelection
 from tests.conftest import CPU
 
@@ -155,7 +157,8 @@ def test_hard_clusters_that_are_not_numbered_as_they_should_are_refused(level: S
         cluster = cluster[:-1]
     else:
         cluster[0] = -2
-    with pytest.raises(ValueError, match="numbered 0 … count−1"):
+    said = r"cluster is of int64 .*; expected \[R·N\]" if wrong == "length" else "numbered 0 … count−1"
+    with pytest.raises(ValueError, match=said):
         HardSelection(cluster, count, level, width=width)
 
 
@@ -306,3 +309,28 @@ def test_nothing_is_kept_of_what_is_random_or_learned(dataset: GraphDataset) -> 
     assert batch.level.origin is not None and not batch.level.origin.kept
     assert pooled.level.origin is None
     assert DenseLevel(torch.rand(1, 1, 2, 2)).origin is None
+
+
+class Numbers(Select):
+    def forward(self, x: torch.Tensor, level: Any) -> Selection:
+        return torch.zeros(x.shape[:2], dtype=torch.long)  # type: ignore[return-value]
+
+
+def test_what_has_another_shape_is_no_assignment(level: SparseLevel) -> None:
+    """Compiled loops trust the shapes: of a wrong one they would write where nothing is theirs."""
+    nodes = level.topology.width
+    for wrong in (torch.ones(3, 4, nodes), torch.ones(nodes, 4), torch.ones(1, nodes, 4), torch.ones(3, nodes - 1, 4),
+                  torch.ones(3, 1, nodes, 4), torch.ones(3, nodes, 4, dtype=torch.long)):  # fmt: skip
+        with pytest.raises(ValueError, match=rf"expected \[R, N, k\], here \[3, {nodes}, k\]"):
+            SoftSelection(wrong, level)
+    good = NeighbourMatching()(torch.ones(3, nodes, 1), level)
+    count = torch.from_numpy(good.count).view(3, -1)
+    for cluster in (good.members[0], good.members.double(), good.members[:, :-1]):
+        with pytest.raises(ValueError, match=r"cluster is .*expected \[R, N\] of whole numbers"):
+            HardSelection.of_nodes(cluster, count, level)
+    with pytest.raises(ValueError, match=r"count is .*expected \[R, B\]"):
+        HardSelection.of_nodes(good.members, count.flatten(), level)
+    with pytest.raises(ValueError, match=r"weight is .*expected \[R, N, 1\]"):
+        HardSelection.of_nodes(good.members, count, level, weight=torch.ones(3))
+    with pytest.raises(TypeError, match="returns a Tensor; expected a Selection"):
+        select_once(Numbers(), torch.ones(3, nodes, 1), level)
