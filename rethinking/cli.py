@@ -91,10 +91,22 @@ class Parser(argparse.ArgumentParser):
         """Refuse bad usage."""
         raise UserError(f"{message}; see {self.prog} --help.")
 
+    _mixing = False
+
     def parse_known_args(self, args=None, namespace=None):
-        """As argparse's, but what a command does not know is refused by that command, which names its own help."""
-        parsed, unknown = super().parse_known_args(args, namespace)
-        if unknown:
+        """As argparse's, but words and options in any order, as Hydra takes them.
+
+        What a command does not know is refused by that command, which names its own help.
+        """
+        if self._subparsers is None and not self._mixing:
+            self._mixing = True
+            try:
+                parsed, unknown = self.parse_known_intermixed_args(args, namespace)
+            finally:
+                self._mixing = False
+        else:
+            parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown and not self._mixing:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return parsed, unknown
 
