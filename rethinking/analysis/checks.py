@@ -68,8 +68,9 @@ def texts(comparisons: Sequence[Comparison], asked: Question) -> pd.DataFrame:
     for c in comparisons:
         row = row_texts(c, asked)
         # As many as were asked for; tables of the paper want more.
-        row = {"operator": row.pop("family"), "control": row.pop("variant"), **row, "seeds": str(len(c.seeds))}
-        rows.append(row | ({"settings": c.settings} if any(c.settings for c in comparisons) else {}))
+        settings = {"settings": c.settings} if any(c.settings for c in comparisons) else {}
+        keys = {"operator": row.pop("family"), "control": row.pop("variant"), "data set": row.pop("data set")}
+        rows.append({**keys, **settings, **row, "seeds": str(len(c.seeds))})
     return pd.DataFrame(rows)
 
 
@@ -113,17 +114,16 @@ def _words(c: Comparison) -> str:
 
 def _open(c: Comparison) -> str:
     """Why one is not decided."""
+    if c.verdict.finding == Finding.FEW_SEEDS:
+        return "too few seeds against"
     if not c.differences.any():
-        return "exactly as"
-    return {
-        Finding.UNDECIDED: "undecided against",
-        Finding.FEW_SEEDS: "too few seeds against",
-    }.get(c.verdict.finding, "no verdict against")
+        return "no verdict, as all scores are the same, against"
+    return "undecided against" if c.verdict.finding == Finding.UNDECIDED else "no verdict against"
 
 
 def _by(c: Comparison, asked: Question) -> str:
-    """By how much the operator is better, with the interval."""
+    """Control minus operator, as everywhere, with the interval."""
     a = c.answer_a.estimate
     low, high = a.interval(asked.confidence)
     unit = "points" if c.unit.scale == 100 else f"of {c.unit.name}"
-    return f": {c.unit.signed(-a.mean)} [{c.unit.signed(-high)}, {c.unit.signed(-low)}] {unit}"
+    return f", control minus operator {c.unit.interval(a.mean, low, high)} {unit}"

@@ -133,7 +133,8 @@ def _mean_ranks(cards: Sequence[Card], kind: str, measure: str, graphs: Sequence
         return [NOTHING] * len(cards)
     means = np.array([[_mean(card.values(kind, measure, graph)) for graph in whole] for card in cards])
     ranks = pd.DataFrame(means).rank(method="min", na_option="bottom").mean(axis=1)
-    return [f"{rank:.1f}" for rank in ranks]
+    # Of what was measured nowhere there is nothing to rank.
+    return [NOTHING if np.isnan(own).all() else f"{rank:.1f}" for own, rank in zip(means, ranks, strict=True)]
 
 
 def _cell(card: Card, kind: str, measure: str, graph: str, scale: float = 1, runs: int | None = None) -> str:

@@ -21,6 +21,7 @@ from rethinking.commands.operators import chosen, operator_names
 from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, train_jobs
 from rethinking.commands.scorecard import Measuring, distinct, show
 from rethinking.commands.until_decided import Job, Planned, train_until_decided
+from rethinking.configuration.check import reason
 from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep
 from rethinking.configuration.settings import Settings
 from rethinking.data.load import load
@@ -32,6 +33,12 @@ from rethinking.runs.store import RunStore
 STORE = "checks"
 # Where a word of the command line goes; all others are as for `rethinking run`.
 SHORT = {"ratio": "model.ratio"}
+# What a check chooses itself, and what one gives in its place.
+REFUSED = {
+    "model": "operators are compared in the host; for another network give its numbers, such as model.pools=2",
+    "pooling": "the operator and its controls; for some of them give controls=shuffled,none",
+    "pooler": "operators are named without a key, as in `rethinking check pyg/TopKPooling`",
+}
 # What a word begins with that is the check's own, in place of the controls of `conf/check.yaml`.
 CONTROLS = "controls="
 
@@ -41,7 +48,8 @@ class Asked:
     """One operator. words: what chooses it in the configuration. jobs: of itself and its controls.
 
     pairs, checked: each control with it, as they train and as they are compared. measured: what has a scorecard of its
-    own, the operator with each choice of its arguments. refused: what is left out, in words.
+    own, the operator with each choice of its arguments. refused: what is left out, in words. told: what else one must
+    know of it.
     """
 
     name: str
@@ -51,6 +59,7 @@ class Asked:
     checked: list[Checked] = field(default_factory=list)
     measured: list[Measured] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -71,7 +80,7 @@ def check(words: Sequence[str], size: str | None, form: str, path: Path) -> int:
     """
     measuring = Measuring(size) if size else None
     plan = planned(words)
-    for sentence in plan.refused:
+    for sentence in [*plan.refused, *_told(plan)]:
         print(sentence, file=sys.stderr, flush=True)
     write_report("", path)  # Whether it can be written is known before the work.
     with before_compilation(tell_compilation):
@@ -93,6 +102,9 @@ def planned(words: Sequence[str]) -> Plan:
         )
     asked = question(**changes([word for word in given if word.startswith("compare.")]))
     conf = _with_controls(conf, [word for word in given if word.startswith(CONTROLS)])
+    for key, instead in REFUSED.items():
+        if any(word.startswith(f"{key}=") for word in given):
+            raise UserError(f"a check chooses {key} itself: {instead}.")
     overrides = [_long(word) for word in given if not word.startswith(("compare.", CONTROLS))]
     seeds = next((word for word in overrides if word.startswith("seeds=")), UNTIL_DECIDED)
     overrides = [word for word in overrides if not word.startswith("seeds=")]
@@ -136,12 +148,16 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
     own = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={LEARNED}"])]
     titles = differing([{"network": job.cell.network} for _, job in own])
     asked.measured = distinct(name, [job.cell for _, job in own])
-    controls = conf.controls if _says_assignment(own[0][1]) else conf.black_box
-    if not controls:
-        raise UserError(
-            "it does not say which nodes its clusters are made of, so of its controls it can have "
-            f"{', '.join(check_settings().black_box)} only."
+    controls = conf.controls
+    if not _says_assignment(own[0][1]):
+        controls = conf.black_box
+        asked.told.append(
+            f"{name} does not say which nodes its clusters are made of (as `perm` or `cluster`), or its features and "
+            f"edges do not follow from them, so of the controls it can have {', '.join(check_settings().black_box)} "
+            "only: whether it puts the right nodes together stays open."
         )
+    if not controls:
+        raise UserError(f"none of these controls is left: {asked.told[0]}")
     for control in controls:
         try:
             twins = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={control}"])]
@@ -150,6 +166,9 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
             continue
         for (own_words, own_job), (twin_words, twin_job), settings in zip(own, twins, titles, strict=True):
             pair = Planned(_job(asked, own_words, own_job), _job(asked, twin_words, twin_job))
+            # Once, though a sweep may name a value twice: it would count twice among all that are tested together.
+            if any(pair.ids == other.ids for other in asked.pairs):
+                continue
             asked.pairs.append(pair)
             asked.checked.append(Checked(name, control, settings, pair.local.id, pair.other.id))
     return asked
@@ -158,7 +177,11 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
 def _says_assignment(job: Settings) -> bool:
     """Whether an operator says which nodes its clusters are made of, with the sizes that it has in the network."""
     cell = job.cell
-    network = cell.build(load(cell.dataset, job.places), cell.task())(1)
+    build = cell.build(load(cell.dataset, job.places), cell.task())
+    try:
+        network = build(1)
+    except Exception as error:  # Classes of one's own may fail in any way.
+        raise UserError(f"it cannot be made on {cell.dataset.name}: {reason(error)}") from error
     return all(layer.says_assignment for layer in network.modules() if isinstance(layer, PoolingLayer))
 
 
@@ -195,6 +218,10 @@ def _store(plan: Plan) -> Path:
     return plan.operators[0].jobs[0].settings.runs
 
 
+def _told(plan: Plan) -> list[str]:
+    return [sentence for operator in plan.operators for sentence in operator.told]
+
+
 def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
     """Print what was found, and write the page. Returns whether there was anything to compare."""
     asked, folder = plan.asked, _store(plan)
@@ -203,12 +230,19 @@ def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
     if not made:
         print(f"Nothing could be compared; what failed is in {folder}/.", file=sys.stderr, flush=True)
         return False
-    write_report(check_page(made, results, asked, scored), path)
-    table, notes = texts(made, asked), [method(made, asked, SIDES), *results.left_out, *plan.refused]
+    without = [
+        f"{operator.name} is not here: none of its runs can be compared; `rethinking status --failed --runs={folder}` "
+        "says why."
+        for operator in plan.operators
+        if operator.name not in {c.family for c in made}
+    ]
+    said = [*plan.refused, *without, *_told(plan)]
+    write_report(check_page(made, results, asked, scored, said), path)
+    table, notes = texts(made, asked), [method(made, asked, SIDES), *results.left_out, *said]
     title = "Does the pooling matter? Controls against the operator"
     if form == "screen":
         console = Console(highlight=False, markup=False)
-        on_screen(console, table, title, notes, keys=3)
+        on_screen(console, table, title, notes, keys=4 if "settings" in table else 3)
         for sentence in answers(made, asked):
             console.print(sentence)
     else:

@@ -32,16 +32,16 @@ def check(cell: Cell) -> None:
         made = network(replicas=2, shape=DataShape(1, 3, 2, mean_nodes=4.0), select=select)
         initialise(made, [0, 1])
     except Exception as error:
-        raise UserError(f"{pair} cannot be made with these settings: {_reason(error)}") from error
+        raise UserError(f"{pair} cannot be made with these settings: {reason(error)}") from error
     try:
         _check_output(made(torch.ones(2, 3, 1), _two_tiny_graphs()))
     except Exception as error:
-        raise UserError(f"{pair} does not predict: {_reason(error)}") from error
+        raise UserError(f"{pair} does not predict: {reason(error)}") from error
     try:
         task = cell.task()
         cell.splitter()
     except Exception as error:
-        raise UserError(f"dataset={cell.dataset.name} has an unusable split or task: {_reason(error)}") from error
+        raise UserError(f"dataset={cell.dataset.name} has an unusable split or task: {reason(error)}") from error
     if not isinstance(task, Task):
         raise UserError(f"dataset={cell.dataset.name} has a task that is no rethinking.tasks.task.Task: {task}.")
     try:
@@ -50,7 +50,7 @@ def check(cell: Cell) -> None:
         raise UserError(f"dataset={cell.dataset.name}: {error}") from error
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What was wrong, on one line, without what Hydra says around it."""
     cause = (error.__cause__ or error) if isinstance(error, HydraException) else error
     text = " ".join(str(cause).split())

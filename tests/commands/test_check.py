@@ -56,6 +56,14 @@ class Largest(nn.Module):
         return {"x": pooled, "edge_index": edge_index[:, :0], "batch": batch[new], "cluster": cluster}
 
 
+class Heads(FirstHalf):
+    """Some layers need a width that they can divide."""
+
+    def __init__(self, in_channels, ratio, slope=1.0):
+        assert in_channels % 4 == 0 and slope > 0
+        super().__init__(in_channels, ratio)
+
+
 class Crashes(FirstHalf):
     def forward(self, x, edge_index, batch=None):
         raise RuntimeError("out of ideas")
@@ -88,7 +96,7 @@ def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     said = " ".join(done.stdout.split())
     assert "my_poolers.FirstHalf on Digits: " in said
-    assert "exactly as complement (its clusters of the complement graphs)" in said, "it looks at no edges"
+    assert "no verdict, as all scores are the same, against complement (its clusters of the complement" in said
     assert "shuffled (its own clusters, of other nodes)" in said
     page = (tmp_path / "check.html").read_text()
     assert "Does my_poolers.FirstHalf matter?" in page
@@ -155,7 +163,23 @@ def test_until_decided_is_the_default(rethinking: Call) -> None:
     said = " ".join(done.stdout.split())
     for control in ("shuffled", "random", "none", "whole"):
         assert f"no more than 50 points from {control} (" in said
-    assert "exactly as complement" in said
+    assert "no verdict, as all scores are the same, against complement" in said
+
+
+@pytest.mark.usefixtures("own")
+def test_a_class_of_ones_own_is_given_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = planned(["my_poolers.Heads", *SMALL, "pooler.operator.arguments={slope:2.0}"])
+    assert not plan.refused
+    operator = plan.operators[0].jobs[0].settings.cell.select["operator"]
+    assert operator["arguments"] == {"slope": 2.0}
+    assert "shuffled" in [one.control for one in plan.operators[0].checked]
+
+
+def test_what_is_named_twice_is_compared_once(tmp_path: Path) -> None:
+    plan = planned(["pyg/TopKPooling", "dataset=digits,digits", "ratio=0.5,0.5", f"runs={tmp_path}"])
+    ids = [pair.ids for pair in plan.operators[0].pairs]
+    assert len(ids) == len(set(ids)) == len(plan.operators[0].checked) == len(check_settings().controls)
 
 
 def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
@@ -180,6 +204,8 @@ def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
         (["dataset=nci1"], "Which operator?"),
         (["tgp/pan"], "torch_sparse"),
         (["pyg/TopKPooling", "controls=any"], "controls=any is not understood; expected some of shuffled, complement"),
+        (["pyg/TopKPooling", "model=graclus"], "a check chooses model itself"),
+        (["pyg/TopKPooling", "pooling=complement"], "a check chooses pooling itself"),
         (["my_poolers.Silent", "controls=shuffled"], "it can have shuffled_input, none, whole only"),
     ],
 )

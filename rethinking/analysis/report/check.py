@@ -25,8 +25,17 @@ INTRODUCTION = (
 )
 
 
-def check_page(made: Sequence[Comparison], results: Results, asked: Question, scored: Scored | None = None) -> str:
-    """made: the comparisons of operators with their controls. results: of their runs. scored: their scorecards."""
+def check_page(
+    made: Sequence[Comparison],
+    results: Results,
+    asked: Question,
+    scored: Scored | None = None,
+    said: Sequence[str] = (),
+) -> str:
+    """made: the comparisons of operators with their controls. results: of their runs. scored: their scorecards.
+
+    said: sentences on operators and controls that are left out.
+    """
     operators = list(dict.fromkeys(c.family for c in made))
     controls = dict.fromkeys(c.variant for c in made)
     with style():
@@ -38,7 +47,7 @@ def check_page(made: Sequence[Comparison], results: Results, asked: Question, sc
         "Each control against its operator", texts(made, asked), leads=("control", *VERDICTS), looks=looks_of(made)
     )
     sections = [
-        Section("verdict", "Against its controls", words, [table], pictures, [method(made, asked, SIDES)]),
+        Section("verdict", "Against its controls", words, [table], pictures, [method(made, asked, SIDES), *said]),
         *(scorecard_sections(scored) if scored else []),
         evidence.clusters(results, runs),
         evidence.runs(results, runs),
