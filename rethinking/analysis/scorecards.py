@@ -111,7 +111,8 @@ def measure_table(cards: Sequence[Card], kind: str, asked: MeasureTable, graphs:
     """One measure of several operators: a row an operator, a column a graph.
 
     The mean rank is over the graphs of which something was measured of every operator. Of operators that are equal on a
-    graph all have the smallest rank; one that cannot have a number has the greatest.
+    graph all have the smallest rank; one that cannot have a number there has the greatest, and none at all if it has
+    no number on any graph.
     """
     rows = []
     if asked.before:
@@ -133,8 +134,9 @@ def _mean_ranks(cards: Sequence[Card], kind: str, measure: str, graphs: Sequence
         return [NOTHING] * len(cards)
     means = np.array([[_mean(card.values(kind, measure, graph)) for graph in whole] for card in cards])
     ranks = pd.DataFrame(means).rank(method="min", na_option="bottom").mean(axis=1)
-    # Of what was measured nowhere there is nothing to rank.
-    return [NOTHING if np.isnan(own).all() else f"{rank:.1f}" for own, rank in zip(means, ranks, strict=True)]
+    # What has a number on no graph at all has no rank either.
+    known = [any(np.isfinite(card.values(kind, measure, graph)).any() for graph in graphs) for card in cards]
+    return [f"{rank:.1f}" if has else NOTHING for rank, has in zip(ranks, known, strict=True)]
 
 
 def _cell(card: Card, kind: str, measure: str, graph: str, scale: float = 1, runs: int | None = None) -> str:

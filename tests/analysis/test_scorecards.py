@@ -45,6 +45,10 @@ def test_ranks_are_means_and_what_is_missing_comes_last() -> None:
     assert list(table.columns) == ["ring", "grid2d", "mean rank"]
     assert table.loc["a"].tolist() == ["2 ± 1", "500", "2.0"]  # second on the ring, and first of two on the grid
     assert table.loc["b", "mean rank"] == "1.5" and table.loc["c"].tolist() == ["—", "100", "2.0"]
+    # What has no number anywhere has no rank.
+    nothing = [*cards, card("e", [NAN], [NAN])]
+    ranks = measure_table(nothing, "features", asked, ["ring", "grid2d"]).set_index("operator")["mean rank"]
+    assert ranks["e"] == "—" and ranks["a"] == "2.0"
     # A graph that was not measured of all has no ranks.
     cards.append(Card("d", "d", {"features/ring": features([0.0005])}))
     table = measure_table(cards, "features", asked, ["ring", "grid2d"]).set_index("operator")
