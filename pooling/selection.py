@@ -68,7 +68,7 @@ class SoftSelection(Selection):
     """
 
     def __init__(self, assignment: Tensor, level: NodeSets) -> None:
-        expect(assignment, "S", "[R, N, k]", (level.replicas, level.width, None))
+        expect(assignment, "S", "R, N, k", (level.replicas, level.width, None))
         self.assignment = assignment
         self.level = level
         self._contracted: dict[NodeSets, Contraction] = {}
@@ -150,10 +150,10 @@ class HardSelection(Selection):
         weight: Tensor | None = None,
         width: int | None = None,
     ) -> None:
-        expect(cluster, "cluster", "[R·N] of whole numbers", (level.replicas * level.width,))
-        expect(count, "count", "[R·B] of whole numbers", (level.replicas * level.graphs,))
+        expect(cluster, "cluster", "R·N", (level.replicas * level.width,), whole=True)
+        expect(count, "count", "R·B", (level.replicas * level.graphs,), whole=True)
         if weight is not None:
-            expect(weight, "weight", "[R, N, 1]", (level.replicas, level.width, 1))
+            expect(weight, "weight", "R, N, 1", (level.replicas, level.width, 1))
         self.cluster = cluster
         self.count = count
         self.level = level
@@ -174,8 +174,8 @@ class HardSelection(Selection):
 
         Raises ValueError as the constructor.
         """
-        expect(cluster, "cluster", "[R, N] of whole numbers", (level.replicas, level.width))
-        expect(count, "count", "[R, B] of whole numbers", (level.replicas, level.graphs))
+        expect(cluster, "cluster", "R, N", (level.replicas, level.width), whole=True)
+        expect(count, "count", "R, B", (level.replicas, level.graphs), whole=True)
         if level.present is not None:
             cluster = cluster.masked_fill(~level.present.squeeze(-1), -1)
         return cls(cluster.flatten().cpu().numpy(), count.flatten().cpu().numpy(), level, weight, width)
@@ -257,19 +257,20 @@ class HardSelection(Selection):
         return matrix
 
 
-def expect(values: Any, name: str, what: str, shape: tuple[int | None, ...]) -> None:
-    """Raises ValueError if something is no array or tensor of a shape, None for any size; or of other numbers.
+def expect(values: Any, name: str, letters: str, shape: tuple[int | None, ...], whole: bool = False) -> None:
+    """Raises ValueError if something is no array or tensor of a shape, None for any size, or not of such numbers.
 
-    what: shape and numbers in words; of whole numbers, if it says so.
+    letters: what the sizes of the shape are called. whole: whether whole numbers are expected, or real ones.
     """
+    expected = f"[{letters}]{' of whole numbers' if whole else ''}"
     if not isinstance(values, (Tensor, np.ndarray)):
-        raise ValueError(f"{name} is a {type(values).__name__}; expected a tensor {what}")
+        raise ValueError(f"{name} is a {type(values).__name__}; expected a tensor {expected}")
     found = tuple(values.shape)
     alike = len(found) == len(shape) and all(size in (None, own) for size, own in zip(shape, found, strict=True))
-    kind = values.dtype.kind if isinstance(values, np.ndarray) else "f" if values.is_floating_point() else "i"
-    if not alike or (kind in "iu") != ("whole numbers" in what):
+    real = values.is_floating_point() if isinstance(values, Tensor) else values.dtype.kind not in "iu"
+    if not alike or real == whole:
         sizes = ", ".join("k" if size is None else str(size) for size in shape)
-        raise ValueError(f"{name} is of {values.dtype} {list(found)}; expected {what}, here [{sizes}]")
+        raise ValueError(f"{name} is of {values.dtype} {list(found)}; expected {expected}, here [{sizes}]")
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,13 @@ class Planned:
         return self.local.id, self.other.id
 
 
+class Family(NamedTuple):
+    """What is tested together: the host's pairs; those of data sets that are compared by default; of those left out."""
+
+    hosted: bool
+    left_out: bool
+
+
 def train_until_decided(jobs: Sequence[Job], pairs: Sequence[Planned], asked: Question, train: Train) -> list[int]:
     """Train pairs of some jobs look by look, and say in each what became of it. Returns the status of every look.
 
@@ -79,13 +86,6 @@ def train_until_decided(jobs: Sequence[Job], pairs: Sequence[Planned], asked: Qu
         statuses += _train(going, look, train)
         _judge(pairs, look, asked)
     return statuses
-
-
-class Family(NamedTuple):
-    """What is tested together: the host's pairs; those of data sets that are compared by default; of those left out."""
-
-    hosted: bool
-    left_out: bool
 
 
 def plan(jobs: Sequence[Job], asked: Question) -> list[Planned]:
