@@ -212,7 +212,7 @@ def _record(claims: Claims, dataset: GraphDataset, split: Split, replica: Replic
     task = cell.task()
     best = replica.history[replica.best_epoch - 1]
     raw = {part: outputs.numpy() for part, outputs in (replica.predictions or {}).items()}
-    measures: dict[str, float] = {}
+    measures = None
     if replica.weights is not None and settings.diagnosed_graphs:
         measures = measures_of(settings, dataset, split, replica.seed, replica.weights, replica.weights_epoch)
     return RunRecord(
@@ -221,11 +221,12 @@ def _record(claims: Claims, dataset: GraphDataset, split: Split, replica: Replic
         scores={name: value for name, value in best.items() if name not in ("epoch", "learning_rate")},
         history=pd.DataFrame(replica.history),
         predictions=predictions_of(task, task.targets(dataset), split, raw),
-        diagnostics=measures,
+        diagnostics=measures or {},
         provenance={
             "best_epoch": replica.best_epoch,
             "epochs": len(replica.history),
-            **(measured_on(settings, split) if measures else {}),
+            # Also where nothing can be seen, as in a black box: looking again would not help.
+            **(measured_on(settings, split) if measures is not None else {}),
             "fingerprint": dataset.fingerprint,
             "seconds": round(replica.seconds, 3),
             "threads": settings.threads,

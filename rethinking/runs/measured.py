@@ -39,8 +39,11 @@ def lacks_measures(record: dict[str, Any], graphs: int) -> bool:
 
 def measures_of(
     settings: Settings, dataset: GraphDataset, split: Split, seed: int, weights: dict[str, Tensor], epoch: int
-) -> dict[str, float]:
-    """Measures of a run's assignments on its first test graphs. weights: those of the epoch."""
+) -> dict[str, float] | None:
+    """Measures of a run's assignments on its first test graphs; empty where none can be seen, None where that failed.
+
+    weights: those of the epoch.
+    """
     try:
         network = settings.cell.build(dataset, settings.cell.task())(1)
         network.load_state_dict(weights)
@@ -48,7 +51,7 @@ def measures_of(
         return diagnose(network, dataset, graphs, seed, epoch, settings.evaluation_batch_size)
     except Exception as error:  # Somebody's own Select may return anything; the run is finished all the same.
         log.warning("The clusters of %s could not be measured (%s).", settings.cell.title, error)
-        return {}
+        return None
 
 
 def measured_on(settings: Settings, split: Split) -> dict[str, int]:
@@ -83,7 +86,7 @@ def measure_finished(
                 epoch = settings.cell.trainer.weights_epoch(record["best_epoch"], record["epochs"])
                 weights = store.weights(head["run_id"])
                 measures = measures_of(settings, dataset, split, seed, weights, epoch)
-                if measures:
+                if measures is not None:
                     store.write_diagnostics(head["run_id"], measures, measured_on(settings, split))
                     outcome.measured.append(seed)
         except OSError as error:

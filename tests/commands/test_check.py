@@ -128,7 +128,6 @@ def test_a_black_box_is_compared_as_far_as_it_can_be(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.usefixtures("own")
-@pytest.mark.usefixtures("own")
 def test_what_an_operator_says_is_seen_with_the_sizes_that_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +137,7 @@ def test_what_an_operator_says_is_seen_with_the_sizes_that_it_has(
     assert [one.control for one in plan.operators[0].checked] == list(check_settings().black_box)
 
 
+@pytest.mark.usefixtures("own")
 def test_controls_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

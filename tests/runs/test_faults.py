@@ -298,6 +298,28 @@ def test_without_weights_it_is_said_that_clusters_cannot_be_measured(tmp_path: P
     assert "measured" not in executed(tmp_path, *baseline), "it has no clusters"
 
 
+SILENT = """
+from torch import nn
+
+class Silent(nn.Module):
+    def forward(self, x, edge_index, batch):
+        return x, edge_index, batch
+"""
+
+
+def test_a_black_box_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its clusters cannot be seen, so its record says nothing of them, and training it again is not advised."""
+    (tmp_path / "silent_pooler.py").write_text(SILENT)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ("model=host", "pooling=learned", "pooler=own", "pooler.operator.path=silent_pooler.Silent", *DATA)
+    first = executed(tmp_path / "runs", *words, "seeds=1")
+    assert "(1 trained" in first
+    (entry,) = RunStore(tmp_path / "runs").entries()
+    assert not [name for name in entry.record if name.startswith("diagnostic_")]
+    again = executed(tmp_path / "runs", *words, "seeds=1")
+    assert "(0 trained, 1 done before)" in again and "measured" not in again
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "a b", "..", "abc-s01.old"])
 def test_nothing_is_read_outside_of_the_store(tmp_path: Path, name: str) -> None:
     store = RunStore(tmp_path / "runs")
