@@ -1,7 +1,9 @@
 """How a pooling operator is named on the command line."""
 
+import difflib
 import hashlib
 import importlib.util
+import re
 from pathlib import Path
 
 from rethinking.configuration.composition import options
@@ -21,11 +23,26 @@ def chosen(name: str) -> list[str]:
     if name in options("pooler"):
         return [f"pooler={name}"]
     if "." not in name:
-        raise UserError(f"there is no such operator; expected one of {', '.join(operator_names())}, or an import path.")
+        meant = _similar(name)
+        hint = f"did you mean {' or '.join(meant)}? Expected" if meant else "expected"
+        raise UserError(f"there is no such operator; {hint} one of {', '.join(operator_names())}, or an import path.")
     module, _, cls = name.rpartition(".")
     words = ["pooler=own", f"pooler.name={cls}", f"pooler.operator.path={name}"]
     text = _text(module)
     return words if text is None else [*words, f"pooler.operator.text={hashlib.sha256(text).hexdigest()[:12]}"]
+
+
+def _similar(name: str) -> list[str]:
+    """The operators that may have been meant, of any library: their own names hold this one's, or are close to it."""
+    wanted = _own_name(name)
+    own_names = {_own_name(known) for known in operator_names()}
+    close = difflib.get_close_matches(wanted, own_names, n=len(own_names), cutoff=0.75)
+    return [known for known in operator_names() if wanted and (wanted in _own_name(known) or _own_name(known) in close)]
+
+
+def _own_name(name: str) -> str:
+    """Without its library, in small letters, and without the word that all of them may have."""
+    return re.sub("[^a-z0-9]|pool(ing)?$", "", name.rpartition("/")[2].lower())
 
 
 def _text(module: str) -> bytes | None:
