@@ -57,6 +57,7 @@ def test_a_wrong_run_command(
         (("dataset.split.val=abc",), ("val=abc", "shares")),
         (("dataset.split.test=0.95",), ("test=0.95", "leave some to train")),
         (("dataset.task={_target_: rethinking.Nothing}",), ("unusable split or task",)),
+        (("dataset.task={_target_: sys.exit}",), ("unusable split or task", "it ends the program")),
         (("dataset.task={_target_: builtins.dict}",), ("no rethinking.tasks.task.Task",)),
         (
             ("dataset.task={_target_: rethinking.tasks.regression.Regression}",),

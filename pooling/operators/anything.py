@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn.pool.select import Select
 
+from rethinking.errors import not_ending
 from rethinking.pooling.operators.explained import Connect, by_clusters, explained, with_weights
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.pyg import select_output
@@ -71,7 +72,8 @@ def imported(path: str) -> type[nn.Module]:
     if importlib.util.find_spec("tgp") is not None:
         stand_in_where_missing()
     try:
-        found = getattr(importlib.import_module(module), name)
+        with not_ending():
+            found = getattr(importlib.import_module(module), name)
     except Exception as error:
         raise ValueError(f"{path} cannot be imported: {in_words(error)}") from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
@@ -102,7 +104,8 @@ def made(cls: type[nn.Module], path: str, sizes: Mapping[str, Any], arguments: d
             f"{', '.join(called)}, as far as it asks for them, and what is in its arguments."
         )
     try:
-        return cls(**(taken | arguments))
+        with not_ending():
+            return cls(**(taken | arguments))
     except Exception as error:
         raise ValueError(f"{path} cannot be made: {in_words(error)}") from error
 

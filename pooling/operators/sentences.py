@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from rethinking.errors import not_ending
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
 
 
@@ -14,7 +15,7 @@ from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
 def in_one_sentence(name: str, graphs: Graphs) -> Iterator[None]:
     """What a library raises becomes a ValueError that says on which graphs; want of memory stays what it is."""
     try:
-        with quiet():
+        with quiet(), not_ending():
             yield
     except (MemoryError, torch.OutOfMemoryError):
         raise

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from rethinking.configuration.composition import options
-from rethinking.errors import UserError
+from rethinking.errors import UserError, not_ending
 
 
 def operator_names() -> list[str]:
@@ -48,8 +48,9 @@ def _own_name(name: str) -> str:
 def _text(module: str) -> bytes | None:
     """What stands in a module; None if that cannot be had, and making the operator will say why."""
     try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):
+        with not_ending():
+            found = importlib.util.find_spec(module)
+    except Exception:  # The packages that it is in are imported for it, and may fail in any way.
         return None
     path = Path(found.origin) if found is not None and found.origin else None
     return path.read_bytes() if path is not None and path.is_file() else None

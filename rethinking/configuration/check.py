@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from rethinking.configuration.cell import Cell
-from rethinking.errors import UserError
+from rethinking.errors import UserError, not_ending
 from rethinking.graphs.levels import SparseLevel
 from rethinking.graphs.nodes import Origin
 from rethinking.graphs.topology import Topology
@@ -26,20 +26,23 @@ def check(cell: Cell) -> None:
     """
     pair = f"model={cell.family} with pooling={cell.variant}"
     try:
-        network = instantiate(cell.network, _partial_=True)
-        _check_types(network)
-        select = instantiate(cell.select)
-        made = network(replicas=2, shape=DataShape(1, 3, 2, mean_nodes=4.0), select=select)
-        initialise(made, [0, 1])
+        with not_ending():
+            network = instantiate(cell.network, _partial_=True)
+            _check_types(network)
+            select = instantiate(cell.select)
+            made = network(replicas=2, shape=DataShape(1, 3, 2, mean_nodes=4.0), select=select)
+            initialise(made, [0, 1])
     except Exception as error:
         raise UserError(f"{pair} cannot be made with these settings: {reason(error)}") from error
     try:
-        _check_output(made(torch.ones(2, 3, 1), _two_tiny_graphs()))
+        with not_ending():
+            _check_output(made(torch.ones(2, 3, 1), _two_tiny_graphs()))
     except Exception as error:
         raise UserError(f"{pair} does not predict: {reason(error)}") from error
     try:
-        task = cell.task()
-        cell.splitter()
+        with not_ending():
+            task = cell.task()
+            cell.splitter()
     except Exception as error:
         raise UserError(f"dataset={cell.dataset.name} has an unusable split or task: {reason(error)}") from error
     if not isinstance(task, Task):

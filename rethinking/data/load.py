@@ -20,7 +20,7 @@ from rethinking.data.bounds import check_bounds
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.scratch import scratch
 from rethinking.data.sources import Places, RawFile, find_raw_file, local_copy
-from rethinking.errors import UserError
+from rethinking.errors import UserError, not_ending
 from rethinking.graphs.fields import Fields
 
 CACHE_VERSION = 3
@@ -150,8 +150,9 @@ def _is_kept(source: Source) -> bool:
 def _read(name: str, source: Source, path: Path | None) -> GraphDataset:
     """Readers and data sets of one's own may fail in any way, so any failure is told in one sentence."""
     try:
-        read: Callable[..., GraphDataset] = instantiate(source.read, _partial_=True)
-        dataset = read(path, name)
+        with not_ending():
+            read: Callable[..., GraphDataset] = instantiate(source.read, _partial_=True)
+            dataset = read(path, name)
         if not isinstance(dataset, GraphDataset):
             raise TypeError(f"expected a GraphDataset, got {type(dataset).__name__}")
         check_bounds(dataset)

@@ -84,6 +84,8 @@ class NotANumber(FirstHalf):
 def own(tmp_path: Path) -> None:
     """A module of somebody's own in the folder where the command is given."""
     (tmp_path / "my_poolers.py").write_text(OWN)
+    (tmp_path / "no_package").mkdir()
+    (tmp_path / "no_package" / "__init__.py").write_text("1 / 0")
 
 
 @pytest.mark.usefixtures("own")
@@ -198,6 +200,7 @@ def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
         (["my_poolers.Drops"], "graph"),
         (["my_poolers.NotANumber"], "NaN"),
         (["nobody.MyPool"], "nobody"),
+        (["no_package.poolers.MyPool"], "cannot be imported: ZeroDivisionError"),
         (["topk"], "there is no such operator; did you mean pyg/TopKPooling or src/topk or tgp/topk? Expected one of"),
         (["tgp/EigenPooling"], "did you mean tgp/eigen? Expected one of"),
         (["nothing_like_it"], "there is no such operator; expected one of native/diffpool"),

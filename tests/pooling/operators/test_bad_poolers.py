@@ -12,6 +12,7 @@ from rethinking.pooling.operators.sentences import checked
 from tests.pooling.operators.conftest import SIZES, batch, together
 
 BAD = """
+import sys
 import torch
 from torch import nn
 
@@ -38,6 +39,17 @@ class Raises(nn.Module):
     def __init__(self, ratio):
         super().__init__()
         raise RuntimeError("not today")
+
+
+class Exits(nn.Module):
+    def __init__(self):
+        super().__init__()
+        sys.exit(0)
+
+
+class ExitsLater(Base):
+    def pool(self, x, edge_index, batch):
+        sys.exit("enough")
 
 
 class OtherCall(nn.Module):
@@ -147,6 +159,7 @@ def function(x):
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bad_poolers.py").write_text(BAD)
     (tmp_path / "broken_poolers.py").write_text("import no_such_package\n")
+    (tmp_path / "script_with_pooler.py").write_text("import argparse\nargparse.ArgumentParser().exit(2)\n")
     monkeypatch.syspath_prepend(tmp_path)
 
 
@@ -160,10 +173,13 @@ SENTENCES = {
     "MinCut": r"'MinCut' is no import path: package.module.Class",
     "no_such.Pool": r"no_such.Pool cannot be imported: ModuleNotFoundError: No module named 'no_such'",
     "broken_poolers.Pool": r"broken_poolers.Pool cannot be imported: .*no_such_package",
+    "script_with_pooler.Pool": r"script_with_pooler.Pool cannot be imported: RuntimeError: it ends the program, as a ",
     "bad_poolers.Missing": r"bad_poolers.Missing cannot be imported: AttributeError",
     "bad_poolers.function": r"is a function, where a class of torch.nn.Module was expected",
     "bad_poolers.OtherArgument": r"cannot be made without 'depth': its constructor is given in_features, .*ratio",
     "bad_poolers.Raises": r"cannot be made: RuntimeError: not today",
+    "bad_poolers.Exits": r"cannot be made: RuntimeError: it ends the program",
+    "bad_poolers.ExitsLater": r"fails on 4 graph\(s\) of 7 to 12 nodes: RuntimeError: it ends the program",
     "bad_poolers.OtherCall": r"called as forward\(h, adjacency\), where x, edge_index and batch",
     "bad_poolers.NoBatch": r"called as forward\(x, edge_index\), where x, edge_index and batch",
     "bad_poolers.OneTensor": r"returns one tensor \[36, 4\], without x and edge_index",
