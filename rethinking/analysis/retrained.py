@@ -82,8 +82,10 @@ def platforms_differ(stored: Mapping[str, Any], again: Mapping[str, Any]) -> lis
     unlike = [name for name in PLATFORM if _text(stored.get(name)) != _text(again.get(name))]
     # Records of earlier versions do not say which processor it was.
     unknown = [] if _text(stored.get("processor")) or "processor" in unlike else ["processor"]
+    # One that went on elsewhere was trained on two platforms.
+    resumed = ["resumed_with_other"] if _text(stored.get("resumed_with_other")) else []
     changed = [] if _text(stored.get("git_dirty")) != "True" or "git_dirty" in unlike else ["git_dirty"]
-    return [*unlike, *unknown, *changed]
+    return [*unlike, *unknown, *changed, *resumed]
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,8 @@
 """States of groups that train, so that a long cell goes on after a kill where it was: `.checkpoints/` of a run store.
 
-    .checkpoints/CELL-sSEED.pt    the SHA-256 of what follows, and a group's state after an epoch; SEED: its first
+    .checkpoints/CELL-sSEED-GROUP.pt    the SHA-256 of what follows, and a group's state after an epoch
+
+SEED is the first of a group, and GROUP stands for all of its seeds, so that no group writes over another's state.
 
 A state is kept in memory after every epoch, and written every so many minutes and when the process is told to end; it
 is gone when its group is done. What is read is data: tensors, numbers and texts, and only under their checksum.
@@ -20,7 +22,9 @@ from typing import Any
 import torch
 
 from rethinking.errors import UserError
+from rethinking.runs.outcome import is_of_surroundings
 from rethinking.runs.replacement import synchronise
+from rethinking.runs.together import as_text
 from rethinking.training.saved import seeds_of
 from rethinking.training.state import GroupState, copied
 
@@ -33,24 +37,26 @@ CPU = torch.device("cpu")
 class Saved:
     """A checkpoint. state: what `GroupState.state_dict` gave. elapsed: seconds of wall time that it took to get there.
 
-    conditions: what must be the same for the numbers to be the same, the versions of the program and of what it
-    computes with.
+    group: the seeds that began together. conditions: what must be the same for the numbers to be the same, the versions
+    of the program and of what it computes with. platform: what may not be, but then their last digits differ.
     """
 
     path: Path
     state: Mapping[str, Any]
     elapsed: float
+    group: list[int]
     conditions: Mapping[str, Any]
+    platform: Mapping[str, Any]
 
     @property
     def seeds(self) -> list[int]:
-        """Those that trained together, some of which may be done meanwhile."""
+        """Those that still trained, some of which may be done meanwhile."""
         return seeds_of(self.state)
 
     @property
     def epoch(self) -> int:
         """The last whole one."""
-        return int(self.state["epoch"])
+        return self.state["epoch"]
 
     def remove(self) -> None:
         """For a group that is done."""
@@ -61,35 +67,44 @@ class Saved:
 class Checkpoints:
     """Those of one cell in a store."""
 
-    def __init__(self, store: Path, cell_id: str, conditions: Mapping[str, Any], every: float) -> None:
-        """every: seconds from one to the next; 0 for none, not even on interruption."""
+    def __init__(
+        self, store: Path, cell_id: str, conditions: Mapping[str, Any], platform: Mapping[str, Any], every: float
+    ) -> None:
+        """conditions, platform: of this process, see `Saved`. every: seconds from one to the next; 0 for none, ever."""
         self._folder = store / NAME
         self._cell = cell_id
-        self._conditions = dict(conditions)
+        self._origin = {"conditions": dict(conditions), "platform": dict(platform)}
         self._every = every
 
+    def unlike(self, saved: Saved) -> list[str]:
+        """In which conditions one was trained that are others here: it cannot be gone on from if there are any."""
+        return _unlike(saved.conditions, self._origin["conditions"])
+
+    def elsewhere(self, saved: Saved) -> list[str]:
+        """What of the platform is not as it was."""
+        return _unlike(saved.platform, self._origin["platform"])
+
     def find(self) -> Iterator[Saved]:
-        """Those that can be gone on from. One that is damaged is removed."""
+        """All that there are. One that is damaged is removed."""
         for path in sorted(self._folder.glob(f"{self._cell}-s*.pt")):
             try:
-                saved = _read(path)
+                yield _read(path)
             except OSError:
                 continue
             except UserError:
                 with suppress(OSError):
                     path.unlink()
-                continue
-            if saved.conditions == self._conditions:
-                yield saved
 
     def of_group(self, seeds: list[int], saved: Saved | None) -> "Checkpoint":
         """The checkpoint of a group that is about to train. saved: from which it goes on, if from any."""
-        path = saved.path if saved else self._folder / f"{self._cell}-s{seeds[0]:02d}.pt"
+        group = hashlib.sha256(as_text(seeds).encode()).hexdigest()[:8]
+        path = saved.path if saved else self._folder / f"{self._cell}-s{seeds[0]:02d}-{group}.pt"
         # What a killed process has left; these seeds are held by this one.
         for leftover in self._folder.glob(f".{path.name}.*"):
             with suppress(OSError):
                 leftover.unlink()
-        return Checkpoint(path, self._conditions, self._every, saved.elapsed if saved else 0.0)
+        origin = {**self._origin, "group": saved.group if saved else list(seeds)}
+        return Checkpoint(path, origin, self._every, saved.elapsed if saved else 0.0)
 
 
 class Checkpoint:
@@ -98,9 +113,9 @@ class Checkpoint:
     As a context: written once more if the group is interrupted, and removed if it comes to an end.
     """
 
-    def __init__(self, path: Path, conditions: Mapping[str, Any], every: float, elapsed: float) -> None:
+    def __init__(self, path: Path, origin: Mapping[str, Any], every: float, elapsed: float) -> None:
         self._path = path
-        self._conditions = conditions
+        self._origin = origin
         self._every = every
         self._started = time.monotonic() - elapsed
         self._written = time.monotonic()
@@ -118,9 +133,7 @@ class Checkpoint:
         """Keep the state after an epoch, and write it if it is time to."""
         if not self._every:
             return
-        self._last = {
-            "state": copied(state.state_dict(), CPU), "elapsed": self.elapsed, "conditions": dict(self._conditions)
-        }  # fmt: skip
+        self._last = {"state": copied(state.state_dict(), CPU), "elapsed": self.elapsed, **self._origin}
         if time.monotonic() - self._written >= self._every:
             self.write()
 
@@ -156,12 +169,16 @@ class Checkpoint:
     ) -> None:
         if self._left:
             return
-        if kind is not None and not issubclass(kind, Exception):
+        if is_of_surroundings(error) or (kind is not None and not issubclass(kind, Exception)):
             self.write()
             return
         # Done; or failed, and what fails is not gone on with.
         with suppress(OSError):
             self._path.unlink()
+
+
+def _unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
 def _read(path: Path) -> Saved:
@@ -172,8 +189,12 @@ def _read(path: Path) -> Saved:
         raise UserError(f"{path} is not as it was written")
     try:
         whole = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
-        saved = Saved(path, whole["state"], float(whole["elapsed"]), whole["conditions"])
-        seeds_of(saved.state)
+        # Earlier versions said neither of the group nor of the platform.
+        group = seeds_of({"seeds": whole.get("group", seeds_of(whole["state"]))})
+        platform = dict(whole.get("platform", {}))
+        saved = Saved(path, whole["state"], float(whole["elapsed"]), group, dict(whole["conditions"]), platform)
+        if not set(saved.seeds) <= set(group) or type(saved.state["epoch"]) is not int:
+            raise UserError("its seeds are none of its group, or it has no epoch")
     except Exception as error:  # torch lets through whatever it meets in a file that is none of its own.
         raise UserError(f"{path} holds no checkpoint: {error}") from error
     return saved

@@ -49,6 +49,9 @@ class Claims:
             left = {seed for seed in saved.seeds if self._is_left(seed)}
             if not left:
                 saved.remove()
+            elif unlike := checkpoints.unlike(saved):
+                if left & set(waiting):
+                    self.outcome.passed_over[saved.path.name] = saved.epoch, unlike
             elif left <= set(waiting) and len(saved.seeds) <= most:
                 own = [seed for seed in waiting if seed in saved.seeds]
                 others = [seed for seed in waiting if seed not in saved.seeds]
@@ -81,9 +84,11 @@ class Claims:
 
     def is_held(self, seed: int) -> bool:
         """Whether a run is. One that another host has taken meanwhile, as this process was silent, is left to it."""
-        if seed in self.held and not self.store.is_mine(run_id(self.outcome.cell_id, seed)):
-            self.outcome.elsewhere.append(seed)
-            self.release(seed)
+        # As long as the file system does not say, it is as it was.
+        with suppress(OSError):
+            if seed in self.held and not self.store.is_mine(run_id(self.outcome.cell_id, seed)):
+                self.outcome.elsewhere.append(seed)
+                self.release(seed)
         return seed in self.held
 
     def some_are_held(self) -> bool:
@@ -148,11 +153,15 @@ class Claims:
 
     def _is_left(self, seed: int) -> bool:
         """Whether a run is neither done nor, unless failed ones are tried again, failed."""
-        return self._entry(seed).state not in ("done", *(() if self.settings.retry_failed else ("failed",)))
+        entry = self._entry(seed)
+        return not self._has_all(entry) and (entry.state != "failed" or self.settings.retry_failed)
+
+    def _has_all(self, entry: Entry) -> bool:
+        """Whether a run is finished, with its weights if they are asked for."""
+        return entry.state == "done" and (not self.settings.save_model or WEIGHTS in entry.record.get("files", ()))
 
     def _is_done(self, seed: int, entry: Entry) -> bool:
-        has_all = not self.settings.save_model or WEIGHTS in entry.record.get("files", ())
-        if entry.state != "done" or not has_all:
+        if not self._has_all(entry):
             return False
         self.outcome.kept.append(seed)
         if lacks_measures(entry.record, self.settings.diagnosed_graphs):

@@ -1,9 +1,8 @@
 """Trains the runs of a cell that the store does not have yet."""
 
-import errno
 import traceback
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +23,7 @@ from rethinking.runs.claims import Claims
 from rethinking.runs.identity import cell_id
 from rethinking.runs.interrupts import Interrupts
 from rethinking.runs.measured import measure_finished, measured_on, measures_of
-from rethinking.runs.outcome import Outcome
+from rethinking.runs.outcome import Outcome, is_of_surroundings
 from rethinking.runs.predictions import predictions_of
 from rethinking.runs.record import RunRecord, cell_record, head_of
 from rethinking.runs.store import RunStore
@@ -36,14 +35,6 @@ from rethinking.training.group import train_group
 from rethinking.training.memory import is_out_of_memory, keep_freed_memory, limit_to_free_memory
 from rethinking.training.sizes import NODES, in_equal_parts, replicas_at_once
 from rethinking.training.state import GroupState, Replica
-
-# What no run can help: a full, broken, read-only or absent disk, too many open files, no permission.
-SURROUNDINGS = frozenset(
-    {
-        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EROFS, errno.EACCES, errno.EPERM),
-        *(errno.EMFILE, errno.ENFILE, errno.ENOLCK, errno.ENOTCONN, errno.ETIMEDOUT),
-    }
-)
 
 # Why fewer seeds than there are train together, where that was chosen here.
 ENOUGH = f"more than {NODES:,} nodes in a step gain nothing"
@@ -73,8 +64,8 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     outcome = Outcome(settings.cell.title, cell_id(settings.cell, dataset.fingerprint))
     waiting = list(settings.seeds)
     checkpoints = Checkpoints(
-        settings.runs, outcome.cell_id, {**provenance.software(), "fast": settings.fast},
-        60 * settings.checkpoint_minutes,
+        settings.runs, outcome.cell_id, {**provenance.program(), "fast": settings.fast},
+        _platform(settings, device), 60 * settings.checkpoint_minutes,
     )  # fmt: skip
     most, why = len(waiting), ENOUGH
     if device.type == "cpu":
@@ -102,8 +93,7 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
                 raise
             except Exception as error:
                 interrupts.check()
-                if is_out_of_memory(error) and settings.replicas is None and len(claims.held) > 1:
-                    # auto: fewer seeds at once need less memory.
+                if _may_need_less(error, claims):
                     waiting[:0] = claims.held
                     most, why = len(claims.held) // 2, NO_ROOM
                     continue
@@ -112,6 +102,13 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     with Interrupts() as interrupts:
         measure_finished(settings, dataset, store, outcome, interrupts.check)
     return outcome
+
+
+def _platform(settings: Settings, device: torch.device) -> dict[str, Any]:
+    """On what the last digits of numbers depend, beside the program; as a record has it."""
+    hardware = provenance.hardware(device)
+    hardware.pop("peak_memory_mib")
+    return {**hardware, "threads": settings.threads, "evaluation_batch_size": settings.evaluation_batch_size}
 
 
 def _train(
@@ -132,10 +129,13 @@ def _train(
     settings, outcome, cell = claims.settings, claims.outcome, claims.settings.cell
     task, splitter = cell.task(), cell.splitter()
     splits = {seed: splitter(dataset, seed) for seed in (saved.seeds if saved else claims.held)}
+    where: dict[str, Any] = {}
     if saved:
         outcome.resumed.append((len(claims.held), saved.epoch))
+        if unlike := checkpoints.elsewhere(saved):
+            where = {"resumed_with_other": ",".join(unlike)}
     for together in _of_equal_sizes(splits):
-        with checkpoints.of_group(together, saved) as checkpoint:
+        with _noting(together, claims, interrupts), checkpoints.of_group(together, saved) as checkpoint:
             interrupts.save = checkpoint.write
 
             def after_epoch(state: GroupState, checkpoint: Checkpoint = checkpoint) -> None:
@@ -170,14 +170,38 @@ def _train(
             try:
                 for replica in replicas:
                     if claims.is_held(replica.seed):
-                        how: dict[str, Any] = {"elapsed_seconds": round(checkpoint.elapsed, 3)}
-                        how.update({"replicas": len(together), "together": as_text(together)})
+                        how: dict[str, Any] = {"elapsed_seconds": round(checkpoint.elapsed, 3), **where}
+                        group = saved.group if saved else together
+                        how.update({"replicas": len(group), "together": as_text(group)})
                         how.update(provenance.hardware(device))
                         scores = _keep(claims, dataset, splits[replica.seed], replica, how, interrupts)
                         told.end(replica.seed, scores)
             except Exception:
                 interrupts.check()  # Here, so that the checkpoint sees an interruption, not what was made of it.
                 raise
+
+
+@contextmanager
+def _noting(seeds: Sequence[int], claims: Claims, interrupts: Interrupts) -> Iterator[None]:
+    """Of a group that fails its own seeds do, not those of another that has yet to train.
+
+    Raises what concerns all of them: UserError, AllTakenError, and want of memory that fewer seeds at once may help.
+    """
+    try:
+        yield
+    except (UserError, AllTakenError):
+        raise
+    except Exception as error:
+        interrupts.check()
+        if _may_need_less(error, claims):
+            raise
+        for seed in set(seeds) & claims.held.keys():
+            _note(error, seed, claims)
+
+
+def _may_need_less(error: Exception, claims: Claims) -> bool:
+    """Whether memory is wanted and replicas=auto, as fewer seeds at once need less."""
+    return is_out_of_memory(error) and claims.settings.replicas is None and len(claims.held) > 1
 
 
 def _keep(
@@ -250,7 +274,7 @@ def _told_of(settings: Settings) -> dict[str, Any]:
 
 def _note(error: Exception, seed: int, claims: Claims) -> None:
     """Sort out whether it is the run that failed or what is around it."""
-    if isinstance(error, OSError) and error.errno in SURROUNDINGS:
+    if isinstance(error, OSError) and is_of_surroundings(error):
         claims.lose(seed, error)
     else:
         reason = "Out of memory.\n" if is_out_of_memory(error) else ""

@@ -1,8 +1,17 @@
 """What became of the seeds of a job, and how it is told."""
 
+import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+# What no run can help: a full, broken, read-only or absent disk, too many open files, no permission.
+SURROUNDINGS = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOLCK, errno.ENOTCONN, errno.ETIMEDOUT),
+    }
+)
 
 
 @dataclass
@@ -13,8 +22,9 @@ class Outcome:
     lost: seed → what in the surroundings kept it from being trained or written, a full disk, say; such a run has not
     failed, and the next command tries it again.
     together: how many seeds trained at a time, and why, where replicas=auto has taken fewer than there were.
-    resumed: of each group that went on from a checkpoint, how many seeds and after which epoch. unsaved: why the last
-    state of a group could not be kept, if it could not. untold: why a tracker was told no more, if it was not.
+    resumed: of each group that went on from a checkpoint, how many seeds and after which epoch. passed_over: of those
+    that could not, after which epoch they stood, and in what they were trained under other conditions. unsaved: why the
+    last state of a group could not be kept, if it could not. untold: why a tracker was told no more, if it was not.
     measured: of those kept, whose clusters were measured now. unmeasured: seed → why that could not be done.
     """
 
@@ -29,6 +39,7 @@ class Outcome:
     unmeasured: dict[int, str] = field(default_factory=dict)
     together: tuple[int, str] | None = None
     resumed: list[tuple[int, int]] = field(default_factory=list)
+    passed_over: dict[str, tuple[int, Sequence[str]]] = field(default_factory=dict)
     unsaved: str = ""
     untold: str = ""
 
@@ -56,6 +67,11 @@ class Outcome:
             f"{self.title}: {count} seed{'' if count == 1 else 's'} went on after epoch {epoch}."
             for count, epoch in self.resumed
         ]
+        said += [
+            f"{self.title}: seeds that stood after epoch {epoch} began anew; of what their numbers hang on, "
+            f"{', '.join(unlike)} was another then."
+            for epoch, unlike in self.passed_over.values()
+        ]
         if self.unsaved:
             said.append(f"{self.title}: what trains could not be kept for a restart ({self.unsaved}).")
         if self.untold:
@@ -71,6 +87,11 @@ class Outcome:
             for reason, seeds in _by_reason(self.unmeasured)
         ]
         return said
+
+
+def is_of_surroundings(error: BaseException | None) -> bool:
+    """Whether an error is none of the run's."""
+    return isinstance(error, OSError) and error.errno in SURROUNDINGS
 
 
 def reason_of(error: OSError) -> str:

@@ -13,13 +13,23 @@ import torch
 from rethinking import __version__, paths
 
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn")
+# Where a checkout has the program: what else lies in it, a store or notes, makes the program no other one.
+PROGRAM = ("rethinking", "conf", "models", "pooling")
 
 
 @cache
 def software() -> dict[str, Any]:
     """Versions of the program and of what it computes with, and the commit if it runs from a checkout."""
-    versions = {f"{name}_version": _version(name) for name in PACKAGES}
-    return {"rethinking_version": __version__, "python_version": platform.python_version(), **versions, **_commit()}
+    return {**_versions(), **_commit()}
+
+
+@cache
+def program() -> dict[str, Any]:
+    """What must be the same for numbers to be: `software`, with what the commit has of the program in its place."""
+    commit, trees = _commit(), None
+    if commit["git_commit"]:
+        trees = _git("rev-parse", *(f"{commit['git_commit']}:{part}" for part in PROGRAM)).split()
+    return {**_versions(), "program": trees, "git_dirty": commit["git_dirty"]}
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
@@ -41,6 +51,11 @@ def hardware(device: torch.device) -> dict[str, Any]:
     }
 
 
+def _versions() -> dict[str, Any]:
+    versions = {f"{name}_version": _version(name) for name in PACKAGES}
+    return {"rethinking_version": __version__, "python_version": platform.python_version(), **versions}
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)
@@ -50,19 +65,21 @@ def _version(name: str) -> str | None:
 
 def _commit() -> dict[str, Any]:
     """The commit of the checkout that holds the program; both None when it was installed without one."""
-    root = paths.PACKAGE.parent
-    if not (root / ".git").exists():
+    if not (_root() / ".git").exists():
         return {"git_commit": None, "git_dirty": None}
-
-    def git(*command: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True).stdout
-
     try:
-        commit = git("rev-parse", "HEAD").strip()
-        # Results do not make the program another one.
-        return {"git_commit": commit, "git_dirty": bool(git("status", "--porcelain", "--", ".", ":!results").strip())}
+        commit = _git("rev-parse", "HEAD").strip()
+        return {"git_commit": commit, "git_dirty": bool(_git("status", "--porcelain", "--", *PROGRAM).strip())}
     except (OSError, subprocess.CalledProcessError):
         return {"git_commit": None, "git_dirty": None}
+
+
+def _git(*command: str) -> str:
+    return subprocess.run(["git", "-C", str(_root()), *command], capture_output=True, text=True, check=True).stdout
+
+
+def _root() -> Path:
+    return paths.PACKAGE.parent
 
 
 @cache

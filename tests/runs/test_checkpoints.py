@@ -19,10 +19,12 @@ import pandas as pd
 import pytest
 import torch
 
+from rethinking.analysis.retrained import platforms_differ
 from rethinking.configuration.composition import compose_job
 from rethinking.configuration.settings import Settings
 from rethinking.runs import checkpoints as module
 from rethinking.runs import execute as execution
+from rethinking.runs import provenance, workers
 from rethinking.runs.execute import execute
 from rethinking.runs.outcome import Outcome
 from rethinking.runs.store import RunStore
@@ -202,6 +204,74 @@ def test_of_many_seeds_a_few_are_trained_without_the_saved_state(tmp_path: Path,
     outcome, _ = go_on(tmp_path)
     assert outcome.resumed == [(3, 3)] and outcome.kept == [1]
     assert left(tmp_path) == []
+
+
+def test_a_smaller_group_from_the_same_seed_on_leaves_the_state_of_the_larger(tmp_path: Path) -> None:
+    interrupted(tmp_path, 3)
+    outcome, epochs = go_on(tmp_path, "seeds=[0]")
+    assert outcome.resumed == [] and epochs[0] == 1 and len(left(tmp_path)) == 1
+    outcome, _ = go_on(tmp_path)
+    assert outcome.resumed == [(3, 3)] and outcome.kept == [0]
+
+
+def test_finished_runs_that_are_trained_again_for_their_weights_go_on_too(tmp_path: Path, undisturbed: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path / "runs")
+    interrupted(tmp_path / "runs", 3, "save_model=true")
+    outcome, epochs = go_on(tmp_path / "runs", "save_model=true")
+    assert outcome.resumed == [(4, 3)] and epochs[0] == 4
+    assert all("weights.pt" in entry.record["files"] for entry in RunStore(tmp_path / "runs").entries())
+    assert_equal(tmp_path / "runs", undisturbed)
+
+
+def test_a_record_says_with_whom_it_began_and_where_it_went_on(
+    tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are done when the state is written; those that go on still have numbers of a group of four."""
+    epochs = sorted(len(history) for history, _ in results(undisturbed).values())
+    interrupted(tmp_path, epochs[0] + 1)
+    assert 0 < len(results(tmp_path)) < 4, "none is done, or all are: a weak test"
+    hardware = provenance.hardware
+    monkeypatch.setattr(provenance, "hardware", lambda device: {**hardware(device), "processor": "another"})
+    go_on(tmp_path)
+    records = [entry.record for entry in RunStore(tmp_path).entries()]
+    assert {(record["replicas"], record["together"]) for record in records} == {(4, "0-3")}
+    moved = [record for record in records if record["processor"] == "another"]
+    assert moved and all(record["resumed_with_other"] == "processor" for record in moved)
+    assert all("resumed_with_other" not in record for record in records if record not in moved)
+    assert "resumed_with_other" in platforms_differ(moved[0], moved[0])
+
+
+def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
+    interrupted(tmp_path, 3, "fast=true")
+    outcome, epochs = go_on(tmp_path, "fast=false")
+    assert epochs[0] == 1 and outcome.resumed == []
+    assert any("stood after epoch 3 began anew" in said and " fast " in said for said in outcome.remarks)
+
+
+def test_what_the_file_system_says_for_a_moment_costs_no_state(
+    tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(state: Any, done: int) -> None:
+        if state.epoch == 3:
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+    outcome = execute(settings(tmp_path), stale)
+    assert len(outcome.lost) == 4 and len(left(tmp_path)) == 1
+    outcome, epochs = go_on(tmp_path)
+    assert outcome.resumed == [(4, 3)] and epochs[0] == 4
+    assert_equal(tmp_path, undisturbed)
+
+
+def test_who_holds_a_run_may_be_unknown_for_a_moment(
+    tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(self: RunStore, run_id: str) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(RunStore, "is_mine", unknown)
+    monkeypatch.setattr(workers, "BEAT", 0.0)
+    assert len(go_on(tmp_path)[0].trained) == 4
+    assert_equal(tmp_path, undisturbed)
 
 
 def test_no_more_seeds_go_on_together_than_are_asked_for(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ import pytest
 
 from rethinking.configuration.composition import compose_job
 from rethinking.errors import UserError
+from rethinking.runs import execute as execution
 from rethinking.runs import locks, measured
 from rethinking.runs.claims import Claims
 from rethinking.runs.execute import execute
 from rethinking.runs.outcome import Outcome
 from rethinking.runs.record import RunRecord
 from rethinking.runs.store import RunStore
+from rethinking.training.group import train_group
+from rethinking.training.state import Replica
 from tests.conftest import FEW_DIGITS
 from tests.runs.test_store import head, record, rewritten, write
 from tests.spanning import spanning
@@ -165,6 +168,23 @@ def test_an_error_while_one_run_is_written_fails_that_run_alone(
     result = rethinking("run", *QUICK, "seeds=3")
     assert result.returncode == 1 and "(2 trained, 0 done before, 1 FAILED)" in result.stderr
     assert len(list(tmp_path.glob("runs/*/error.txt"))) == 1
+
+
+def test_of_two_groups_one_fails_and_the_other_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeds whose splits differ in size train apart."""
+    trained = []
+
+    def failing(*, seeds: list[int], **arguments: Any) -> Iterator[Replica]:
+        trained.append(seeds)
+        if 0 in seeds:
+            raise RuntimeError("not today")
+        return train_group(seeds=seeds, **arguments)
+
+    monkeypatch.setattr(execution, "train_group", failing)
+    monkeypatch.setattr(execution, "_of_equal_sizes", lambda splits: [[0, 2], [1]])
+    outcome = execute(replace(compose_job((*QUICK, "seeds=3")), runs=tmp_path), lambda state, done: None)
+    assert trained == [[0, 2], [1]]
+    assert sorted(outcome.failed) == [0, 2] and outcome.trained == [1]
 
 
 @pytest.fixture
