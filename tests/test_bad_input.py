@@ -78,6 +78,7 @@ def test_a_wrong_run_command(
         (("replicas=all",), ("replicas=all", "auto or a whole number")),
         (("evaluation_batch_size=1.5",), ("evaluation_batch_size=1.5", "auto or a whole number")),
         (("fast=maybe",), ("fast=maybe", "true or false")),
+        (("dataset.split={file: a.csv}",), ("dataset.split has the keys _target_, val, test here, and no others",)),
         (("trainer.lr=1",), ("Unknown key 'trainer.lr'", "did you mean 'trainer.learning_rate'")),
         (("model=null",), ("model=null", "graclus")),
         (("data=3",), ("data=3", "expected keys")),

@@ -55,8 +55,15 @@ def check_scores(cell: StoredCell, record: dict[str, Any], predictions: pd.DataF
     task = known_task(cell.config["dataset"]["task"]["_target_"])
     if task is None:
         return
+    if cell.measure.metric != task.metric:
+        raise ValueError(f"has the metric {cell.measure.metric}, where its task has {task.metric}")
     for part in PARTS:
-        score, recorded = score_of(task, predictions, part), record[f"{part}_{task.metric}"]
+        recorded = record[f"{part}_{task.metric}"]
+        try:
+            score = score_of(task, predictions, part)
+        except Exception as error:  # Of columns that are none of this task's, or without a row.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"has predictions of which there is no {part} {task.metric} ({reason[:200]})") from error
         same = math.isclose(score, recorded, rel_tol=ROUNDING, abs_tol=ROUNDING)
         if not same and not (math.isnan(score) and math.isnan(recorded)):
             raise ValueError(f"gives a {part} {task.metric} of {score:g}, recorded is {recorded:g}")

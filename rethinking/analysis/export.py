@@ -39,7 +39,7 @@ DICTIONARY: dict[str, dict[str, str]] = {
         "epochs": "trained until it stopped",
         "fingerprint": "a hash of the data set's content",
         "seconds": "this seed's share of the time its group trained",
-        "diagnosed_graphs": "on how many test graphs its clusters were measured",
+        "diagnosed_graphs": "on how many test graphs its clusters were measured, if there are any to be seen",
         "elapsed_seconds": "from the start of its group to its end",
         "replicas": "how many seeds trained together",
         "together": "which, as 0-9,12",
@@ -53,7 +53,8 @@ DICTIONARY: dict[str, dict[str, str]] = {
         "processor": "family, model and stepping of the processor, and its instructions that torch uses",
         "peak_memory_mib": "the most memory its process had used by then, MiB",
         "git_commit": "of the checkout, if there was one",
-        "git_dirty": "whether the checkout had changes that were not committed, results aside",
+        "git_dirty": "whether the program in the checkout had changes that were not committed",
+        "resumed_with_other": "what of device, processor, threads, … was another before it was interrupted",
         "…_version": "of the program and of what it computes with",
     },
     "histories": {
@@ -119,6 +120,7 @@ def export(results: Results, folder: Path) -> list[Path]:
     with suppress(UserError):  # There may be nothing to compare yet.
         asked = question()
         frames["comparisons"] = frame(compare(results, asked)[0], asked)
+    earlier = [] if "comparisons" in frames else [folder / f"comparisons.{kind}" for kind in ("csv", "parquet")]
     frames["dictionary"] = pd.DataFrame(
         [(name, column, text) for name, columns in DICTIONARY.items() for column, text in columns.items()],
         columns=["file", "column", "meaning"],
@@ -132,6 +134,9 @@ def export(results: Results, folder: Path) -> list[Path]:
                 data.to_csv(files[-1], index=False)
             files.append(folder / f"{name}.parquet")
             _of_one_type(data).to_parquet(files[-1], index=False)
+        # Of other runs than those that are here now.
+        for path in earlier:
+            path.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); name another folder with --to.") from error
     return files

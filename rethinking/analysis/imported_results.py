@@ -4,7 +4,8 @@ What the other holds is data: its files are copied first, then held against its 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +33,7 @@ def import_results(source: Path, folder: Path) -> Imported:
     Raises UserError if one of the two is damaged, or cannot be read or written; the folder then stays as it is.
     """
     made = Imported()
-    with locked(folder), scratch(folder / "import") as room:
+    with locked(folder), _room(folder) as room:
         put_in_place(folder)
         before = undamaged(folder, "imported")
         other = _copied(source, room)
@@ -51,6 +52,18 @@ def import_results(source: Path, folder: Path) -> Imported:
         if made.taken and not made.conflicts:
             put_together(folder, before, added.whole(made.taken))
     return made
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[Path]:
+    """Where the other's files are copied. Raises UserError if there is no such place."""
+    try:
+        opened = ExitStack()
+        room = opened.enter_context(scratch(folder / "import"))
+    except OSError as error:
+        raise UserError(f"Nothing was imported. {folder}/ cannot be written: {error.strerror or error}.") from error
+    with opened:
+        yield room
 
 
 class _Adding:
@@ -106,6 +119,10 @@ def _copied(source: Path, room: Path) -> Collected:
 def _add_cell(cell: StoredCell, source: Path, added: _Adding, ours: Mapping[str, dict], made: Imported) -> None:
     """Sort out the runs of a cell: new, known, in conflict, or left out."""
     metric = cell.measure.metric
+    own = added.before.cells.get(cell.id)
+    if own is not None and stored_cell(cell.id, own).measure != cell.measure:
+        made.left_out.append(f"{source}/cells.yaml: the entry {cell.id} has another measure; its runs are left out.")
+        return
     here: Frames = (added.before.history(cell.id, metric), added.before.predictions(cell.id))
     try:
         there: Frames = (added.other.history(cell.id, metric), added.other.predictions(cell.id))

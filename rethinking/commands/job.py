@@ -89,7 +89,7 @@ def _train(job: Settings, told: Told, live: bool) -> None:
     told.done = not outcome.failed and not outcome.lost
     told.say(outcome.in_words(len(job.seeds)))
     for seed, reason in outcome.failed.items():
-        told.say(f"{job.cell.title} seed {seed} failed: {reason.strip().splitlines()[-1]}")
+        told.say(f"{job.cell.title} seed {seed} failed: {(reason.strip().splitlines() or ['no reason recorded'])[-1]}")
     if outcome.failed:
         where = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
         told.say(f"The reasons are in {where}; retry_failed=true tries again.")

@@ -44,6 +44,12 @@ def unknown_key(key: str, known: Any, addable: Sequence[str] = ()) -> str:
     if key in addable:
         return f"{key} is no part of every run; to add a file of it: +{key}=NAME."
     plain = OmegaConf.to_container(known, resolve=False) if isinstance(known, DictConfig) else known
+    inside = OmegaConf.select(known, key) if isinstance(known, DictConfig) else None
+    if isinstance(inside, DictConfig):
+        return (
+            f"{key} has the keys {', '.join(map(str, inside))} here, and no others; what has others is chosen by its "
+            "name, from a file of its own."
+        )
     similar = _similar(key, list(_keys(plain)))
     hint = f"did you mean '{similar}'?" if similar else "`--cfg job` shows the keys there are."
     part, dot, _ = key.partition(".")

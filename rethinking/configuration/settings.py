@@ -208,10 +208,17 @@ def _seeds(value: Any) -> list[int]:
 
 
 def _with_splits(dataset: DatasetConfig, folder: Any) -> DatasetConfig:
-    """The data set with the splits of a folder, if one is named, in place of its own."""
-    if folder is None:
+    """The data set with the splits of a folder, if one is named, in place of its own.
+
+    Whatever file they are in, its checksum is noted: runs are known by what is in it.
+    """
+    split = dataset.split
+    if folder is not None:
+        file = str(_folder("splits", folder) / f"{dataset.name}.csv")
+    elif split.get("_target_") == FILE_SPLIT and split.get("sha256") is None and "file" in split:
+        file = str(split["file"])
+    else:
         return dataset
-    file = str(_folder("splits", folder) / f"{dataset.name}.csv")
     return replace(dataset, split={"_target_": FILE_SPLIT, "file": file, "sha256": file_checksum(file)})
 
 

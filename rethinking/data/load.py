@@ -90,10 +90,11 @@ def load(config: DatasetConfig, places: Places, trusted: str | None = None) -> G
     dataset = _read_cache(config.name, folder, source.fingerprint) if keeps else None
     if dataset is None:
         path = find_raw_file(source.raw, places, trusted) if source.raw else None
+        # Of a file that has just been downloaded the folder is known only now.
+        folder = cache_folder(config.name, source, places)
         dataset = _read(config.name, source, path)
-        if keeps:
-            # Of a file that has just been downloaded the folder is known only now.
-            folder = cache_folder(config.name, source, places)
+        # Not of a file that was written anew while it was read: what was read may be either.
+        if keeps and cache_folder(config.name, source, places) == folder:
             _write_cache(dataset, folder, replace=before)
     if source.fingerprint and dataset.fingerprint != source.fingerprint:
         raise UserError(
@@ -130,7 +131,8 @@ def _state_of(path: Path | None) -> list[Any] | None:
     """What changes when a file, or one in a folder, does."""
     if path is None:
         return None
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    # A link that leads nowhere, as editors make them, is not there.
+    files = sorted(file for file in path.rglob("*") if file.exists()) if path.is_dir() else [path]
     return [number for file in files for number in (file.stat().st_size, file.stat().st_mtime_ns)]
 
 

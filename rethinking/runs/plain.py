@@ -23,5 +23,7 @@ def read_plain(text: str) -> Any:
             if depth > DEEPEST:
                 raise ValueError(f"it is more than {DEEPEST} levels deep")
         return yaml.load(text, READER)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+    except ValueError:
+        raise
+    except Exception as error:  # What is tagged as a number or a date and is none raises whatever reading it does.
+        raise ValueError(str(error) or type(error).__name__) from error

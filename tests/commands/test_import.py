@@ -1,5 +1,7 @@
 """`rethinking import` takes what is whole, once; nothing where there is a conflict; and trusts nothing."""
 
+import errno
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -11,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rethinking.analysis import imported
+from rethinking.analysis import imported, imported_results
 from rethinking.analysis.collect import collect
 from rethinking.analysis.tidy import read_results
+from rethinking.errors import UserError
 from rethinking.runs import foreign
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, fill
@@ -223,6 +226,66 @@ def test_a_record_whose_checksum_was_made_right_but_not_its_content(
     done = rethinking("import", "theirs")
     assert done.returncode == 1 and "0 runs of theirs/ added" in done.stdout
     assert f"theirs/{first(theirs).name} is left out" in done.stderr
+
+
+def tag(run: Path) -> None:
+    with (run / "config.yaml").open("a") as file:
+        file.write("\nmore: !!int ''\n")
+
+
+def of_one_part(run: Path) -> None:
+    frame = pd.read_parquet(run / "predictions.parquet")
+    frame[frame["part"] == "test"].to_parquet(run / "predictions.parquet")
+
+
+def measure(run: Path) -> None:
+    config = (run / "config.yaml").read_text()
+    assert "metric: accuracy" in config
+    (run / "config.yaml").write_text(config.replace("metric: accuracy", "metric: other"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [(tag, "config.yaml"), (of_one_part, "of which there is no val accuracy"), (measure, "other")],
+)
+def test_what_fits_its_checksums_but_nothing_else_is_named(
+    rethinking: Call, made: Path, tmp_path: Path, harm: Callable[[Path], None], reason: str
+) -> None:
+    theirs = Path(shutil.copytree(made / "odd", tmp_path / "theirs"))
+    harm(first(theirs))
+    record = json.loads((first(theirs) / "result.json").read_text())
+    rewritten(first(theirs), **{f"{part}_other": record[f"{part}_accuracy"] for part in ("val", "test")})
+    for command in (("import", "theirs"), ("collect", "--runs", "theirs")):
+        done = rethinking(*command)
+        assert "Traceback" not in done.stderr and first(theirs).name in done.stderr, done.stderr
+        assert reason in done.stderr
+
+
+def test_results_that_judge_a_known_cell_otherwise_are_named(rethinking: Call, made: Path, tmp_path: Path) -> None:
+    """The own files are not to blame."""
+    shutil.copytree(made / "mine_results", tmp_path / "results")
+    theirs = Path(shutil.copytree(made / "theirs", tmp_path / "theirs"))
+    for run in theirs.glob("[!.]*"):
+        config = run / "config.yaml"
+        config.write_text(config.read_text().replace("margin: 0.01", "margin: 0.02"))
+        rewritten(run)
+    collect(RunStore(theirs, anew=True), tmp_path / "others")
+    before = sound(tmp_path / "results")
+    done = rethinking("import", "others")
+    assert done.returncode == 1 and "others/cells.yaml: the entry" in done.stderr and "another measure" in done.stderr
+    assert "results/histories" not in done.stderr
+    assert sound(tmp_path / "results") != before, "what is of other cells is taken"
+
+
+def test_results_that_cannot_be_written_are_one_sentence(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(imported_results, "scratch", full)
+    with pytest.raises(UserError, match=r"Nothing was imported. .*results/ cannot be written: No space left"):
+        imported_results.import_results(made / "theirs_results", tmp_path / "results")
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,16 @@ import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from rethinking.configuration.composition import dataset_config
+from rethinking.data import load as loading
 from rethinking.data import sources
+from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import DatasetConfig, cache_folder, load
 from rethinking.data.sources import Places
 from rethinking.errors import UserError
@@ -69,6 +72,35 @@ def test_a_file_of_ones_own_is_read_again_when_it_changes(tmp_path: Path, mirror
     assert len(load(config, places(tmp_path / "cache", tmp_path / "own"))) == 1000
     shutil.copy(mirror / "tu_cleaned" / "IMDB-BINARY.zip", own)
     assert len(load(config, places(tmp_path / "cache", tmp_path / "own"))) == 493
+
+
+def test_a_file_written_anew_while_it_is_read_is_not_kept(
+    tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataset_config("imdb_b")
+    assert config.raw is not None
+    config = replace(config, fingerprint=None, raw=replace(config.raw, sha256=None))
+    own = tmp_path / "own" / config.raw.file
+    own.parent.mkdir(parents=True)
+    shutil.copy(mirror / "tu" / "IMDB-BINARY.zip", own)
+    read = loading._read
+
+    def changed(*arguments: Any) -> GraphDataset:
+        dataset = read(*arguments)
+        shutil.copy(mirror / "tu_cleaned" / "IMDB-BINARY.zip", own)
+        return dataset
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loading, "_read", changed)
+        load(config, places(tmp_path / "cache", tmp_path / "own"))
+    assert len(load(config, places(tmp_path / "cache", tmp_path / "own"))) == 493
+
+
+def test_a_link_that_leads_nowhere_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "A.txt").write_text("1")
+    before = loading._state_of(tmp_path)
+    (tmp_path / ".#A.txt").symlink_to("nobody@nowhere")
+    assert loading._state_of(tmp_path) == before
 
 
 def test_an_unreadable_raw_file_is_said(tmp_path: Path) -> None:

@@ -3,13 +3,24 @@
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rethinking.configuration.composition import dataset_config
+from rethinking.configuration.settings import FILE_SPLIT, _with_splits
 from rethinking.data.dataset import GraphDataset
-from rethinking.data.split import PARTS, FileSplit, FixedSplit, RandomSplit, StratifiedSplit, export_splits
+from rethinking.data.split import (
+    PARTS,
+    FileSplit,
+    FixedSplit,
+    RandomSplit,
+    StratifiedSplit,
+    export_splits,
+    file_checksum,
+)
 from rethinking.errors import UserError
 from tests.conftest import random_dataset
 
@@ -100,6 +111,19 @@ def test_a_file_of_splits_that_changes_meanwhile(tmp_path: Path) -> None:
     write(tmp_path / "random.csv", rows)
     with pytest.raises(UserError, match="has changed"):
         FileSplit(str(tmp_path / "random.csv"), sha256="0" * 64)(random_dataset(0), 0)
+
+
+def test_splits_are_known_by_what_is_in_their_file(tmp_path: Path) -> None:
+    """Also where the file of a data set names it and no checksum: other splits are other runs."""
+    file = tmp_path / "mine.csv"
+    seen = []
+    for graph in (3, 4):
+        write(file, [(0, "train", 1), (0, "val", 2), (0, "test", graph)])
+        config = replace(dataset_config("digits"), split={"_target_": FILE_SPLIT, "file": str(file)})
+        seen.append(_with_splits(config, None).split["sha256"])
+    assert len(set(seen)) == 2 and seen[1] == file_checksum(str(file))
+    given = replace(dataset_config("digits"), split={"_target_": FILE_SPLIT, "file": str(file), "sha256": "0" * 64})
+    assert _with_splits(given, None) == given
 
 
 def test_a_sweep_on_splits_of_ones_own(

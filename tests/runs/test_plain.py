@@ -24,6 +24,10 @@ def test_plain_data_is_what_any_reader_says(text: str) -> None:
         ("[" * 10**6, "levels deep"),
         ("- " * 10**5, "levels deep"),
         ("a: {", "flow node"),
+        ("a: !!bool x", "x"),
+        ("a: !!int ''", "index"),
+        ("a: !!float ''", "index"),
+        ("a: !!timestamp x", "group"),
         ("a: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
     ],
 )
