@@ -51,11 +51,11 @@ class Checked:
 
 
 def comparisons_of(results: Results, asked: Question, checked: Sequence[Checked]) -> list[Comparison]:
-    """Control minus operator, as far as there are runs; all of them are tested together."""
+    """Control minus operator, as far as there are runs on the same graphs; all of them are tested together."""
     pairs = []
     for one in checked:
         own, twin = (results.cells.get(id) for id in (one.own, one.twin))
-        if own is not None and twin is not None:
+        if own is not None and twin is not None and own.fingerprint == twin.fingerprint:
             pairs.append(
                 Pair(own, twin, one.operator, one.control, one.operator, one.settings, (one.operator, one.control))
             )

@@ -1,6 +1,6 @@
 """The leaderboard: pooling operators, each beside its own twins and no pooling, on every data set of a suite."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -73,7 +73,8 @@ def summary(board: Leaderboard) -> str:
             f"Nothing can be compared yet: no operator has runs beside a twin of it; `rethinking run "
             f"suite={board.suite.name}` trains them."
         )
-    operators, titles = (list(dict.fromkeys(names)) for names in ([c.family for c in made], [c.title for c in made]))
+    operators, names = (list(dict.fromkeys(names)) for names in ([c.family for c in made], [c.dataset for c in made]))
+    titles = [title for name, title in board.suite.columns.items() if name in names]
     against_each = [_won(control, against) for control in _shown(board) if (against := _against(board, control))]
     kinds = {
         "the operator is better": sum(map(operator_better, made)),
@@ -95,7 +96,7 @@ def _won(control: str, against: Sequence[Comparison]) -> str:
     won = [c for c in against if operator_better(c)]
     where = f": {', '.join(f'{c.family} on {c.title}' for c in won)}" if won else ""
     counts = len({c.family for c in won}), len({c.family for c in against})
-    return f"{counts[0]} of {counts[1]} beat {control} ({check_settings().meanings[control]}){where}"
+    return f"{counts[0]} of {counts[1]} beat {_with_meaning(control)}{where}"
 
 
 def _on_average(board: Leaderboard) -> str:
@@ -111,10 +112,11 @@ def _on_average(board: Leaderboard) -> str:
 
 def _apart(board: Leaderboard, titles: Sequence[str]) -> str:
     """On which of several data sets operators on average differ from a control, and by how much."""
-    means = {(control, title): average(board, control, title) for control in _shown(board) for title in titles}
+    columns = board.suite.columns.items()
+    means = {(control, *column): average(board, control, column[0]) for control in _shown(board) for column in columns}
     texts = [
         f"minus {control} {_interval(answer, board)} on {title}"
-        for (control, title), answer in means.items()
+        for (control, _, title), answer in means.items()
         if answer and answer.pooled and not _has_zero(answer.pooled.interval(board.asked.confidence))
     ]
     if len(titles) < 2 or not texts:
@@ -126,9 +128,9 @@ def _has_zero(interval: tuple[float, float]) -> bool:
     return interval[0] <= 0 <= interval[1]
 
 
-def average(board: Leaderboard, control: str, title: str | None = None) -> Overall | None:
-    """Control minus operator, over all operators; None of fewer than two. title: on this data set only."""
-    against = [c for c in _against(board, control) if title in (None, c.title)]
+def average(board: Leaderboard, control: str, dataset: str | None = None) -> Overall | None:
+    """Control minus operator, over all operators; None of fewer than two. dataset: on this one only."""
+    against = [c for c in _against(board, control) if dataset in (None, c.dataset)]
     answer = overall(against, board.asked, control, of_one_data_set) if against else None
     return answer if answer and answer.pooled and answer.pooled.comparisons > 1 else None
 
@@ -150,16 +152,16 @@ def leaderboard_texts(board: Leaderboard) -> pd.DataFrame:
     Numbers are operator minus control, positive where the operator is better, with interval and verdict. Below the
     operators of a data set stands their mean.
     """
-    found = {(c.family, c.title, c.variant): c for c in board.comparisons}
+    found = {(c.family, c.dataset, c.variant): c for c in board.comparisons}
     controls = _shown(board)
     rows = []
-    for title in board.suite.columns.values():
+    for dataset, title in board.suite.columns.items():
         for operator in board.suite.operators:
-            own = {control: found.get((operator, title, control)) for control in controls}
+            own = {control: found.get((operator, dataset, control)) for control in controls}
             if any(own.values()):
                 texts = {control: _text(c, board.asked) if c else NOT_TRAINED for control, c in own.items()}
                 rows.append({"data set": title, "pooler": operator_title(operator), "source": operator, **texts})
-        means = {control: average(board, control, title) for control in controls}
+        means = {control: average(board, control, dataset) for control in controls}
         if any(means.values()):
             texts = {control: _mean_text(mean, board) if mean else NOT_TRAINED for control, mean in means.items()}
             rows.append({"data set": title, "pooler": MEAN, "source": "", **texts})
@@ -170,7 +172,8 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
     """How the table is read."""
     if not board.comparisons:
         return []
-    meanings = "; ".join(f"{control}: {text}" for control, text in _meanings(board).items())
+    known = check_settings().meanings
+    meanings = "; ".join(f"{control}: {known[control]}" for control in _shown(board) if control in known)
     return [
         "Difference: operator minus control, paired by seed, positive where the operator is better, with the "
         f"{board.asked.confidence:.0%} interval of Student's t; below it the verdict on this data set (A). {MEAN}: "
@@ -213,5 +216,7 @@ def _shown(board: Leaderboard) -> list[str]:
     return [control for control in board.controls if _against(board, control)]
 
 
-def _meanings(board: Leaderboard) -> Mapping[str, str]:
-    return {control: check_settings().meanings[control] for control in _shown(board)}
+def _with_meaning(control: str) -> str:
+    """A control; one of somebody's own says by its name what it is."""
+    meaning = check_settings().meanings.get(control)
+    return f"{control} ({meaning})" if meaning else control

@@ -9,6 +9,7 @@ from rethinking.analysis import statistics
 from rethinking.analysis.answers import Answer
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.inference.claims import Claim
+from rethinking.analysis.pairs import POOLING
 from rethinking.analysis.questions import Question
 
 # How the claims are called in a heading.
@@ -25,6 +26,8 @@ def frame(comparisons: Sequence[Comparison], asked: Question) -> pd.DataFrame:
     rows = []
     for c in comparisons:
         low, high = statistics.bootstrap_interval(c.differences)
+        # Of a model without pooling the row has the name as reference; its difference is that of the second side, too.
+        own, reference = (c.b, c.a) if c.sides == POOLING else (c.a, c.b)
         rows.append(
             {
                 "data set": c.title,
@@ -36,8 +39,8 @@ def frame(comparisons: Sequence[Comparison], asked: Question) -> pd.DataFrame:
                 "metric": c.metric,
                 "schema 1": c.older,
                 "seeds": len(c.seeds),
-                "reference mean": c.b.mean(),
-                "variant mean": c.a.mean(),
+                "reference mean": reference.mean(),
+                "variant mean": own.mean(),
                 "margin": c.margin,
                 "difference": c.answer_a.estimate.mean,
                 **_columns("A", c, c.answer_a, asked),

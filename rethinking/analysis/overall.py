@@ -1,10 +1,11 @@
 """The answer of many comparisons together: their pooled difference, and how many are decided one by one."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.inference.pooled import Effects, Pooled, pool
+from rethinking.analysis.pairs import POOLING
 from rethinking.analysis.questions import Question
 from rethinking.tasks.task import Unit
 
@@ -38,9 +39,9 @@ class Overall:
         return "a margin" if self.unit is MARGINS else ""
 
 
-def of_one_family(c: Comparison) -> Hashable:
-    """Comparisons of a family on a data set."""
-    return c.dataset, c.family
+def of_one_reference(c: Comparison) -> Hashable:
+    """Comparisons with one reference: of a family on a data set, or of a data set if all are held against one model."""
+    return (c.dataset, c.reference) if c.sides == POOLING else (c.dataset, c.family)
 
 
 def of_one_data_set(c: Comparison) -> Hashable:
@@ -49,10 +50,14 @@ def of_one_data_set(c: Comparison) -> Hashable:
 
 
 def overall(
-    comparisons: Sequence[Comparison], asked: Question, title: str = "all", kin: Kin = of_one_family
+    comparisons: Sequence[Comparison], asked: Question, title: str = "all", kin: Kin = of_one_reference
 ) -> Overall:
-    """All comparisons together, with equal weights. kin: what those have in common that share seeds and so covary."""
-    kinds = {(c.unit.scale, c.margin) for c in comparisons}
+    """All comparisons together, with equal weights. kin: what those have in common that share seeds and so covary.
+
+    What is to be expected of a further one is not said of those that are all held against the same runs: their
+    differences vary together, as those of a further one would not.
+    """
+    kinds = {(c.metric, c.margin) for c in comparisons}
     alike = len(kinds) == 1
     judged = [c for c in comparisons if c.judged]
     pooled = None
@@ -63,6 +68,8 @@ def overall(
             for c, scale in zip(judged, scales, strict=True)
         ]
         pooled = pool(Effects(by_seed, [kin(c) for c in judged]), asked.confidence)
+        if any(c.sides == POOLING for c in judged):
+            pooled = replace(pooled, between=None)
     unit, margin = (comparisons[0].unit, comparisons[0].margin) if alike else (MARGINS, 1.0)
     return Overall(title, comparisons, pooled, unit, margin)
 

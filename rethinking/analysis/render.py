@@ -33,7 +33,9 @@ def render(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> 
     if form == "csv":
         return texts.to_csv(index=False)
     if form == "markdown":
-        body = texts.map(lambda text: str(text).replace("\n", "<br>").replace("|", r"\|")).to_markdown(index=False)
+        body = texts.map(lambda text: str(text).replace("\n", "<br>").replace("|", r"\|")).to_markdown(
+            index=False, disable_numparse=True
+        )
         return "\n\n".join([f"### {title}", body, *notes]) + "\n"
     if form == "html":
         body = texts.to_html(index=False, border=0, escape=True).replace(r"\n", "<br>")

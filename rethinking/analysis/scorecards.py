@@ -11,6 +11,8 @@ import yaml
 from rethinking import paths
 from rethinking.scorecard.card import COST, EXPRESSIVE, FEATURES, STRUCTURE, Part, part_name
 
+ROUNDING = 1e-12  # Of a value: what differs by less is equal.
+
 # What cannot be had, and what was not measured.
 NOTHING, MISSING = "—", "missing"
 MILLI, MEBI = 1e-3, 2**20
@@ -264,7 +266,9 @@ def _several(values: np.ndarray, scale: float = 1, unit: str = "") -> str:
     known = values[np.isfinite(values)] * scale
     if not len(known):
         return NOTHING
-    spread = f" ± {known.std():.2g}" if len(known) > 1 else ""
+    # Of equal values rounding may leave some.
+    spread = known.std() if np.ptp(known) > ROUNDING * abs(known).max() else 0.0
+    spread = f" ± {spread:.2g}" if len(known) > 1 else ""
     return f"{known.mean():.3g}{spread}{unit}"
 
 

@@ -21,6 +21,7 @@ from rethinking.analysis.scores import NONE, Scores, suite_scores
 from rethinking.analysis.statistics import Summary, summarise
 from rethinking.analysis.suites import load_suite
 from rethinking.analysis.tidy import Results
+from rethinking.analysis.wording import margin_texts
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
@@ -106,6 +107,7 @@ class Table:
     """A table: its cells in reading order, and comparisons of pairs of its rows.
 
     note: what is known of its rows. cells: by row and column. comparisons: by the pair of rows, then by column.
+    margins: in words, those of the comparisons that its marks are of.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Table:
     columns: list[str]
     cells: dict[tuple[str, str], TableCell]
     comparisons: dict[tuple[str, str], dict[str, RowDifference]]
+    margins: list[str]
 
 
 def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
@@ -125,6 +128,7 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
     """
     suite = load_suite(name)
     marks = _marks(results, fidelity)
+    ids: set[str] = set()
     cells: dict[tuple[str, str], TableCell] = {}
     comparisons: dict[tuple[str, str], dict[str, RowDifference]] = {pair: {} for pair in suite.compare}
     for dataset, title in suite.columns.items():
@@ -134,6 +138,7 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
             if overrides is not None
         }
         scores = {row: suite_scores(cell, results, suite.seeds) for row, cell in trained.items()}
+        ids |= {own.id for own in scores.values()}
         counts = {row: results.seeds_of(cell, suite.seeds) for row, cell in trained.items()}
         measure = next(iter(trained.values())).task().measure
         for row in suite.rows:
@@ -157,7 +162,8 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
             difference = scores[first].minus(scores[second])
             comparisons[first, second][title] = RowDifference(title, measure.unit, difference)
     rows, columns = list(suite.rows), list(suite.columns.values())
-    return Table(suite.label, suite.title, suite.note, fidelity, rows, columns, cells, comparisons)
+    margins = margin_texts([c for c in marks if {c.local, c.other} <= ids])
+    return Table(suite.label, suite.title, suite.note, fidelity, rows, columns, cells, comparisons, margins)
 
 
 def table_texts(table: Table) -> pd.DataFrame:
@@ -204,12 +210,10 @@ def caption(table: Table) -> str:
         f"In brackets the published value{source}, with ~ where its reading is not certain; below it ours minus "
         "published with the standard error of that."
     )
-    measures = {cell.measure for cell in table.cells.values()}
-    margins = sorted({m.unit.margin_text(m.unit.scale * m.margin) for m in measures})
     sentences = [
         "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch.",
         beside if published else "",
-        _marks_text(table, " or ".join(margins)),
+        _marks_text(table, " or ".join(table.margins)),
         LAST_ROWS if table.comparisons else "",
         table.note,
         fidelity,

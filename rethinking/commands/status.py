@@ -20,6 +20,7 @@ from rethinking.analysis.suites import Suite, load_suite, suite_names, table_nam
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
+from rethinking.errors import UserError
 from rethinking.progress import in_words
 from rethinking.runs.store import Entry, RunStore, is_stale
 from rethinking.runs.workers import SILENCE
@@ -42,6 +43,8 @@ def status(suites: Sequence[str], runs: Path, results: Path, failed: bool = Fals
     """
     studies = [name for name in suites if name in study_names()]
     names = [load_suite(name).name for name in suites if name not in studies] or ([] if studies else table_names())
+    if watch and studies:
+        raise UserError(f"--watch follows trainings, and {', '.join(studies)} has none; leave one of the two out.")
     console = Console(soft_wrap=True, highlight=False, markup=False)
     store = RunStore(runs)
     entries = store.entries()

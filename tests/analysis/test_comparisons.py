@@ -17,11 +17,11 @@ from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import Comparison, compare
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.long_comparisons import frame
-from rethinking.analysis.overall import by_data_set, overall
+from rethinking.analysis.overall import MARGINS, by_data_set, overall
 from rethinking.analysis.questions import question
 from rethinking.analysis.tables import make_table
 from rethinking.analysis.tidy import read_results
-from rethinking.analysis.wording import overall_texts, row_texts, sentence
+from rethinking.analysis.wording import new_cell, overall_texts, row_texts, sentence
 from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
@@ -290,8 +290,40 @@ def test_is_pooling_needed_at_all(store: RunStore, rethinking: Call) -> None:
     one = "convs_before_pool=1"
     assert table.loc[("learned", one), "A verdict"] == "no pooling better by more than 1 point"
     assert set(table["reference"]) == {"gin"} and table.loc[("learned", one), "difference"] > 9
+    # Of NCI1's, as they were made: a name has its own mean.
+    assert table.loc[("learned", one), "variant mean"] == pytest.approx(70, abs=1)
+    assert table.loc[("learned", one), "reference mean"] == pytest.approx(80, abs=1)
     refused = rethinking("compare", "compare.reference=none", "--runs", str(store.folder))
     assert refused.returncode == 2 and "global_mean" in refused.stderr
+
+
+def test_what_is_held_against_the_same_runs_is_no_more_certain_for_being_much(tmp_path: Path) -> None:
+    """Four networks that differ from one model without pooling by its noise alone: together they know what one knows.
+
+    Of a further network, which would be held against the same runs again, nothing is expected.
+    """
+    store = RunStore(tmp_path / "runs")
+    fill(store, "model=global_mean dataset=nci1 pooling=none", 0.7 + 0.02 * NOISE)
+    for number, family in enumerate(("graclus", "diffpool", "mincut", "gmn")):
+        still = 0.75 + 0.01 * number + 1e-5 * np.cos(np.arange(20) + number)
+        fill(store, f"model={family} dataset=nci1 pooling=learned", still)
+    asked = question(reference="none", without_pooling=["global_mean"])
+    made = compare(read_results(store, tmp_path / "none"), asked)[0]
+    together, of_nci1 = overall(made, asked), by_data_set(made, asked)[0]
+    assert len(made) == 4
+    for answer in (together, of_nci1):
+        assert answer.pooled is not None and answer.pooled.between is None
+        assert answer.pooled.error == pytest.approx(made[0].answer_a.estimate.error, rel=0.02)
+        assert answer.pooled.freedom == pytest.approx(19, abs=0.1)
+    assert new_cell(together, asked) == ""
+
+
+def test_metrics_in_points_are_told_apart(store: RunStore) -> None:
+    """Accuracy and ROC-AUC have margins of a point each, and are no points of one thing."""
+    asked = question()
+    first, *_ = compare(read_results(store, Path("none")), asked, datasets=["nci1"])[0]
+    assert overall([first, first], asked).unit == first.unit
+    assert overall([first, replace(first, metric="rocauc")], asked).unit is MARGINS
 
 
 def test_no_runs(rethinking: Call) -> None:

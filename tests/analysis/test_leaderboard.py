@@ -1,5 +1,6 @@
 """The leaderboard says what runs say of each operator and its own twins, and nothing else does."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,6 +132,36 @@ def test_a_data_set_on_which_operators_matter_is_named(tmp_path: Path) -> None:
     said = summary(leaderboard(load_suite("some"), read_results(store, store.folder / "none")))
     average, _, apart = said.partition("On average")[2].partition("Means of one data set that are apart from zero")
     assert average and "minus shuffled +" in apart and apart.endswith("on MUTAG.") and "on Digits" not in apart
+
+
+@pytest.mark.parametrize("figure", ["figure: some\ndrawn: leaderboard\n", ""])
+def test_a_suite_of_ones_own_has_its_titles_and_controls(tmp_path: Path, made: RunStore, figure: str) -> None:
+    """It need not be a figure, and calls a data set what it likes."""
+    text = SUITE.replace("figure: some\ndrawn: leaderboard\n", figure).replace("digits: Digits", "digits: My digits")
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite" / "some.yaml").write_text(text.replace("[shuffled, random]", "[shuffled, mine]"))
+    (tmp_path / "pooling").mkdir()
+    own = (paths.CONF / "pooling" / "shuffled.yaml").read_text().replace("name: shuffled", "name: mine")
+    (tmp_path / "pooling" / "mine.yaml").write_text(own)
+    with paths.own_configuration(tmp_path):
+        store = RunStore(shutil.copytree(made.folder, tmp_path / "runs"))
+        fill(store, ON_DIGITS + "mine", 0.7 + 0.002 * np.random.default_rng(1).normal(size=10))
+        results = read_results(store, tmp_path / "none")
+        board = leaderboard(load_suite("some"), results)
+        assert "mine" in leaderboard_texts(board) and set(leaderboard_texts(board)["data set"]) == {"My digits"}
+        assert "1 of 1 beat mine:" in summary(board) and "on My digits:" in summary(board)
+        section = next(s for s in leaderboard_sections(results, PAPER) if s.id == "some")
+        assert len(section.pictures) == bool(figure) and section.tables[0].rows
+
+
+def test_networks_around_operators_are_never_local_against_non_local(tmp_path: Path) -> None:
+    """That of Grattarola et al., too."""
+    store = RunStore(tmp_path / "runs")
+    for variant in (LEARNED, "shuffled"):
+        words = f"model=src pooler=src/mincut pooling={variant} dataset=src_proteins"
+        fill(store, words, 0.7 + 0.01 * np.random.default_rng(0).normal(size=10))
+    with pytest.raises(UserError, match="nothing to compare"):
+        compare(read_results(store, tmp_path / "none"), question())
 
 
 def test_host_cells_are_never_local_against_non_local(results: Results) -> None:

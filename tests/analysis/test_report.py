@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from rethinking import paths
 from rethinking.analysis.collect import collect
 from rethinking.analysis.inference.looks import weights
 from rethinking.analysis.questions import question
 from rethinking.analysis.report import report
 from rethinking.analysis.report.answers import VERDICTS, needed_at_all, verdict, with_known_answer
+from rethinking.analysis.report.evidence import ledger
 from rethinking.analysis.tidy import read_results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
@@ -119,6 +121,14 @@ def test_the_page_is_whole(page: str) -> None:
     assert places == sorted(places)
 
 
+def test_the_ledger_has_all_its_rows() -> None:
+    text = (paths.PACKAGE.parent / "docs" / "fidelity.md").read_text()
+    numbers = re.findall(r"^\| (\d+) \|", text, re.MULTILINE)
+    shown = [row[0] for table in ledger().tables for row in table.rows]
+    assert shown == numbers == [str(n) for n in range(1, len(numbers) + 1)]
+    assert all(len(row) == len(table.columns) for table in ledger().tables for row in table.rows)
+
+
 def test_it_is_explained_by_what_the_configuration_asks(page: str) -> None:
     text = " ".join(re.sub("<[^>]*>", "", page).split())
     asked = question()
@@ -153,6 +163,14 @@ def test_whether_pooling_is_needed_is_asked_of_models_without(tmp_path: Path) ->
     section = needed_at_all(read_results(store, tmp_path / "none"), PAPER, asked)
     assert section is not None and "Against global_mean: on NCI1, no pooling differs" in section.words[1]
     assert "no pooling better by more than 1 point" in section.tables[1].rows[0]
+
+
+def test_where_nothing_is_left_out_nothing_is_counted_twice(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs")
+    fill(store, "model=graclus dataset=nci1 pooling=learned", 0.8 + 0.01 * NOISE)
+    fill(store, "model=global_mean dataset=nci1 pooling=none", 0.85 + 0.01 * NOISE[::-1])
+    section = needed_at_all(read_results(store, tmp_path / "none"), PAPER, question(left_out=[]))
+    assert section is not None and len(section.tables[1].rows) == 1
 
 
 def test_nothing_is_fetched(page: str) -> None:

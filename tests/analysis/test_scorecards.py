@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 
 from rethinking.analysis.figures import scorecards as figures
@@ -12,6 +13,7 @@ from rethinking.analysis.scorecards import (
     Card,
     MeasureTable,
     Scored,
+    _several,
     claims,
     measure_table,
     of_operator,
@@ -81,6 +83,11 @@ def test_sums_of_rows_in_words(constant: float, said: str) -> None:
     assert of_operators(Scored([of], of, []))["sums of rows of S"].tolist() == [said]
 
 
+def test_equal_runs_have_no_spread() -> None:
+    """Their mean is not exactly what they all are."""
+    assert _several(np.full(3, 0.1)) == "0.1 ± 0" and _several(np.array([0.1, 0.2])) == "0.15 ± 0.05"
+
+
 @pytest.fixture
 def scored() -> Scored:
     cost: Mapping[str, list[float]] = {
@@ -124,6 +131,7 @@ def test_the_page_has_a_picture_of_all_that_was_drawn(scored: Scored) -> None:
     assert len(together.pictures) == 1 and len(able.pictures) == 2 and unable.pictures == []
     assert "Not measured of unable" in together.notes[0] and together.notes[-1] == "as it was"
     drawn = "".join(picture.svg for picture in [*together.pictures, *able.pictures])
+    assert "nan" not in re.sub(r"<[^>]*>", "", drawn)
     links = re.findall(r'(?:href|src)="([^"]*)"', drawn)
     assert links and all(link.startswith(("#", "data:")) for link in links)
 

@@ -25,7 +25,7 @@ from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
 from rethinking.runs.store import RunStore
-from tests.records import fill_cell
+from tests.records import fill_cell, made_up
 
 
 def cell(pooling: str, *overrides: str) -> Cell:
@@ -96,6 +96,27 @@ def test_marks_are_of_what_is_decided(tmp_path: Path, shift: float, noise: float
     made = table(store)
     assert [made.cells[row, "NCI1"].mark for row in ("Graclus", "Complement")] == marks
     assert [sign in caption(made) for sign in ("▲", "≈")] == [sign in marks for sign in ("▲", "≈")]
+
+
+def test_a_margin_in_a_caption_is_the_one_that_its_marks_are_of(tmp_path: Path) -> None:
+    """That of the runs, whatever the file of tasks says by now."""
+    store = RunStore(tmp_path / "marks")
+    other = np.array(LEARNED) + 0.001 * np.cos(np.arange(20))
+    fill_cell(store, cell("learned", "tasks.classification.margin=0.02"), LEARNED)
+    fill_cell(store, cell("complement", "tasks.classification.margin=0.02"), list(other))
+    assert "≈" in caption(table(store)) and "margin 2 points of accuracy" in caption(table(store))
+
+
+def test_rows_on_other_graphs_have_no_difference(tmp_path: Path) -> None:
+    """Of two contents of a data set, as seeds draw their splits from other graphs."""
+    store = RunStore(tmp_path / "contents")
+    fill_cell(store, cell("learned"), LEARNED)
+    for seed, score in enumerate(LEARNED):
+        store.write_result(made_up(cell("complement"), seed, score, fingerprint="1234567890abcdef"))
+    made = table(store)
+    assert made.cells["Complement", "NCI1"].seeds_done == 20
+    assert made.comparisons["Complement", "Graclus"]["NCI1"].difference is None
+    assert made.cells["Complement", "NCI1"].mark == ""
 
 
 def test_nothing_is_minus_zero(tmp_path: Path) -> None:

@@ -51,6 +51,12 @@ def test_collected_runs_are_not_said(rethinking: Call, tmp_path: Path) -> None:
     assert "with max_epochs" not in rethinking("status", "table1").stdout
 
 
+def test_a_study_cannot_be_watched(rethinking: Call) -> None:
+    """It has no trainings; to say at once that all is done would be wrong."""
+    refused = rethinking("status", "src_autoencoder", "--watch")
+    assert refused.returncode == 2 and "src_autoencoder has none" in refused.stderr
+
+
 SUITE = """
 title: "Some cells: of a suite of one's own"
 seeds: 3

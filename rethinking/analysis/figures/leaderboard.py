@@ -28,25 +28,25 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
     board = leaderboard(suite, results, fidelity)
     if not board.comparisons:
         raise nothing_to_draw(suite)
-    found = {(c.family, c.title, c.variant): c for c in board.comparisons}
+    found = {(c.family, c.dataset, c.variant): c for c in board.comparisons}
     operators = [name for name in suite.operators if any(name == operator for operator, _, _ in found)]
-    titles = [title for title in suite.columns.values() if any(title == own for _, own, _ in found)]
+    columns = {name: title for name, title in suite.columns.items() if any(name == own for _, own, _ in found)}
     controls = [control for control in board.controls if any(control == own for _, _, own in found)]
-    size = (1.9 + 0.62 * len(titles) * len(controls), 0.24 * len(operators) + 2.5)
+    size = (1.9 + 0.62 * len(columns) * len(controls), 0.24 * len(operators) + 2.5)
     made = plt.figure(figsize=(max(size[0], 5), size[1]), layout="constrained")
     axes = made.subplots(1, len(controls), squeeze=False, sharey=True)[0]
     for axis, control in zip(axes, controls, strict=True):
         for row, operator in enumerate(operators):
-            for column, title in enumerate(titles):
-                if c := found.get((operator, title, control)):
+            for column, name in enumerate(columns):
+                if c := found.get((operator, name, control)):
                     _draw(axis, column, row, c)
         axis.axhline(len(operators) - 0.5, color=INK, lw=0.8)
-        for column, title in enumerate(titles):
-            if (mean := average(board, control, title)) and mean.pooled:
+        for column, name in enumerate(columns):
+            if (mean := average(board, control, name)) and mean.pooled:
                 _write(axis, column, len(operators), mean.unit.signed(-mean.pooled.mean), "bold")
         axis.set_title(control, fontsize=9)
-        axis.set_xticks(range(len(titles)), titles, rotation=60, ha="right", fontsize=7)
-        axis.set_xlim(-0.5, len(titles) - 0.5)
+        axis.set_xticks(range(len(columns)), columns.values(), rotation=60, ha="right", fontsize=7)
+        axis.set_xlim(-0.5, len(columns) - 0.5)
         axis.grid(visible=False)
     names = [*map(operator_title, operators), MEAN]
     axes[0].set_yticks(range(len(names)), names, fontsize=7)
@@ -54,11 +54,17 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
     made.legend(handles=_legend(board), loc="outside upper left", ncols=3, fontsize=7, frameon=False)
     say_within(
         made,
-        "Numbers: mean of operator minus control, paired by seed, in points; positive where the operator is better. "
+        f"Numbers: mean of operator minus control, paired by seed, {_units(board)}; positive where the operator is "
+        "better. "
         "Colours: the verdict on this data set, over all comparisons and looks together. Empty: not trained, or not to "
         f"be had of this operator. {MEAN.capitalize()}: over the operators, of which there are at least two.",
     )
     return Picture(made, f"{suite.title} Mean differences between operators and their twins, and verdicts.")
+
+
+def _units(board: Leaderboard) -> str:
+    units = {c.unit for c in board.comparisons}
+    return "in points" if all(unit.scale == 100 for unit in units) else "in the metric's own unit, or points"
 
 
 def _draw(axis: Axes, column: int, row: int, c: Comparison) -> None:

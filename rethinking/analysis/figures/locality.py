@@ -35,7 +35,8 @@ def locality(results: Results, fidelity: str) -> Picture:
     asked = question()
     panels: dict[str, list[_Point]] = {}
     without = 0
-    for title, datasets in (("Data sets", ()), ("Controls", asked.left_out)):
+    # Without names all data sets are meant that are not left out.
+    for title, datasets in (("Data sets", ()), *((("Controls", asked.left_out),) if asked.left_out else ())):
         try:
             comparisons, _ = compare(results, asked, fidelity, datasets)
         except UserError:

@@ -111,8 +111,9 @@ def costs(cards: Sequence[Card]) -> Picture | None:
             # Below zero is what was freed meanwhile.
             values = np.where(values > 0, values, np.nan)
             axis.plot(card.values(COST, "nodes"), values, lw=1.2, **look)
-            powers.append(f"{panel.title} as N^{growth(card.values(COST, 'nodes'), values):.1f}")
-        axes[0].plot([], [], label=f"{card.operator}: {', '.join(powers)}", **look)
+            power = growth(card.values(COST, "nodes"), values)
+            powers += [] if np.isnan(power) else [f"{panel.title} as N^{power:.1f}"]
+        axes[0].plot([], [], label=": ".join(filter(None, [card.operator, ", ".join(powers)])), **look)
     axes[-1].set_xlabel("nodes N", fontsize=8)
     made.legend(loc="outside upper left", fontsize=7, frameon=False)
     say_within(made, "Forward and backward on one graph of random points, each joined to its nearest, on this machine.")

@@ -27,7 +27,7 @@ class Pooled:
     """The mean over comparisons, with equal weights. freedom: of Student's t, after Satterthwaite.
 
     between: the mean for comparisons like these (random effects), with what is to be expected of a further one; None
-    of fewer than three comparisons.
+    of fewer than three comparisons, or where it is not said.
     """
 
     comparisons: int

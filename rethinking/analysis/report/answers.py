@@ -82,7 +82,7 @@ def needed_at_all(results: Results, fidelity: str, asked: Question) -> Section |
     """Each cell that pools against models that do not; None without such runs."""
     against_none = question(reference=NO_POOLING)
     made: list[Comparison] = []
-    for datasets in ((), tuple(asked.left_out)):
+    for datasets in dict.fromkeys([(), tuple(asked.left_out)]):
         try:
             made += compare(results, against_none, fidelity, datasets)[0]
         except UserError:

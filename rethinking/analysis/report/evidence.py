@@ -107,16 +107,22 @@ def clusters(results: Results, runs: pd.DataFrame) -> Section:
     return Section("clusters", "How local the clusters are", words, [page_table("Means over the seeds", texts, [])])
 
 
+# Its tables, in their order.
+LEDGERS = ("The fidelity ledger", "The classifier and the operators of Grattarola et al. 2022")
+
+
 def ledger() -> Section:
     """Where the text and the released code part."""
     page = paths.PACKAGE.parent / "docs" / "fidelity.md"
     words = ["Where the paper's text and the code released with it part, and what was done here."]
     if not page.is_file():
         return Section("fidelity", "Fidelity", [*words, "The ledger is docs/fidelity.md of the project's repository."])
-    lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
-    cells = [[re.sub("[`*]", "", part).strip() for part in line.strip("|").split("|")] for line in lines]
-    table = PageTable("The fidelity ledger", cells[0], [row for row in cells[2:] if len(row) == len(cells[0])])
-    return Section("fidelity", "Fidelity", words, [table])
+    tables = []
+    for title, text in zip(LEDGERS, re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE), strict=True):
+        lines = [re.sub("[`*]", "", line).strip("|").split("|") for line in text.splitlines()]
+        heading, _, *rows = ([part.strip() for part in line] for line in lines)
+        tables.append(PageTable(title, heading, rows))
+    return Section("fidelity", "Fidelity", words, tables)
 
 
 def runs(results: Results, runs: pd.DataFrame) -> Section:

@@ -23,7 +23,8 @@ def leaderboard_sections(results: Results, fidelity: str) -> list[Section]:
         if board.comparisons:
             texts = leaderboard_texts(board)
             tables.append(page_table("Each operator against its controls", texts, folded=True))
-            pictures.append(page_picture(draw(suite.figure or name, results, fidelity)))
+            # A suite of somebody's own need not be a figure.
+            pictures += [page_picture(draw(suite.figure, results, fidelity))] if suite.figure else []
         words = [summary(board), INTRODUCTION]
         sections.append(Section(name, suite.title, words, tables, pictures, leaderboard_notes(board)))
     return sections
