@@ -27,15 +27,20 @@ LATEX = {
     "^": r"\textasciicircum{}",
 }
 
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
 
 def render(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> str:
     """The table in one of the command line's forms but `screen`. Lines within a cell are divided by line breaks."""
     if form == "csv":
         return texts.to_csv(index=False)
     if form == "markdown":
-        body = texts.map(lambda text: str(text).replace("\n", "<br>").replace("|", r"\|")).to_markdown(
-            index=False, disable_numparse=True
-        )
+        shown = texts.map(lambda text: str(text).replace("\n", "<br>").replace("|", r"\|"))
+        # Numbers as they are: read and written again they would lose signs and digits.
+        sides = [
+            "right" if len(shown) and all(map(NUMBER.fullmatch, column)) else "left" for _, column in shown.items()
+        ]
+        body = shown.to_markdown(index=False, disable_numparse=True, colalign=sides if len(shown) else None)
         return "\n\n".join([f"### {title}", body, *notes]) + "\n"
     if form == "html":
         body = texts.to_html(index=False, border=0, escape=True).replace(r"\n", "<br>")

@@ -233,3 +233,15 @@ def test_every_table_is_latex_that_any_engine_takes(name: str, store: RunStore) 
     # A bare tilde would be a space, a bare underscore or ampersand an error.
     assert "~" not in body and "_" not in body.replace(r"\_", "")
     assert all(line.count("&") == len(made.columns) for line in body.splitlines() if line.endswith(r"\\"))
+
+
+def test_markdown_has_numbers_as_they_are() -> None:
+    texts = pd.DataFrame({"name": ["a", "b"], "difference": ["+2.30", "-1"], "needed": ["3", "—"]})
+    lines = render(texts, "markdown", "Title", []).splitlines()
+    assert lines[2:] == [
+        "| name   |   difference | needed   |",
+        "|:-------|-------------:|:---------|",
+        "| a      |        +2.30 | 3        |",
+        "| b      |           -1 | —        |",
+    ]
+    assert render(texts[:0], "markdown", "Title", []).count("\n") == 4
