@@ -34,7 +34,8 @@ class ListedSelection(Selection):
     @property
     def members(self) -> Tensor:
         """See `Selection`."""
-        return self.dense().argmax(dim=-1).masked_fill(self.row_sums.squeeze(-1) == 0, -1)
+        share = self.dense().abs()  # A weight may be a score below zero.
+        return share.argmax(dim=-1).masked_fill(share.sum(dim=-1) == 0, -1)
 
     def lift(self, x: Tensor) -> Tensor:
         """See `Selection`."""

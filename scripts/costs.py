@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from rethinking.configuration.cell import Cell
-from rethinking.configuration.composition import compose_job, options, possible_variants
+from rethinking.configuration.composition import LEARNED, compose_job, options, possible_variants
 from rethinking.data.dataset import GraphDataset
 from rethinking.data.load import load
 from rethinking.data.split import Split
@@ -85,7 +85,9 @@ def _apart(pair: tuple[str, str], parsed: argparse.Namespace) -> dict[str, Any]:
 def measure(model: str, dataset: str, steps: int, memory: float) -> dict[str, Any]:
     """Seconds an epoch and seed, and memory, of a family on a data set."""
     use_one_core()
-    job = compose_job([f"model={model}", f"pooling={possible_variants(model)[0]}", f"dataset={dataset}"])
+    variants = possible_variants(model)
+    own = LEARNED if LEARNED in variants else variants[0]
+    job = compose_job([f"model={model}", f"pooling={own}", f"dataset={dataset}"])
     data = load(job.cell.dataset, job.places)
     replicas = in_equal_parts(SEEDS, replicas_at_once(data, job.cell.trainer.batch_size))
     while True:

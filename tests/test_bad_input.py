@@ -52,6 +52,7 @@ def test_a_wrong_run_command(
         (("model.hidden=(3",), ("'(' is not expected", "stands in quotes")),
         (("runs=a b(c",), ("'(' is not expected", "stands in quotes")),
         (("+extra=3",), ("Unknown key 'extra'",)),
+        (("++seeds=3",), ("seeds is a key already; write seeds=VALUE, without a plus",)),
         (("+model.dropout=0.5",), ("Unknown key 'model.dropout'",)),
         (("model.layers=true",), ("layers=True", "expected int")),
         (("dataset.split.val=abc",), ("val=abc", "shares")),

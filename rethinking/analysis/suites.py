@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from rethinking import paths
-from rethinking.configuration.composition import LEARNED, options
+from rethinking.configuration.composition import LEARNED, brought, options
 from rethinking.errors import UserError
 from rethinking.runs.plain import READER
 
@@ -22,7 +22,8 @@ class Suite:
     controls; where there are any, `compare` has these and what all operators are compared with. note: what is known
     of its rows. known: by data set what is known or expected of it, where that is not the question but its test.
     table, figure: its number in the paper, if it is one; a figure may have another name. drawn: how a figure is drawn,
-    see `analysis/figures`. axes: the two arguments of the network that a figure varies.
+    see `analysis/figures`. axes: the two arguments of the network that a figure varies. common: words of all rows that
+    make no other cells of them.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Suite:
     figure: str | None = None
     drawn: str = ""
     axes: Sequence[str] = ()
+    common: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -52,13 +54,15 @@ class Suite:
     def sweeps(self, changed: Sequence[str] = ()) -> list[list[str]]:
         """The overrides of a multirun for each row that is trained, with some of them changed.
 
+        An added file (`+experiment=NAME`) that has a number of seeds has its own way.
         Of operators, which are many, a data set is done before the next one begins.
         """
         keys = {word.partition("=")[0] for word in changed}
+        seeds = [] if brought(changed, "seeds") else [f"seeds={self.seeds}"]
         datasets = list(self.columns) if self.operators and "dataset" not in keys else [",".join(self.columns)]
         return [
             [*overrides, *(word for word in common if word.partition("=")[0] not in keys), *changed]
-            for common in ([f"dataset={dataset}", f"seeds={self.seeds}"] for dataset in datasets)
+            for common in ([f"dataset={dataset}", *seeds, *self.common] for dataset in datasets)
             for overrides in self.rows.values()
             if overrides is not None
         ]

@@ -21,8 +21,10 @@ from rethinking.commands.operators import chosen, operator_names
 from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, train_jobs
 from rethinking.commands.scorecard import Measuring, distinct, show
 from rethinking.commands.until_decided import Job, Planned, train_until_decided
+from rethinking.configuration.cell import Cell
 from rethinking.configuration.check import reason
-from rethinking.configuration.composition import LEARNED, compose_job, expand_sweep
+from rethinking.configuration.composition import LEARNED, brought, compose_job, expand_sweep
+from rethinking.configuration.identity import identity
 from rethinking.configuration.settings import Settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
@@ -64,7 +66,10 @@ class Asked:
 
 @dataclass
 class Plan:
-    """What a command asks. seeds: their word. refused: sentences on what is left out."""
+    """What a command asks.
+
+    seeds: their word; empty if the configuration says how many. refused: sentences on what is left out.
+    """
 
     operators: list[Asked]
     asked: Question
@@ -106,7 +111,9 @@ def planned(words: Sequence[str]) -> Plan:
         if any(word.startswith(f"{key}=") for word in given):
             raise UserError(f"a check chooses {key} itself: {instead}.")
     overrides = [_long(word) for word in given if not word.startswith(("compare.", CONTROLS))]
-    seeds = next((word for word in overrides if word.startswith("seeds=")), UNTIL_DECIDED)
+    # An added file (`+experiment=NAME`) may have a number of them.
+    default = "" if brought(overrides, "seeds") else UNTIL_DECIDED
+    seeds = next((word for word in overrides if word.startswith("seeds=")), default)
     overrides = [word for word in overrides if not word.startswith("seeds=")]
     if not any(word.startswith("dataset=") for word in overrides):
         overrides.append(f"dataset={','.join(conf.datasets)}")
@@ -146,7 +153,7 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
     asked = Asked(name, chosen(name))
     common = ["model=host", *asked.words, *overrides]
     own = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={LEARNED}"])]
-    titles = differing([{"network": job.cell.network} for _, job in own])
+    titles = _settings_of([job.cell for _, job in own])
     asked.measured = distinct(name, [job.cell for _, job in own])
     controls = conf.controls
     if not _says_assignment(own[0][1]):
@@ -172,6 +179,15 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
             asked.pairs.append(pair)
             asked.checked.append(Checked(name, control, settings, pair.local.id, pair.other.id))
     return asked
+
+
+def _settings_of(cells: Sequence[Cell]) -> list[str]:
+    """What was chosen for each, where others on its data set have something else."""
+    texts = {}
+    for name in {cell.dataset.name for cell in cells}:
+        numbers = [number for number, cell in enumerate(cells) if cell.dataset.name == name]
+        texts |= zip(numbers, differing([identity(cells[number], None) for number in numbers]), strict=True)
+    return [texts[number] for number in range(len(cells))]
 
 
 def _says_assignment(job: Settings) -> bool:
@@ -206,7 +222,7 @@ def _train(plan: Plan) -> list[int]:
     jobs = [job for operator in plan.operators for job in operator.jobs]
     pairs = [pair for operator in plan.operators for pair in operator.pairs]
     if plan.seeds != UNTIL_DECIDED:
-        return [train_jobs([[*job.words, plan.seeds] for job in jobs])]
+        return [train_jobs([[*job.words, *filter(None, [plan.seeds])] for job in jobs])]
     return train_until_decided(jobs, pairs, plan.asked, train_jobs)
 
 

@@ -52,9 +52,9 @@ def get_datasets(names: Sequence[str], trusted: str | None, places: Places) -> i
             missing += 1
             print(f"{config.name}: {error}".replace("get DATASET", f"get {config.name}"))
         else:
-            print(
-                f"{config.name}: {len(dataset)} graphs, in {_state(config, choose_source(config, places), places)[1]}"
-            )
+            source = choose_source(config, places)
+            where = _state(config, source, places)[1]
+            print(f"{config.name}: {len(dataset)} graphs, {where if source.raw is None else f'in {where}'}")
     return 1 if missing else 0
 
 

@@ -2,8 +2,9 @@
 
 import difflib
 import hashlib
-import importlib.util
+import importlib
 import re
+import sys
 from pathlib import Path
 
 from rethinking.configuration.composition import options
@@ -28,8 +29,9 @@ def chosen(name: str) -> list[str]:
         raise UserError(f"there is no such operator; {hint} one of {', '.join(operator_names())}, or an import path.")
     module, _, cls = name.rpartition(".")
     words = ["pooler=own", f"pooler.name={cls}", f"pooler.operator.path={name}"]
-    text = _text(module)
-    return words if text is None else [*words, f"pooler.operator.text={hashlib.sha256(text).hexdigest()[:12]}"]
+    text = _text(module, cls)
+    # In quotes, as a few of these digits are numbers to Hydra.
+    return words if text is None else [*words, f"pooler.operator.text='{hashlib.sha256(text).hexdigest()[:12]}'"]
 
 
 def _similar(name: str) -> list[str]:
@@ -45,12 +47,14 @@ def _own_name(name: str) -> str:
     return re.sub("[^a-z0-9]|pool(ing)?$", "", name.rpartition("/")[2].lower())
 
 
-def _text(module: str) -> bytes | None:
-    """What stands in a module; None if that cannot be had, and making the operator will say why."""
+def _text(module: str, cls: str) -> bytes | None:
+    """What stands in the module of a class, which a package may have from one of its modules.
+
+    None if that cannot be had, and making the operator will say why.
+    """
     try:
         with not_ending():
-            found = importlib.util.find_spec(module)
-    except Exception:  # The packages that it is in are imported for it, and may fail in any way.
+            found = getattr(importlib.import_module(module), cls)
+            return Path(str(sys.modules[found.__module__].__file__)).read_bytes()
+    except Exception:  # Somebody's own module may fail in any way.
         return None
-    path = Path(found.origin) if found is not None and found.origin else None
-    return path.read_bytes() if path is not None and path.is_file() else None

@@ -12,7 +12,7 @@ from rethinking.commands.table import print_tables
 from rethinking.configuration.cell import PAPER
 
 # What makes other cells than those of a table.
-OTHER_CELLS = ("model.", "pooling.", "dataset.", "tasks.", "trainer.", "fidelity.", "splits=")
+OTHER_CELLS = ("+", "model.", "pooling.", "pooler", "dataset.", "tasks.", "trainer", "fidelity.", "splits=")
 
 
 def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:

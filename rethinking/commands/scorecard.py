@@ -47,6 +47,8 @@ from rethinking.scorecard.settings import card_settings, section
 
 STORE = "checks"
 NO_POOLING = "none"
+# What KEY=VALUE can say here: all else is of a network, of which a scorecard has none.
+TAKEN = ("pooler.operator.", "runs=")
 
 
 def distinct(name: str, cells: Sequence[Cell]) -> list[Measured]:
@@ -110,6 +112,12 @@ def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
     """
     names = [word for word in words if "=" not in word] or section("operators")
     given = [f"runs={STORE}", *(word for word in words if "=" in word)]
+    for word in given:
+        if not word.startswith(TAKEN):
+            raise UserError(
+                f"{word} does not go with a scorecard, which is measured with the numbers of conf/scorecard.yaml; "
+                f"expected {' or '.join(f'{key}…' for key in TAKEN)}, or --size."
+            )
     measuring = Measuring(size)
     # A cell is put together for the operator's sake; the data set is not read.
     dataset = check_settings().datasets[0]

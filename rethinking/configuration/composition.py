@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -176,7 +176,10 @@ def refuse_unknown(overrides: Sequence[str]) -> None:
             raise UserError(f"{override.input_line} is not understood; expected KEY=VALUE.")
         adds = override.is_add() or override.is_force_add()
         if adds and key not in groups and not override.is_hydra_override():
-            raise UserError(unknown_key(key, _known(overrides)))
+            known = _known(overrides)
+            if OmegaConf.select(known, key, throw_on_missing=False) is not None:
+                raise UserError(f"{key} is a key already; write {key}=VALUE, without a plus.")
+            raise UserError(unknown_key(key, known))
         if key in groups and not override.is_sweep_override() and not _names_files(override):
             raise UserError(f"{override.input_line} is not understood; expected one of {', '.join(options(key))}.")
 
@@ -193,6 +196,15 @@ def options(group: str) -> list[str]:
     folders = [folder / group for folder in paths.configuration()]
     found = {path.relative_to(folder).with_suffix("") for folder in folders for path in folder.rglob("*.yaml")}
     return sorted(map(Path.as_posix, found))
+
+
+def brought(overrides: Sequence[str], key: str) -> bool:
+    """Whether a file that is added to a configuration, `+GROUP=NAME`, has a key of its own."""
+    added = [word.lstrip("+").partition("=") for word in overrides if word.startswith("+")]
+    files = [folder / group / f"{name}.yaml" for folder in paths.configuration() for group, _, name in added]
+    with suppress(yaml.YAMLError, UnicodeDecodeError):  # Hydra says what is wrong.
+        return any(key in (yaml.safe_load(file.read_text()) or {}) for file in files if file.is_file())
+    return False
 
 
 def possible_variants(model: str) -> list[str]:

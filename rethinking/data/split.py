@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -218,13 +219,19 @@ def export_splits(splitter: Splitter, dataset: GraphDataset, seeds: Iterable[int
     """The splits of some seeds in the form that `FileSplit` reads; without seeds if they are all the same."""
     frames = {}
     for seed in seeds:
-        split = splitter(dataset, seed)
-        parts = {part: getattr(split, part) for part in PARTS}
-        frames[seed] = pd.concat([pd.DataFrame({"part": part, "graph": graphs}) for part, graphs in parts.items()])
-    first = next(iter(frames.values()))
-    if all(frame.equals(first) for frame in frames.values()):
+        frames[seed] = _as_rows(splitter(dataset, seed))
+    first, *others = frames.values()
+    # Of one seed alone the next one tells whether it is the split of all.
+    if not others:
+        with suppress(UserError):  # There is none.
+            others = [_as_rows(splitter(dataset, next(iter(frames)) + 1))]
+    if others and all(frame.equals(first) for frame in others):
         return first
     return pd.concat(frames, names=["seed", None]).reset_index(level="seed").reset_index(drop=True)
+
+
+def _as_rows(split: Split) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame({"part": part, "graph": getattr(split, part)}) for part in PARTS])
 
 
 def _in_short(seeds: pd.Series) -> str:

@@ -86,6 +86,16 @@ def test_an_operator_that_cannot_be_had_stops_no_other(rethinking: Call, tmp_pat
     assert sorted(path.parent.name[-3:] for path in tmp_path.glob("runs/*/result.json")) == ["s00", "s00"]
 
 
+def test_a_suite_of_trained_networks_keeps_their_weights() -> None:
+    """Else what was trained could not be drawn; and an added file has its own number of seeds."""
+    suite = load_suite("figure5")
+    assert all({"save_model=true", "seeds=1"} <= set(words) for words in suite.sweeps())
+    assert all("save_model=true" not in words for words in suite.sweeps(["save_model=false"]))
+    for words in suite.sweeps(["+experiment=quick"]):
+        assert not any(word.startswith("seeds=") for word in words)
+    assert all("seeds=1" in words for words in suite.sweeps(["+experiment=control"]))
+
+
 def test_tables_of_the_configuration_alone(rethinking: Call) -> None:
     result = rethinking("table", "S2", "S4", "--format", "markdown")
     assert result.returncode == 0

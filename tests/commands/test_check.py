@@ -4,12 +4,15 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import SimpleNamespace
 
 import pytest
 
 from rethinking.analysis.checks import check_settings
+from rethinking.commands import operators
 from rethinking.commands.check import planned
 from rethinking.commands.operators import chosen
+from rethinking.configuration.composition import compose_job
 from tests.conftest import FEW_DIGITS
 
 Call = Callable[..., CompletedProcess[str]]
@@ -140,6 +143,45 @@ def test_what_an_operator_says_is_seen_with_the_sizes_that_it_has(
 
 
 @pytest.mark.usefixtures("own")
+@pytest.mark.usefixtures("own", "mirror")
+def test_each_choice_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is of: the operator, or how it is trained; data sets have a column of their own."""
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["my_poolers.Heads", "dataset=digits,nci1", "pooler.operator.arguments={slope:2.0},{slope:3.0}"]
+    plan = planned([*words, "trainer.batch_size=16,32", "controls=none", f"runs={tmp_path}"])
+    names = sorted(one.settings for one in plan.operators[0].checked)
+    expected = [f"batch_size={size}, slope={slope}" for size, slope in product((16, 32), (2.0, 3.0))]
+    assert sorted(", ".join(sorted(name.split(", "))) for name in names) == sorted(2 * expected)
+
+
+def test_an_experiment_says_how_many_seeds(tmp_path: Path) -> None:
+    plan = planned(["pyg/TopKPooling", "+experiment=quick", "dataset=digits", f"runs={tmp_path}"])
+    assert plan.seeds == "" and plan.operators[0].jobs[0].settings.seeds == [0, 1, 2]
+    assert planned(["pyg/TopKPooling", *SMALL]).seeds == "seeds=until_decided"
+
+
+def test_a_class_is_known_by_the_module_it_is_written_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package may have it from there."""
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "poolers_of_a_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .own import FirstHalf\n")
+    (package / "own.py").write_text(OWN)
+    before = chosen("poolers_of_a_package.FirstHalf")
+    (package / "own.py").write_text(OWN + "\n# changed")
+    after = chosen("poolers_of_a_package.FirstHalf")
+    assert before[:-1] == after[:-1] and before[-1] != after[-1]
+
+
+@pytest.mark.parametrize("digits", ["1e2345678901", "123456e78901", "123456789012"])
+def test_what_a_class_is_known_by_is_no_number(digits: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of these would be one, infinite."""
+    of_all = SimpleNamespace(hexdigest=lambda: digits + "0" * 52)
+    monkeypatch.setattr(operators, "hashlib", SimpleNamespace(sha256=lambda text: of_all))
+    job = compose_job(["model=host", *chosen("torch_geometric.nn.TopKPooling"), "pooling=learned", "dataset=digits"])
+    assert job.cell.select["operator"]["text"] == digits
+
+
 def test_controls_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

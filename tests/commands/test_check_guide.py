@@ -33,6 +33,7 @@ def call(rethinking: Call, words: list[str], *more: str) -> CompletedProcess[str
     return rethinking(*arguments, *more, PYTHONPATH=place.partition("=")[2])
 
 
+@pytest.mark.usefixtures("mirror")
 def test_the_file_and_the_command_are_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but training: the guide's operator with all its controls."""
     monkeypatch.chdir(folder)

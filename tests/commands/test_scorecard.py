@@ -101,6 +101,7 @@ def test_beside_a_verdict(rethinking: Call, tmp_path: Path) -> None:
     [
         (["scorecard", "src/topk", "--size", "huge"], "expected one of brief"),
         (["check", "src/topk", *SMALL, "--scorecard", "huge"], "expected one of brief"),
+        (["scorecard", "src/topk", "model.ratio=0.25"], "model.ratio=0.25 does not go with a scorecard"),
         (["scorecard", "topk"], "there is no such operator"),
         (["scorecard", "src/topk", "pooler.operator.nothing=1"], "nothing"),
     ],

@@ -80,6 +80,15 @@ def test_exported_splits_come_back(digits: GraphDataset, tmp_path: Path) -> None
         back(digits, 3)
 
 
+def test_the_split_of_one_seed_is_of_that_seed(digits: GraphDataset, tmp_path: Path) -> None:
+    """Unless it is that of all: others would train on it, and be taken for seeds of a fixed split."""
+    frame = export_splits(StratifiedSplit(val=0.1, test=0.1), digits, [4])
+    assert set(frame["seed"]) == {4}
+    frame.to_csv(tmp_path / "digits.csv", index=False)
+    assert set(export_splits(FileSplit(str(tmp_path / "digits.csv")), digits, [4])["seed"]) == {4}
+    assert "seed" not in export_splits(FixedSplit((0, 100), (100, 150), (150, 190)), digits, [4])
+
+
 def test_a_fixed_split_is_written_once(digits: GraphDataset, tmp_path: Path) -> None:
     splitter = FixedSplit((0, 100), (100, 150), (150, 190))
     frame = export_splits(splitter, digits, range(3))

@@ -217,7 +217,10 @@ def _matched(adjacency: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _last_eigenvector(adjacency: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Of D^−½ L D^−½, as ARPACK finds it from a vector of ones; random signs where it finds none."""
+    """Of D^−½ L D^−½, as ARPACK finds it from a vector of ones; random signs where it finds none.
+
+    rng: of a regular graph the ones are an eigenvector themselves, and ARPACK goes on from a random one.
+    """
     from scipy.sparse import csr_matrix
     from scipy.sparse.linalg import ArpackError, eigsh
 
@@ -225,8 +228,8 @@ def _last_eigenvector(adjacency: np.ndarray, rng: np.random.Generator) -> np.nda
     scale = np.where(degree > 0, 1 / np.sqrt(np.where(degree > 0, degree, 1)), 0)
     normalised = csr_matrix(np.eye(len(adjacency)) - scale[:, None] * adjacency * scale)
     try:
-        return eigsh(normalised, k=1, which="LM", v0=np.ones(len(adjacency)))[1][:, 0]
-    except (ArpackError, TypeError):
+        return eigsh(normalised, k=1, which="LM", v0=np.ones(len(adjacency)), rng=rng)[1][:, 0]
+    except (ArpackError, TypeError):  # The latter says that there are too few nodes.
         return rng.choice([-1.0, 1.0], len(adjacency))
 
 

@@ -51,7 +51,9 @@ class MinCut(GraphwiseOperator):
         coarse = s.T @ times_adjacency(s, graph)
         losses = {} if given else {"cut": _cut_loss(graph, s, coarse), "orthogonality": _orthogonality_loss(s)}
         apart = coarse - torch.diag(coarse.diagonal())
-        scale = apart.sum(dim=1).clamp(min=0).sqrt() + EPSILON
+        degree = apart.sum(dim=1)
+        # The root has no derivative at zero, where no edge leads to another cluster.
+        scale = torch.where(degree > 0, degree, 1).sqrt() + EPSILON
         return Coarse(with_matrix(graph, s.T @ graph.x, apart / scale / scale[:, None]), given or by_entries(s), losses)
 
 

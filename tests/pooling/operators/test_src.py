@@ -291,6 +291,26 @@ def test_what_looks_at_no_features_is_known_by_the_edges(name: str) -> None:
     assert torch.equal(assignment(found).dense(), assignment(expected).dense())
 
 
+@pytest.mark.parametrize("nodes", [7, 64])
+def test_ndp_of_a_regular_graph_follows_from_its_seed(nodes: int) -> None:
+    """The ones that ARPACK starts from are an eigenvector, so it goes on from a random vector."""
+    graph = one(nx.cycle_graph(nodes))
+    kept = [assignment(ndp()(graph)).node.tolist() for _ in range(6)]
+    assert all(nodes_kept == kept[0] for nodes_kept in kept)
+
+
+def test_mincut_learns_beside_a_graph_without_edges() -> None:
+    """And from graphs of which one cluster has all edges."""
+    operator = made("mincut")
+    lonely = nx.empty_graph(3)
+    pooled = operator(together(one(weighted(12, 1)), one(lonely)))
+    (
+        pooled.graphs.x.sum() + pooled.graphs.weights.sum() + sum(loss.sum() for loss in pooled.losses.values())
+    ).backward()
+    for parameter in operator.parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all()
+
+
 def test_ndp_takes_no_directed_graphs() -> None:
     graph = one(nx.path_graph(4))
     directed = Graphs(graph.x, graph.edge_index[:, :-1], graph.weights[:-1], graph.batch, 1)
