@@ -3,6 +3,7 @@
 import platform
 import resource
 import subprocess
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,7 +29,8 @@ def program() -> dict[str, Any]:
     """What must be the same for numbers to be: `software`, with what the commit has of the program in its place."""
     commit, trees = _commit(), None
     if commit["git_commit"]:
-        trees = _git("rev-parse", *(f"{commit['git_commit']}:{part}" for part in PROGRAM)).split()
+        with suppress(subprocess.CalledProcessError):  # A checkout of something else, with the program in it.
+            trees = _git("rev-parse", *(f"{commit['git_commit']}:{part}" for part in PROGRAM)).split()
     return {**_versions(), "program": trees, "git_dirty": commit["git_dirty"]}
 
 

@@ -65,13 +65,14 @@ def results(made: RunStore) -> Results:
     return read_results(made, made.folder / "none")
 
 
+@pytest.mark.parametrize("model", ["host", "src"])
 @pytest.mark.parametrize("variant", ["none", "whole"])
-def test_what_takes_no_operator_is_one_cell_for_all(variant: str) -> None:
+def test_what_takes_no_operator_is_one_cell_for_all(model: str, variant: str) -> None:
     poolers = ("none", "pyg/TopKPooling", "pyg/EdgePooling")
-    cells = [compose_cell(["model=host", f"pooler={p}", f"pooling={variant}", "dataset=digits"]) for p in poolers]
+    cells = [compose_cell([f"model={model}", f"pooler={p}", f"pooling={variant}", "dataset=digits"]) for p in poolers]
     assert identity(cells[0], None) == identity(cells[1], None) == identity(cells[2], None)
-    twin = compose_cell(["model=host", "pooler=pyg/TopKPooling", "pooling=shuffled", "dataset=digits"])
-    assert (cells[1].family, twin.family) == ("host", "pyg_topkpooling")
+    twin = compose_cell([f"model={model}", "pooler=pyg/TopKPooling", "pooling=shuffled", "dataset=digits"])
+    assert (cells[1].family, twin.family) == (model, "pyg_topkpooling")
 
 
 @pytest.mark.usefixtures("suite")
