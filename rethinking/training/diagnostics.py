@@ -19,7 +19,7 @@ from rethinking.pooling.measures import assignment_measures, cosine_distance
 from rethinking.pooling.pool import Pooled, PoolingLayer
 from rethinking.pooling.selection import Selection
 from rethinking.randomness import stream_keys
-from rethinking.training.sizes import graphs_at_once
+from rethinking.training.sizes import evaluated_at_once
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def look(
     device = next(network.parameters()).device
     keys = stream_keys([seed], "matching", "test", epoch)
     network.eval()
-    size = batch_size or graphs_at_once(dataset, 1)
+    size = batch_size or evaluated_at_once(network, dataset, 1)
     for batch in Batches(dataset, device)(graphs[None], size, keys):
         with _observed(network) as seen:
             network(batch.x, batch.level)

@@ -24,7 +24,7 @@ from rethinking.training.optimiser import adam_step
 from rethinking.training.parameters import ParameterRows
 from rethinking.training.saved import seeds_of
 from rethinking.training.settings import TrainerConfig
-from rethinking.training.sizes import graphs_at_once
+from rethinking.training.sizes import evaluated_at_once
 from rethinking.training.state import GroupState, Replica
 from rethinking.training.step import Moving, supervised_step
 
@@ -196,7 +196,7 @@ class ReplicaGroup:
     @torch.no_grad()
     def predict(self, part: str, epoch: int, batch_size: int | None) -> tuple[Tensor, Tensor]:
         """The network's outputs for one part of each replica's split, [R, graphs, C], and the targets, [R, graphs]."""
-        batch_size = batch_size or graphs_at_once(self.batches.dataset, len(self.seeds))
+        batch_size = batch_size or evaluated_at_once(self.network, self.batches.dataset, len(self.seeds))
         graphs = np.stack([getattr(split, part) for split in self.splits])
         keys = stream_keys(self.seeds, "matching", part, epoch)
         self.network.eval()

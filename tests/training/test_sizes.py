@@ -1,5 +1,7 @@
 """As many nodes at once as keep a core busy."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -47,3 +49,35 @@ def test_how_many_graphs_are_evaluated_at_once_changes_nothing(model: str, varia
     for prediction, targets in others:
         assert torch.allclose(prediction, expected, atol=1e-10)
         assert np.array_equal(targets, y)
+
+
+DRAWS = """
+import torch
+from torch import nn
+
+class Draws(nn.Module):
+    def __init__(self, in_channels):
+        super().__init__()
+
+    def forward(self, x, edge_index, batch):
+        return x * torch.rand(len(x), 1), edge_index, batch
+"""
+
+
+def test_what_is_drawn_in_evaluation_hangs_on_no_other_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator is called with a batch of one replica, and as many are a batch whoever still trains."""
+    (tmp_path / "drawing_pooler.py").write_text(DRAWS)
+    monkeypatch.syspath_prepend(tmp_path)
+    dataset = random_dataset(7)
+    monkeypatch.setattr(sizes, "NODES", round(4 * len(dataset.x) / len(dataset)))
+    assert graphs_at_once(dataset, 1) > graphs_at_once(dataset, 3)
+    words = ["model=host", "pooler=own", "pooler.operator.path=drawing_pooler.Draws", "pooling=learned"]
+    cell = compose_cell([*words, "dataset=digits"])
+    task, found = cell.task(), []
+    for seeds in (range(1), range(3)):
+        network = cell.build(dataset, task)(len(seeds))
+        initialise(network, seeds)
+        splits = [SPLITTER(dataset, seed) for seed in seeds]
+        group = ReplicaGroup(network, dataset, splits, seeds, task, cell.trainer, torch.device("cpu"))
+        found.append(group.predict("test", 1, None)[0][0])
+    assert len(found[0]) > 4 and torch.allclose(found[0], found[1], atol=1e-5)
