@@ -25,7 +25,7 @@ from rethinking.configuration.cell import Cell
 from rethinking.configuration.check import reason
 from rethinking.configuration.composition import LEARNED, brought, compose_job, expand_sweep
 from rethinking.configuration.identity import identity
-from rethinking.configuration.settings import Settings
+from rethinking.configuration.settings import OPERATOR, Settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.operators import before_compilation
@@ -167,7 +167,7 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
         raise UserError(f"none of these controls is left: {asked.told[0]}")
     for control in controls:
         try:
-            twins = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={control}"])]
+            twins = [_twin(words) for words in _expanded([*common, f"pooling={control}"])]
         except UserError as error:
             asked.refused.append(f"{name} is not compared with {control}: {error}")
             continue
@@ -179,6 +179,15 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
             asked.pairs.append(pair)
             asked.checked.append(Checked(name, control, settings, pair.local.id, pair.other.id))
     return asked
+
+
+def _twin(words: Sequence[str]) -> tuple[list[str], Settings]:
+    """A control. One in which nothing of the operator is left has no ratio, so it is one cell for all of them."""
+    job, ratio = compose_job(words), f"{SHORT['ratio']}="
+    if OPERATOR in job.cell.select or not any(word.startswith(ratio) for word in words):
+        return list(words), job
+    others = [word for word in words if not word.startswith(ratio)]
+    return others, compose_job(others)
 
 
 def _settings_of(cells: Sequence[Cell]) -> list[str]:

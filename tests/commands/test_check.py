@@ -232,6 +232,10 @@ def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
     made = [(one.settings, one.control) for one in operator.checked]
     assert sorted(made) == sorted(product(("ratio=0.25", "ratio=0.5"), check_settings().controls))
     assert len({one.own for one in operator.checked}) == 2
+    # What has no clusters of the operator has no ratio.
+    for control in check_settings().controls:
+        twins = {one.twin for one in operator.checked if one.control == control}
+        assert len(twins) == (1 if control in ("none", "whole") else 2), control
 
 
 @pytest.mark.usefixtures("own")
