@@ -192,7 +192,7 @@ def _twin(words: Sequence[str]) -> tuple[list[str], Settings]:
 
 def _settings_of(cells: Sequence[Cell]) -> list[str]:
     """What was chosen for each, where others on its data set have something else."""
-    texts = {}
+    texts: dict[int, str] = {}
     for name in {cell.dataset.name for cell in cells}:
         numbers = [number for number, cell in enumerate(cells) if cell.dataset.name == name]
         texts |= zip(numbers, differing([identity(cells[number], None) for number in numbers]), strict=True)
