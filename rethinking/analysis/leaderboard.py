@@ -131,8 +131,9 @@ def _has_zero(interval: tuple[float, float]) -> bool:
 def average(board: Leaderboard, control: str, dataset: str | None = None) -> Overall | None:
     """Control minus operator, over all operators; None of fewer than two. dataset: on this one only."""
     against = [c for c in _against(board, control) if dataset in (None, c.dataset)]
-    answer = overall(against, board.asked, control, of_one_data_set) if against else None
-    return answer if answer and answer.pooled and answer.pooled.comparisons > 1 else None
+    if len({c.family for c in against if c.judged}) < 2:
+        return None
+    return overall(against, board.asked, control, of_one_data_set)
 
 
 def _against(board: Leaderboard, control: str) -> list[Comparison]:

@@ -135,6 +135,18 @@ def test_a_data_set_on_which_operators_matter_is_named(tmp_path: Path) -> None:
     assert average and "minus shuffled +" in apart and apart.endswith("on MUTAG.") and "on Digits" not in apart
 
 
+@pytest.mark.usefixtures("suite")
+def test_one_operator_is_no_average_over_operators(tmp_path: Path) -> None:
+    """On however many data sets."""
+    store, rng = RunStore(tmp_path / "runs"), np.random.default_rng(0)
+    for dataset in ("digits", "mutag"):
+        for variant in (LEARNED, "shuffled"):
+            words = f"model=host dataset={dataset} pooler=pyg/TopKPooling pooling={variant}"
+            fill(store, words, 0.7 + 0.01 * rng.normal(size=10))
+    said = summary(leaderboard(load_suite("some"), read_results(store, store.folder / "none")))
+    assert "on Digits, MUTAG" in said and "On average" not in said
+
+
 @pytest.mark.parametrize("figure", ["figure: some\ndrawn: leaderboard\n", ""])
 def test_a_suite_of_ones_own_has_its_titles_and_controls(tmp_path: Path, made: RunStore, figure: str) -> None:
     """It need not be a figure, and calls a data set what it likes."""
