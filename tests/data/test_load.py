@@ -62,13 +62,19 @@ def test_a_download_cut_short_is_not_kept(tmp_path: Path, mirror: Path) -> None:
     assert not [path for path in (tmp_path / "cache" / "raw").rglob("*") if path.is_file()]
 
 
-def test_a_file_of_ones_own_is_read_again_when_it_changes(tmp_path: Path, mirror: Path) -> None:
+def of_ones_own(folder: Path, mirror: Path) -> tuple[DatasetConfig, Path]:
+    """A data set whose raw file has no checksum, and that file."""
     config = dataset_config("imdb_b")
     assert config.raw is not None
     config = replace(config, fingerprint=None, raw=replace(config.raw, sha256=None))
-    own = tmp_path / "own" / config.raw.file
+    own = folder / "own" / config.raw.file
     own.parent.mkdir(parents=True)
     shutil.copy(mirror / "tu" / "IMDB-BINARY.zip", own)
+    return config, own
+
+
+def test_a_file_of_ones_own_is_read_again_when_it_changes(tmp_path: Path, mirror: Path) -> None:
+    config, own = of_ones_own(tmp_path, mirror)
     assert len(load(config, places(tmp_path / "cache", tmp_path / "own"))) == 1000
     shutil.copy(mirror / "tu_cleaned" / "IMDB-BINARY.zip", own)
     assert len(load(config, places(tmp_path / "cache", tmp_path / "own"))) == 493
@@ -77,12 +83,7 @@ def test_a_file_of_ones_own_is_read_again_when_it_changes(tmp_path: Path, mirror
 def test_a_file_written_anew_while_it_is_read_is_not_kept(
     tmp_path: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = dataset_config("imdb_b")
-    assert config.raw is not None
-    config = replace(config, fingerprint=None, raw=replace(config.raw, sha256=None))
-    own = tmp_path / "own" / config.raw.file
-    own.parent.mkdir(parents=True)
-    shutil.copy(mirror / "tu" / "IMDB-BINARY.zip", own)
+    config, own = of_ones_own(tmp_path, mirror)
     read = loading._read
 
     def changed(*arguments: Any) -> GraphDataset:
