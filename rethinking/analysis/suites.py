@@ -62,7 +62,7 @@ class Suite:
         datasets = list(self.columns) if self.operators and "dataset" not in keys else [",".join(self.columns)]
         return [
             [*overrides, *(word for word in common if word.partition("=")[0] not in keys), *changed]
-            for common in ([f"dataset={dataset}", *self.common, *seeds] for dataset in datasets)
+            for common in ([*self.common, f"dataset={dataset}", *seeds] for dataset in datasets)
             for overrides in self.rows.values()
             if overrides is not None
         ]
