@@ -274,7 +274,7 @@ def _told_of(settings: Settings) -> dict[str, Any]:
 
 def _note(error: Exception, seed: int, claims: Claims) -> None:
     """Sort out whether it is the run that failed or what is around it."""
-    if isinstance(error, OSError) and is_of_surroundings(error):
+    if is_of_surroundings(error):
         claims.lose(seed, error)
     else:
         reason = "Out of memory.\n" if is_out_of_memory(error) else ""

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 # What no run can help: a full, broken, read-only or absent disk, too many open files, no permission.
 SURROUNDINGS = frozenset(
@@ -89,7 +90,7 @@ class Outcome:
         return said
 
 
-def is_of_surroundings(error: BaseException | None) -> bool:
+def is_of_surroundings(error: BaseException | None) -> TypeGuard[OSError]:
     """Whether an error is none of the run's."""
     return isinstance(error, OSError) and error.errno in SURROUNDINGS
 
