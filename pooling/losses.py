@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rethinking.graphs.levels import Level
 from rethinking.pooling.entropy import entropy
+from rethinking.pooling.gramian import gramian_square
 from rethinking.pooling.normalise import TINY
 from rethinking.pooling.orthogonality import orthogonality
 from rethinking.pooling.selection import SoftSelection
@@ -35,7 +36,8 @@ def link_loss(selection: SoftSelection, level: Level) -> Tensor:
     padded to the replica's largest.
     """
     overlap = selection.cut(level).sum(dim=1)
-    squared = level.squared_norm - 2 * overlap + selection.gramian.square().sum(dim=(1, 2, 3))
+    gramian = gramian_square(selection.assignment, *level.spans).view(level.replicas, level.graphs).sum(dim=1)
+    squared = level.squared_norm - 2 * overlap + gramian
     return squared.clamp(min=TINY).sqrt() / (level.padded_count * level.sizes.amax(dim=1))
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from rethinking.graphs.products import plain_product, plain_rows, zero_padding
 from rethinking.graphs.segments import flat_rows
 from rethinking.operators import define
+from rethinking.pooling.gramian import fill_gramian, own_gramian
 
 
 def orthogonality(s: Tensor, start: Tensor, size: Tensor, most: int) -> Tensor:
@@ -96,13 +97,9 @@ def _orthogonality(s, start, size, loss, norm, trace, gramians):
     k = s.shape[1]
     even = s.dtype.type(1 / np.sqrt(k))
     for graph in range(len(start)):
-        rows, least = s[start[graph] : start[graph] + size[graph]], min(size[graph], k)
-        gramian = _own(gramians, graph, least)
-        if len(rows) < k:
-            # The library is twice as fast on a copy that is turned as on a transpose.
-            np.dot(rows, np.ascontiguousarray(rows.T), gramian)
-        else:
-            np.dot(rows.T, rows, gramian)
+        least = min(size[graph], k)
+        gramian = own_gramian(gramians, graph, least)
+        fill_gramian(s[start[graph] : start[graph] + size[graph]], gramian)
         square, diagonal = s.dtype.type(0), s.dtype.type(0)
         for i in range(least):
             for j in range(least):
@@ -124,12 +121,6 @@ def _orthogonality(s, start, size, loss, norm, trace, gramians):
 
 
 @njit(cache=True, nogil=True)
-def _own(gramians, graph, least):
-    """The memory of a graph's Gramian: the first of its place, in one piece."""
-    return gramians[graph].reshape(-1)[: least * least].reshape(least, least)
-
-
-@njit(cache=True, nogil=True)
 def _orthogonality_backward(along, own, s, gramians, start, size, grad_s):
     k = s.shape[1]
     zero_padding(grad_s, start, size)
@@ -137,7 +128,7 @@ def _orthogonality_backward(along, own, s, gramians, start, size, grad_s):
         first, last = start[graph], start[graph] + size[graph]
         least = min(size[graph], k)
         scaled = np.empty((least, least), s.dtype)
-        gramian = _own(gramians, graph, least)
+        gramian = own_gramian(gramians, graph, least)
         for i in range(least):
             for j in range(least):
                 scaled[i, j] = along[graph] * gramian[i, j]

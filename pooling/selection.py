@@ -127,11 +127,6 @@ class SoftSelection(Selection):
             self._contracted[level] = level.contract(self.assignment)
         return self._contracted[level]
 
-    @cached_property
-    def gramian(self) -> Tensor:
-        """Sᵀ S for every graph. Returns [R, B, k, k]."""
-        return self.level.product(self.assignment, self.assignment)
-
 
 class HardSelection(Selection):
     """A hard assignment: every node is in one cluster, or in none.

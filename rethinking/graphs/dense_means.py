@@ -112,7 +112,9 @@ def _mean(adjacency, x, out, degree, own):
 def _mean_backward(adjacency, x, out, degree, grad, grad_x, grad_adjacency, own):
     graphs, k, features = x.shape
     number = x.dtype.type
-    shared, along = np.empty((k, features), x.dtype), np.empty(k, x.dtype)
+    # One column more: what every neighbour's weight changes by way of the sum that is divided by.
+    shared, wider = np.empty((k, features), x.dtype), np.empty((k, features + 1), x.dtype)
+    turned = np.ones((features + 1, k), x.dtype)
     for g in range(graphs):
         a, rows, means, given, back = adjacency[g], x[g], out[g], grad[g], grad_x[g]
         for i in range(k):
@@ -122,8 +124,9 @@ def _mean_backward(adjacency, x, out, degree, grad, grad_x, grad_adjacency, own)
             for f in range(features):
                 value = given[i, f] * share
                 shared[i, f] = value
+                wider[i, f] = value
                 product += value * means[i, f]
-            along[i] = number(0) if total < number(1) else product
+            wider[i, features] = number(0) if total < number(1) else -product
         np.dot(a.T, shared, back)
         if own:
             for i in range(k):
@@ -132,11 +135,10 @@ def _mean_backward(adjacency, x, out, degree, grad, grad_x, grad_adjacency, own)
                     back[i, f] += to_one * shared[i, f]
         if len(grad_adjacency):
             on_a = grad_adjacency[g]
-            np.dot(shared, rows.T, on_a)
-            for i in range(k):
-                for j in range(k):
-                    on_a[i, j] -= along[i]
-                if own:
+            turned[:features] = rows.T
+            np.dot(wider, turned, on_a)
+            if own:
+                for i in range(k):
                     on_a[i, i] = number(0)
 
 
