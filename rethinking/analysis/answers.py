@@ -25,11 +25,14 @@ class Answer:
     """To one of the two questions. estimate: from all seeds. approximate: B by what stands in its place.
 
     p: of each claim, [4], over the looks so far. adjusted: for all comparisons of its family too, [4]. NaN without a
-    verdict. needed: with how many seeds it will be decided, about; None if none do, or it is.
+    verdict. other: of each claim, whether the second of the two was better at the look that p is of, [4]; with later
+    seeds the mean may have changed sides. needed: with how many seeds it will be decided, about; None if none do, or
+    it is.
     """
 
     estimate: Estimate
     p: np.ndarray
+    other: np.ndarray
     adjusted: np.ndarray
     verdict: Verdict
     approximate: bool = False
@@ -38,7 +41,8 @@ class Answer:
 
 def answer_a(differences: np.ndarray, margin: float, asked: Question, step: float = 0.0) -> Answer:
     """Before it is adjusted for other comparisons. differences: [K], by seed. step: see `paired`."""
-    return _answer(paired(differences, step), _looks_a(differences, margin, asked, step), asked)
+    looks = looks_so_far(len(differences), asked.looks)
+    return _answer(paired(differences, step), [paired(differences[:n], step) for n in looks], margin, asked)
 
 
 def answer_b(
@@ -50,12 +54,12 @@ def answer_b(
         estimates = [clustered(*graphs.first(n)) for n in looks]
         last = len(graphs.ends)
         whole = estimates[-1] if estimates and looks[-1] == last else clustered(*graphs.first(last))
-        return _answer(whole, _at_looks(estimates, margin, asked), asked)
+        return _answer(whole, estimates, margin, asked)
     if not test_to_train:
         return None
     looks = looks_so_far(len(differences), asked.looks)
     estimates = [corrected(differences[:n], test_to_train) for n in looks]
-    answer = _answer(corrected(differences, test_to_train), _at_looks(estimates, margin, asked), asked)
+    answer = _answer(corrected(differences, test_to_train), estimates, margin, asked)
     return replace(answer, approximate=True)
 
 
@@ -71,28 +75,23 @@ def decide_together(answers: Sequence[Answer], margins: Sequence[float], asked: 
 def verdict_at(answer: Answer, level: float) -> Verdict:
     """The verdict on one pair at a level of its own, by all looks so far: what decides whether it needs more seeds.
 
-    level: where several pairs are planned, divided by their number; no later result of another pair takes it back.
+    level: where several comparisons are planned, divided by their number; no result of another takes it back.
     """
-    return decide(answer.estimate.mean, answer.p, level) if answer.verdict.judged else answer.verdict
+    return decide(answer.other, answer.p, level) if answer.verdict.judged else answer.verdict
 
 
-def _looks_a(differences: np.ndarray, margin: float, asked: Question, step: float) -> np.ndarray:
-    """p-values at each look so far, [looks, 4]."""
-    looks = looks_so_far(len(differences), asked.looks)
-    return _at_looks([paired(differences[:n], step) for n in looks], margin, asked)
-
-
-def _at_looks(estimates: Sequence[Estimate], margin: float, asked: Question) -> np.ndarray:
-    """[looks, 4]; nothing is tested at a look with too few seeds for a verdict."""
-    p = [p_values(e, margin) if e.seeds >= asked.fewest else np.full(len(Claim), math.nan) for e in estimates]
-    return np.array(p).reshape(-1, len(Claim))
-
-
-def _answer(estimate: Estimate, p_at_looks: np.ndarray, asked: Question) -> Answer:
-    without = _no_verdict(estimate, asked)
+def _answer(estimate: Estimate, at_looks: Sequence[Estimate], margin: float, asked: Question) -> Answer:
+    """at_looks: of the looks so far; nothing is tested at one with too few seeds for a verdict."""
     nothing = np.full(len(Claim), math.nan)
-    p = nothing if without else sequential(p_at_looks, asked.looks)
-    return Answer(estimate, p, nothing, without or Verdict(Finding.UNDECIDED))
+    p, other = nothing, np.full(len(Claim), estimate.mean > 0)
+    without = _no_verdict(estimate, asked)
+    if not without:
+        p = np.ones(len(Claim))
+        if at_looks:
+            tested = [p_values(e, margin) if e.seeds >= asked.fewest else nothing for e in at_looks]
+            p, look = sequential(np.array(tested), asked.looks)
+            other = np.array([e.mean > 0 for e in at_looks])[look]
+    return Answer(estimate, p, other, nothing, without or Verdict(Finding.UNDECIDED))
 
 
 def _no_verdict(estimate: Estimate, asked: Question) -> Verdict | None:
@@ -105,7 +104,7 @@ def _no_verdict(estimate: Estimate, asked: Question) -> Verdict | None:
 def _decided(answer: Answer, p: np.ndarray, margin: float, levels: np.ndarray, asked: Question) -> Answer:
     if not answer.verdict.judged:
         return replace(answer, adjusted=p)
-    verdict, needed = decide(answer.estimate.mean, p, asked.level), None
+    verdict, needed = decide(answer.other, p, asked.level), None
     if not verdict.decided:
         needed = seeds_needed(answer.estimate, margin, levels, asked.power, asked.looks)
         if needed is None and answer.estimate.limit:

@@ -18,6 +18,8 @@ from rethinking.analysis.wording import row_texts
 
 # What the two of a comparison are called where there are several.
 SIDES = ("operator", "control")
+# What a check tests together.
+TOGETHER = "all comparisons shown here"
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,11 @@ def on_this_data(results: Results, asked: Question) -> tuple[list[Comparison], l
     return results.kept[key]
 
 
+def apart(dataset: str, asked: Question) -> str:
+    """The data set, if it is a family of tests by itself; else empty."""
+    return dataset if dataset in asked.left_out else ""
+
+
 def _on_this_data(results: Results, pair: Pair, asked: Question) -> Comparison | None:
     """The comparison with its estimate and p-values, before they are adjusted; None if there is no common seed."""
     local, other = pair.local, pair.other
@@ -199,11 +204,12 @@ def _on_new_graphs(results: Results, c: Comparison, asked: Question) -> Answer |
 def _with_verdicts(made: Sequence[Comparison], asked: Question) -> list[Comparison]:
     """With p-values adjusted for all of a family that can be judged.
 
-    A family answers one question: each model without pooling asks one, and data sets that are left out, whose answer
-    is known or that are examples, are apart. Two named cells join the comparisons of local with non-local pooling.
+    A family answers one question: each model without pooling asks one. Each data set that is left out is a family by
+    itself, as what is certain where the answer is known would ease the verdicts on others. Two named cells join the
+    comparisons of local with non-local pooling.
     """
     result = list(made)
-    keys = [(c.reference if c.sides == POOLING else "", c.dataset in asked.left_out) for c in made]
+    keys = [(c.reference if c.sides == POOLING else "", apart(c.dataset, asked)) for c in made]
     for key in dict.fromkeys(keys):
         members = [place for place, own in enumerate(keys) if own == key]
         firsts = decide_together([made[m].answer_a for m in members], [made[m].margin for m in members], asked)

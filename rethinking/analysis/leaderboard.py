@@ -182,7 +182,7 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
         f"{NOT_TRAINED}: not trained, or not to be had of an operator that does not say which nodes its clusters are "
         "made of. Source: the file of conf/pooler, which names library, paper and parameters.",
         *([SUMS] if "none" in _shown(board) else []),
-        judged_how(board.comparisons, board.asked),
+        judged_how(board.comparisons, board.asked, "all comparisons of this table"),
     ]
 
 

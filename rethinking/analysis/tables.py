@@ -30,7 +30,8 @@ from rethinking.tasks.task import Measure, Unit
 # How many seeds the paper has.
 PUBLISHED_SEEDS = 20
 LAST_ROWS = (
-    "Last rows: mean difference of two rows paired by seed, with its 95 % interval on this data set (Student's t)."
+    "Last rows: the first row's mean minus the second's, paired by seed, with the 95 % interval on this data set "
+    "(Student's t); of an error, less is better."
 )
 # What a comparison that is decided says of a cell, and what that means.
 BETTER, ALIKE, NOT_WORSE = "▲", "≈", "≥"
@@ -289,7 +290,9 @@ def _marks_text(table: Table, margins: str) -> str:
     """What the marks mean that a table has."""
     found = {mark for cell in table.cells.values() for mark in cell.mark}
     texts = [f"{mark}: {meaning}" for mark, meaning in MEANINGS.items() if mark in found]
-    return f"{'; '.join(texts)} (verdicts of `rethinking compare`, margin {margins})." if texts else ""
+    if not texts:
+        return ""
+    return f"{'; '.join(texts)} (verdicts of `rethinking compare`, margin {margins}, from all seeds that there are)."
 
 
 def _cell_text(cell: TableCell) -> str:

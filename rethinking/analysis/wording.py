@@ -15,6 +15,9 @@ from rethinking.analysis.overall import MARGINS, Overall
 from rethinking.analysis.questions import Question
 
 APPROXIMATE = "*"
+# Over which comparisons verdicts hold.
+STANDING = "all comparisons that there are, whatever is shown"
+ON_ONE_DATA_SET = "all comparisons on the data set"
 
 
 def sentence(answer: Overall, asked: Question) -> str:
@@ -32,7 +35,6 @@ def sentence(answer: Overall, asked: Question) -> str:
         return f"None of {_comparisons(count)} has seeds and variance enough for a verdict."
     first, second = _sides(answer)
     low, high = pooled.interval(asked.confidence)
-    only = "only " if pooled.within(asked.level) > answer.margin else ""
     if count == 1:
         (one,) = answer.comparisons
         return (
@@ -43,8 +45,8 @@ def sentence(answer: Overall, asked: Question) -> str:
     return (
         f"Over {_comparisons(pooled.comparisons)}, {second} differs from {first} by "
         f"{_number(answer, pooled.mean)} {_unit(answer)}{_of_how_much(answer)} on average, {asked.confidence:.0%} "
-        f"interval [{_number(answer, low)}, {_number(answer, high)}]: the two are equivalent {only}within "
-        f"{within(answer, asked)}; {one_by_one}, {undecided}."
+        f"interval [{_number(answer, low)}, {_number(answer, high)}]: the two are equivalent "
+        f"{_only(answer, asked)}within {within(answer, asked)}; {one_by_one}, {undecided}."
     )
 
 
@@ -54,6 +56,12 @@ def within(answer: Overall, asked: Question) -> str:
     digits = answer.unit.digits
     size = math.ceil(answer.pooled.within(asked.level) * 10**digits) / 10**digits
     return f"{size:.{digits}f} {_unit(answer)}"
+
+
+def _only(answer: Overall, asked: Question) -> str:
+    """Of a margin that is larger than the one that is asked for."""
+    assert answer.pooled is not None
+    return "only " if answer.pooled.within(asked.level) > answer.margin else ""
 
 
 def new_cell(answer: Overall, asked: Question) -> str:
@@ -66,6 +74,7 @@ def new_cell(answer: Overall, asked: Question) -> str:
     )
     return (
         f"Of a further cell like these, the true difference is expected in [{new_low}, {new_high}] {_unit(answer)} "
+        f"with {asked.confidence:.0%} confidence "
         f"(random effects: mean {_number(answer, between.mean)} [{low}, {high}], "
         f"standard deviation between cells {math.sqrt(between.variance):.{answer.unit.digits + 1}f})."
     )
@@ -82,7 +91,7 @@ def overall_texts(answers: Sequence[Overall], asked: Question) -> pd.DataFrame:
                 "data set": answer.title,
                 "comparisons": str(len(answer.comparisons)),
                 "mean difference": f"{_number(answer, pooled.mean)} [{', '.join(interval)}]" if pooled else "—",
-                "equivalent within": within(answer, asked) if pooled else "—",
+                "equivalent within": _only(answer, asked) + within(answer, asked) if pooled else "—",
                 "decided": str(len(answer.decided)),
             }
         )
@@ -109,17 +118,30 @@ def answer_b_text(c: Comparison) -> str:
     return "cannot be said" if c.answer_b is None else c.words(c.answer_b) + APPROXIMATE * c.answer_b.approximate
 
 
-def method(comparisons: Sequence[Comparison], asked: Question, sides: tuple[str, str] | None = None) -> str:
-    """How the numbers of `row_texts` are made. sides: what the two are called, where comparisons differ in that."""
+def method(
+    comparisons: Sequence[Comparison], asked: Question, sides: tuple[str, str] | None = None, family: str = ""
+) -> str:
+    """How the numbers of `row_texts` are made. sides: what the two are called, where comparisons differ in that.
+
+    family: see `judged_how`.
+    """
     first, second = sides or comparisons[0].sides
     return (
         f"Difference: {second} minus {first}, paired by seed, positive where {second} is better, with the "
-        f"{asked.confidence:.0%} interval of Student's t. {judged_how(comparisons, asked)}"
+        f"{asked.confidence:.0%} interval of Student's t. {judged_how(comparisons, asked, family)}"
     )
 
 
-def judged_how(comparisons: Sequence[Comparison], asked: Question) -> str:
-    """What verdicts are of, and over what they hold."""
+def judged_how(comparisons: Sequence[Comparison], asked: Question, family: str = "") -> str:
+    """What verdicts are of, and over what they hold.
+
+    family: the comparisons that are tested together, in words; where it is empty, those that there are.
+    """
+    if not family:
+        apart = [c.dataset in asked.left_out for c in comparisons]
+        family = ON_ONE_DATA_SET if all(apart) else STANDING
+        if any(apart) and not all(apart):
+            family += f" (those of {', '.join(asked.left_out)}: on the data set)"
     looks = ", ".join(map(str, asked.looks))
     how = "Benjamini and Hochberg for each claim" if asked.adjust == "bh" else "Holm over all claims"
     margins = margin_texts(comparisons)
@@ -128,7 +150,7 @@ def judged_how(comparisons: Sequence[Comparison], asked: Question) -> str:
         "kind, after training on this data set; errors clustered by graph and seed. Of new training data (C) one data "
         "set says nothing.",
         f"Verdicts: margin {' or '.join(margins)}, level {asked.level:g} over the looks at {looks} seeds and, "
-        f"by {how}, over all comparisons that there are, whatever is shown; none below {asked.fewest} seeds or without "
+        f"by {how}, over {family}; none below {asked.fewest} seeds or without "
         "variance. Still needed: seeds beyond these until something is decided, if mean and spread stay, for A / for "
         f"B. In brackets: more than the {asked.looks[-1]} of the last look, so seeds of a longer plan, with looks up "
         "to there (compare.looks) from its first seed on; ∞: too few graphs.",

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rethinking.analysis.checks import SIDES, Checked, CheckSettings, answers, check_settings, comparisons_of, texts
+from rethinking.analysis.checks import (
+    SIDES,
+    TOGETHER,
+    Checked,
+    CheckSettings,
+    answers,
+    check_settings,
+    comparisons_of,
+    texts,
+)
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
 from rethinking.analysis.report import write_report
@@ -263,7 +272,7 @@ def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
     ]
     said = [*plan.refused, *without, *_told(plan)]
     write_report(check_page(made, results, asked, scored, said), path)
-    table, notes = texts(made, asked), [method(made, asked, SIDES), *results.left_out, *said]
+    table, notes = texts(made, asked), [method(made, asked, SIDES, TOGETHER), *results.left_out, *said]
     title = "Does the pooling matter? Controls against the operator"
     if form == "screen":
         console = Console(highlight=False, markup=False)

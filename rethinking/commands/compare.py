@@ -23,6 +23,11 @@ from rethinking.runs.store import RunStore
 
 TITLES = {True: "Is pooling needed at all?", False: "Local against non-local pooling"}
 POOLED = "Each data set by itself"
+# What two named cells are tested with.
+NAMED = (
+    "what is compared here and all comparisons of local with non-local pooling that there are (on a data set that is "
+    "left out unless named, those on it)"
+)
 CHECKS = "p-values, Wilcoxon's test and bootstrap intervals: --format csv."
 
 
@@ -55,19 +60,28 @@ def compare_runs(
         tell(everything.left_out)
         return 0
     title = f"{made[0].sides[1]} against {made[0].sides[0]}" if named else TITLES[asked.reference == NO_POOLING]
-    _print(title, made, unpaired, everything, asked, form)
+    _print(title, made, unpaired, everything, asked, form, NAMED if named else "")
     return 0
 
 
 def _print(
-    title: str, made: Sequence[Comparison], unpaired: Sequence[str], results: Results, asked: Question, form: str
+    title: str,
+    made: Sequence[Comparison],
+    unpaired: Sequence[str],
+    results: Results,
+    asked: Question,
+    form: str,
+    family: str,
 ) -> None:
-    """The sentence, each data set, and the table; on a screen the other way round, as one sees its end first."""
+    """The sentence, each data set, and the table; on a screen the other way round, as one sees its end first.
+
+    family: what is tested together; empty for what usually is.
+    """
     shown, settings = texts(made, asked)
     notes = [
         *settings,
         *unpaired,
-        f"{method(made, asked)} {CHECKS}",
+        f"{method(made, asked, family=family)} {CHECKS}",
         f"From {'; '.join(results.sources)}.",
         *results.left_out,
     ]

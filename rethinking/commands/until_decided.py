@@ -4,17 +4,19 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from rethinking import paths
 from rethinking.analysis.answers import verdict_at
 from rethinking.analysis.checks import Checked, comparisons_of
-from rethinking.analysis.comparisons import Comparison, all_comparisons
+from rethinking.analysis.comparisons import Comparison, all_comparisons, apart
 from rethinking.analysis.inference.adjusting import least_level
 from rethinking.analysis.inference.verdicts import Verdict
-from rethinking.analysis.pairs import in_host
+from rethinking.analysis.pairs import find_pairs, in_host
 from rethinking.analysis.questions import Question
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import Cell
@@ -64,18 +66,19 @@ class Planned:
 
 
 class Family(NamedTuple):
-    """What is tested together: the host's pairs; those of data sets that are compared by default; of those left out."""
+    """What is tested together: the host's pairs; those of data sets that are compared by default; of one left out."""
 
     hosted: bool
-    left_out: bool
+    apart: str
 
 
 def train_until_decided(jobs: Sequence[Job], pairs: Sequence[Planned], asked: Question, train: Train) -> list[int]:
     """Train pairs of some jobs look by look, and say in each what became of it. Returns the status of every look.
 
     A pair stops when its verdict on this data set holds at the least level that any of the comparisons can be left,
-    planned and stored, so no later result of another pair can take it back; of the host's pairs those that are planned
-    here, as a check and the suite of all operators test theirs together. A cell goes on as long as one of its pairs
+    planned, stored and collected, so no result of another of these can take it back; pairs that are planned later may,
+    as `rethinking compare` adjusts for them too. Of the host's pairs those that are planned here count, as a check and
+    the suite of all operators test theirs together. A cell goes on as long as one of its pairs
     does; one without a pair gets `asked.seeds`. What the store has is not trained again, so the same command goes on
     where it was stopped.
     """
@@ -148,27 +151,36 @@ def _judge(pairs: Sequence[Planned], look: int, asked: Question) -> None:
     for folder in {pair.local.settings.runs for pair in going}:
         # Of the store alone: what others collected was not trained for this question.
         made = _made(read_results(RunStore(folder), folder / "none"), pairs, asked)
+        standing = _standing(folder, asked)
         for pair in (pair for pair in going if pair.local.settings.runs == folder):
             key = _family(pair, asked)
-            family = {p.ids for p in pairs if _family(p, asked) == key} | made[key].keys()
+            family = {p.ids for p in pairs if _family(p, asked) == key} | made[key].keys() | standing[key]
             _stop(pair, made[key].get(pair.ids), look, least_level(asked.level, len(family), asked.adjust), asked)
+
+
+def _standing(folder: Path, asked: Question) -> Mapping[Family, set[Ids]]:
+    """The comparisons of a store and of the results here: those for which `rethinking compare` adjusts its verdicts."""
+    families: dict[Family, set[Ids]] = defaultdict(set)
+    for pair in find_pairs(read_results(RunStore(folder), paths.DEFAULT_RESULTS), asked)[0]:
+        families[Family(False, apart(pair.other.dataset, asked))].add((pair.local.id, pair.other.id))
+    return families
 
 
 def _made(results: Results, pairs: Sequence[Planned], asked: Question) -> Mapping[Family, Mapping[Ids, Comparison]]:
     """All comparisons that runs allow, by what is tested together."""
     families: dict[Family, dict[Ids, Comparison]] = defaultdict(dict)
     for c in all_comparisons(results, asked)[0]:
-        families[Family(False, c.dataset in asked.left_out)][c.local, c.other] = c
+        families[Family(False, apart(c.dataset, asked))][c.local, c.other] = c
     hosted = [_checked(pair) for pair in pairs if _family(pair, asked).hosted]
     for c in comparisons_of(results, asked, hosted):
-        families[Family(True, False)][c.local, c.other] = c
+        families[Family(True, "")][c.local, c.other] = c
     return families
 
 
 def _family(pair: Planned, asked: Question) -> Family:
     cell = pair.local.settings.cell
     hosted = in_host(cell.network, asked)
-    return Family(hosted, not hosted and cell.dataset.name in asked.left_out)
+    return Family(hosted, "" if hosted else apart(cell.dataset.name, asked))
 
 
 def _stop(pair: Planned, found: Comparison | None, look: int, level: float, asked: Question) -> None:

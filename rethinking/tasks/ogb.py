@@ -23,6 +23,7 @@ class OGBClassification(Classification):
     """
 
     unit = Unit("ROC-AUC", scale=100, digits=1)
+    counts_graphs = False
 
     def __init__(self, dataset: str, by_output: bool = False, margin: float | None = None) -> None:
         super().__init__(margin)

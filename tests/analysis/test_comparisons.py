@@ -84,6 +84,19 @@ def test_what_is_shown_changes_no_verdict(store: RunStore) -> None:
     assert digits.adjusted == pytest.approx(digits.p, nan_ok=True), "alone in its family"
 
 
+def test_each_data_set_that_is_left_out_is_a_family_by_itself(store: RunStore) -> None:
+    """What is certain on one of them eases no verdict on another, however they are shown."""
+    apart = {"left_out": ["zinc", "nci1", "digits"]}
+    together = made(store, "zinc", "nci1", **apart)
+    for dataset in ("zinc", "nci1"):
+        alone = made(store, dataset, **apart)
+        p = np.array([c.answer_a.p for c in alone.values()])
+        for claim in range(4):
+            expected = multipletests(p[:, claim], method="fdr_bh")[1]
+            assert [c.answer_a.adjusted[claim] for c in alone.values()] == pytest.approx(expected)
+        assert all(together[key].answer_a.adjusted == pytest.approx(c.answer_a.adjusted) for key, c in alone.items())
+
+
 def test_holm_is_stricter_and_looks_have_their_price(store: RunStore) -> None:
     usual, holm, once = made(store), made(store, adjust="holm"), made(store, looks=[20])
     for key, comparison in usual.items():

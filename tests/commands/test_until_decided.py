@@ -26,6 +26,12 @@ FEW = f"splits={FEW_DIGITS}"
 SMALL = ("dataset=digits", "trainer.max_epochs=1", "trainer.batch_size=256", "diagnosed_graphs=0")
 
 
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without results: what is collected where one stands counts too."""
+    monkeypatch.chdir(tmp_path)
+
+
 def job(family: str, variant: str, dataset: str = "nci1") -> Job:
     words = [f"model={family}", f"pooling={variant}", f"dataset={dataset}"]
     return Job(words, compose_job(words), f"{family}-{variant}-{dataset}")
@@ -68,7 +74,8 @@ def test_in_the_host_a_pair_is_an_operator_and_a_twin_of_its_own() -> None:
 def found(local: str, other: str, seeds: int, p: float) -> SimpleNamespace:
     """As far as a decision looks at it."""
     nothing = np.full(4, np.nan)
-    answer = Answer(paired(np.arange(seeds) / 10), np.array([1.0, p, 1.0, 1.0]), nothing, Verdict(Finding.UNDECIDED))
+    claims, better = np.array([1.0, p, 1.0, 1.0]), np.ones(4, dtype=bool)
+    answer = Answer(paired(np.arange(seeds) / 10), claims, better, nothing, Verdict(Finding.UNDECIDED))
     return SimpleNamespace(local=local, other=other, seeds=np.arange(seeds), answer_a=answer, dataset="nci1")
 
 
@@ -101,6 +108,24 @@ def test_a_reference_goes_on_as_long_as_one_of_its_pairs_does(monkeypatch: pytes
     ]
     assert [pair.stopped for pair in pairs] == ["decided", "the last look"]
     assert set(statuses) == {0}
+
+
+@pytest.mark.parametrize(("standing", "stopped"), [(0, "decided"), (1, "the last look")])
+def test_comparisons_that_are_collected_count(standing: int, stopped: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rethinking compare` adjusts for them too."""
+    jobs = [job("graclus", "learned"), job("graclus", "complement")]
+
+    def collected(*_: Any) -> tuple[list[SimpleNamespace], list[Any]]:
+        cells = [SimpleNamespace(id=id, dataset="zinc") for id in ("a", "b")]
+        return [SimpleNamespace(local=cells[0], other=cells[1])] * standing, []
+
+    monkeypatch.setattr(until_decided, "find_pairs", collected)
+    monkeypatch.setattr(
+        until_decided, "all_comparisons", lambda *_: ([found(jobs[0].id, jobs[1].id, jobs[0].seeds, p=0.03)], [])
+    )
+    (pair,) = pairs = plan(jobs, question())
+    train_until_decided(jobs, pairs, question(looks=[5, 10]), lambda jobs: 0)
+    assert pair.stopped == stopped
 
 
 def test_pairs_of_the_host_are_apart_from_others_of_one_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ class Claim(IntEnum):
 
 def p_values(estimate: Estimate, margin: float) -> np.ndarray:
     """The p-value of each claim, [4]; NaN where the spread is not known. See `p_values_of`."""
-    mean, error, freedom = np.array([estimate.mean, estimate.error, estimate.seeds - 1])[:, None]
+    mean, error, freedom = np.array([estimate.mean, estimate.error, estimate.freedom])[:, None]
     return p_values_of(mean, error, freedom, margin)[0]
 
 

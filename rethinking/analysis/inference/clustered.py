@@ -13,8 +13,9 @@ def clustered(differences: np.ndarray, graph: np.ndarray, seed: np.ndarray) -> E
     differences: [N], one for each tested graph and seed. graph, seed: [N], whole numbers from 0 on, with few gaps.
 
     V = V_graph + V_seed − V_cell, and at least the larger of the first two (Cameron, Gelbach and Miller 2011, "Robust
-    inference with multiway clustering"), each with the correction G/(G − 1) for its G clusters. This is what
-    statsmodels' `OLS(x, 1).fit(cov_type="cluster", cov_kwds={"groups": [graph, seed]})` gives, as sums.
+    inference with multiway clustering"), each with the correction G/(G − 1) for its G clusters; one degree of freedom
+    less than the clusters of which there are fewer. This is what statsmodels' `OLS(x, 1).fit(cov_type="cluster",
+    use_t=True, cov_kwds={"groups": [graph, seed]})` gives, as sums.
     The same graphs stay when seeds are added: V_graph − V_cell, what graphs have in common over seeds, is left.
     """
     n = len(differences)
@@ -32,7 +33,7 @@ def clustered(differences: np.ndarray, graph: np.ndarray, seed: np.ndarray) -> E
         return Estimate(seeds, mean, math.nan)
     # Two seeds have as many graphs in common as the variance of many is made of: K/(K − 1) pairs of seeds.
     limit = max(0.0, v_graph - v_cell) * seeds / (seeds - 1)
-    return Estimate(seeds, mean, math.sqrt(variance), math.sqrt(min(limit, variance)))
+    return Estimate(seeds, mean, math.sqrt(variance), math.sqrt(min(limit, variance)), graphs)
 
 
 def _sums(rest: np.ndarray, group: np.ndarray) -> tuple[int, float]:

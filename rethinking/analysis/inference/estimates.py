@@ -5,7 +5,7 @@ place where there are none.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
@@ -16,16 +16,23 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean difference, whose error has Student's distribution with one degree of freedom less than there are seeds.
+    """A mean difference, whose error has Student's distribution.
 
     error: its standard error; NaN where nothing can be said of the spread, as for one seed, or where all differences
-    are the same. limit: the standard error that would be left however many seeds there were.
+    are the same. limit: the standard error that would be left however many seeds there were. graphs: over how many
+    graphs errors are clustered too; None where they are not.
     """
 
     seeds: int
     mean: float
     error: float
     limit: float = 0.0
+    graphs: int | None = None
+
+    @property
+    def freedom(self) -> int:
+        """The degrees of freedom: one less than there are seeds, or graphs if these are fewer."""
+        return min(self.seeds, self.seeds if self.graphs is None else self.graphs) - 1
 
     @property
     def known(self) -> bool:
@@ -36,13 +43,13 @@ class Estimate:
         """Student's two-sided interval; NaN where the spread is not known."""
         if not self.known:
             return math.nan, math.nan
-        half = float(stdtrit(self.seeds - 1, (1 + confidence) / 2)) * self.error
+        half = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
         return self.mean - half, self.mean + half
 
     def with_seeds(self, n: int) -> "Estimate":
         """What is to be expected of n seeds, if the mean and the spread stay as they are."""
         variance = self.limit**2 + (self.error**2 - self.limit**2) * self.seeds / n
-        return Estimate(n, self.mean, math.sqrt(variance), self.limit)
+        return replace(self, seeds=n, error=math.sqrt(variance))
 
 
 def paired(differences: np.ndarray, step: float = 0.0) -> Estimate:

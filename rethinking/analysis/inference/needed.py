@@ -34,7 +34,7 @@ def seeds_needed(
 
 def _enough(estimate: Estimate, margin: float, levels: np.ndarray, power: float) -> bool:
     """Whether the mean is so far from where a claim ends that its test finds that with this power."""
-    size, freedom = abs(estimate.mean), estimate.seeds - 1
+    size, freedom = abs(estimate.mean), estimate.freedom
     quantiles = stdtrit(freedom, 1 - levels)
     two_sided = stdtrit(freedom, 1 - levels[Claim.DIFFERENT] / 2)
     reserve = stdtrit(freedom, power)

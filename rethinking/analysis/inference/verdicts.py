@@ -70,8 +70,11 @@ class Verdict:
         return f"would take about {self.longer} seeds" if self.longer else f"would take over {MOST} seeds"
 
 
-def decide(mean: float, p: np.ndarray, level: float) -> Verdict:
-    """The verdict of one comparison. p: [4], adjusted. A difference that is there, but within the margin, is none."""
+def decide(other: np.ndarray, p: np.ndarray, level: float) -> Verdict:
+    """The verdict of one comparison. A difference that is there, but within the margin, is none.
+
+    p: of each claim, [4], adjusted. other: whether the second of the two was better when that was found, [4].
+    """
     shown = p <= level
     for claim, finding in (
         (Claim.EQUIVALENT, Finding.EQUIVALENT),
@@ -80,5 +83,5 @@ def decide(mean: float, p: np.ndarray, level: float) -> Verdict:
         (Claim.NOT_WORSE, Finding.NOT_WORSE),
     ):
         if shown[claim]:
-            return Verdict(finding, other=mean > 0)
+            return Verdict(finding, other=bool(other[claim]))
     return Verdict(Finding.UNDECIDED)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rethinking.analysis.checks import SIDES, answers, check_settings, texts
+from rethinking.analysis.checks import SIDES, TOGETHER, answers, check_settings, texts
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.figures import style
 from rethinking.analysis.figures.verdicts import against_controls
@@ -46,8 +46,9 @@ def check_page(
     table = page_table(
         "Each control against its operator", texts(made, asked), leads=("control", *VERDICTS), looks=looks_of(made)
     )
+    how = method(made, asked, SIDES, TOGETHER)
     sections = [
-        Section("verdict", "Against its controls", words, [table], pictures, [method(made, asked, SIDES), *said]),
+        Section("verdict", "Against its controls", words, [table], pictures, [how, *said]),
         *(scorecard_sections(scored) if scored else []),
         evidence.clusters(results, runs),
         evidence.runs(results, runs),

@@ -8,12 +8,14 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
+from rethinking.analysis.answers import answer_a, decide_together, verdict_at
 from rethinking.analysis.inference.adjusting import adjusted, least_level, level_left
 from rethinking.analysis.inference.claims import Claim, p_values, p_values_of
 from rethinking.analysis.inference.estimates import Estimate, paired
 from rethinking.analysis.inference.looks import looks_so_far, sequential, weights
 from rethinking.analysis.inference.needed import seeds_needed
 from rethinking.analysis.inference.verdicts import DECIDED, Finding, Verdict, decide
+from rethinking.analysis.questions import question
 
 RNG = np.random.default_rng(1)
 PLAN = (5, 10, 20, 40, 60)
@@ -60,11 +62,23 @@ def test_what_a_look_may_spend_is_what_was_added() -> None:
 
 def test_the_smallest_p_over_the_looks_by_its_weight() -> None:
     p = np.array([[0.01, np.nan], [0.002, 0.5], [0.9, 0.02]])
-    assert sequential(p, PLAN) == pytest.approx([0.024, 0.12])
-    assert sequential(p[:1], PLAN) == pytest.approx([0.12, 1.0])
-    assert sequential(np.empty((0, 2)), PLAN) == pytest.approx([1.0, 1.0])
+    smallest, look = sequential(p, PLAN)
+    assert smallest == pytest.approx([0.024, 0.12]) and list(look) == [1, 2]
+    assert sequential(p[:1], PLAN)[0] == pytest.approx([0.12, 1.0])
     # No look takes back what an earlier one has found.
-    assert (sequential(p, PLAN) <= sequential(p[:2], PLAN)).all()
+    assert (smallest <= sequential(p[:2], PLAN)[0]).all()
+
+
+def test_a_verdict_names_the_side_that_was_better_when_it_was_found() -> None:
+    """With seeds after the deciding look, or after the last, the mean may have changed sides."""
+    early = np.array([-3, -3.2, -2.9, -3.1, -3.05, 4, -2, 9, 5, 3])
+    late = np.concatenate([np.tile([-0.8, -1.0], 30), np.full(40, 2.5)])
+    for differences, margin in ((early, 1.0), (-early, 1.0), (late, 0.3), (-late, 0.3)):
+        answer = answer_a(differences, margin, question())
+        (decided,) = decide_together([answer], [margin], question())
+        assert decided.verdict.finding in (Finding.RELEVANT, Finding.DIFFERENT)
+        assert decided.estimate.mean * differences[0] < 0 and decided.verdict.other == (differences[0] > 0)
+        assert verdict_at(decided, 0.05) == decided.verdict
 
 
 def test_adding_seeds_until_something_is_found_finds_nothing_more() -> None:
@@ -81,7 +95,7 @@ def test_adding_seeds_until_something_is_found_finds_nothing_more() -> None:
                 for n in PLAN
             ]
         )
-        wrong[place], naive[place] = (sequential(p, PLAN) <= 0.05).mean(), (p.min(axis=0) <= 0.05).mean()
+        wrong[place], naive[place] = (sequential(p, PLAN)[0] <= 0.05).mean(), (p.min(axis=0) <= 0.05).mean()
     assert (wrong <= 0.06).all() and (naive >= 0.09).all()
 
 
@@ -172,7 +186,7 @@ def test_verdicts_in_words() -> None:
     }
     for p, words in cases.items():
         for mean, expected in zip((0.1, -0.1), words, strict=True):
-            verdict = decide(mean, np.array(p), 0.05)
+            verdict = decide(np.full(4, mean > 0), np.array(p), 0.05)
             assert verdict.words(SIDES, "1 point") == expected
             assert verdict.decided == (verdict.finding in DECIDED) and verdict.judged
     assert Verdict(Finding.UNDECIDED, more=20).words(SIDES, "1 point") == "undecided: about 20 more seeds"

@@ -75,6 +75,20 @@ def test_b_is_statsmodels_two_way_clustered_error(kind: str, seeds: int) -> None
         assert ours.error == pytest.approx(math.sqrt(max(parts)), rel=1e-9)
 
 
+def test_b_has_the_degrees_of_freedom_of_what_is_fewer() -> None:
+    """As statsmodels has them with `use_t`: of the graphs of a small test set, or of the seeds."""
+    for graphs, seeds in ((6, 60), (40, 5)):
+        graph, seed = np.tile(np.arange(graphs), seeds), np.repeat(np.arange(seeds), graphs)
+        x = RNG.normal(size=graphs)[graph] + RNG.normal(size=len(graph))
+        groups = np.stack([graph, seed], axis=1)
+        theirs = sm.OLS(x, np.ones(len(x))).fit(cov_type="cluster", use_t=True, cov_kwds={"groups": groups})
+        ours = clustered(x, graph, seed)
+        assert ours.freedom == min(graphs, seeds) - 1 == theirs.df_resid_inference
+        half = float(stats.t.ppf(0.975, ours.freedom)) * ours.error
+        assert ours.interval() == pytest.approx((x.mean() - half, x.mean() + half))
+        assert ours.with_seeds(1000).freedom == graphs - 1
+
+
 def test_b_is_at_least_a() -> None:
     for _ in range(20):
         graph, seed = design("re-split", 10, 100)
