@@ -40,14 +40,17 @@ def explained(pool: Callable[[Graphs], Coarse], in_features: int) -> "Connect | 
 
 
 def is_soft(operator: Operator, in_features: int) -> bool:
-    """Whether an operator puts every node into every cluster of its graph, if by little: what a softmax gives."""
+    """Whether an operator puts every node into every cluster of its graph, if by little: what a softmax gives.
+
+    Not if it makes one cluster of every graph, which says nothing.
+    """
     graphs = some_graphs(in_features)
     try:
         with torch.no_grad(), torch_follows(0):
             own = operator(graphs).assignment
     except Exception:  # What is wrong will be said where it matters.
         return False
-    return own is not None and is_full(own, graphs)
+    return own is not None and own.clusters > graphs.count and is_full(own, graphs)
 
 
 def is_full(own: Assignment, graphs: Graphs) -> bool:
@@ -57,13 +60,16 @@ def is_full(own: Assignment, graphs: Graphs) -> bool:
 
 
 def with_weights(coarse: Coarse, graphs: Graphs) -> Assignment | None:
-    """The assignment with the weight of each cluster by which the sum of its nodes' features is what was returned."""
+    """The assignment with the weight of each cluster by which the sum of its nodes' features is what was returned.
+
+    One where these are all zero, so that any would do.
+    """
     own = coarse.assignment
     if own is None:
         return None
     sums = replace(own, weight=torch.ones_like(own.weight)).reduce(graphs.x)
     length = sums.square().sum(dim=-1)
-    weight = (coarse.graphs.x * sums).sum(dim=-1) / torch.where(length > 0, length, 1)
+    weight = torch.where(length > 0, (coarse.graphs.x * sums).sum(dim=-1) / torch.where(length > 0, length, 1), 1)
     return replace(own, weight=weight[own.cluster])
 
 

@@ -57,13 +57,21 @@ class SelectReduceConnect(Operator):
         """
         if given is None:
             return self._pooled(graphs)
+        order = None
         if not self.pooler.is_dense:
             self._connects(given)
+            order = self._as_it_connects(given)
+        numbered = given if order is None else renumbered(given, order)
         with in_one_sentence(self.name, graphs):
-            selected = self._select_output(given, graphs)
+            selected = self._select_output(numbered, graphs)
         select = replaced(self.pooler.selector, forward=constantly(selected))
         with select, replaced(self.pooler, compute_loss=constantly(None), compute_sparse_loss=constantly(None)):
-            return self._pooled(graphs, given)
+            coarse = self._pooled(graphs, numbered)
+        if order is None:
+            return coarse
+        again, back = coarse.graphs, order.argsort()
+        edges = order[again.edge_index]
+        return replace(coarse, graphs=replace(again, x=again.x[back], edge_index=edges), assignment=given)
 
     def _pooled(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """given: what is selected, if that is known before. Clusters without a node are known by it alone."""
@@ -109,6 +117,22 @@ class SelectReduceConnect(Operator):
             raise ValueError(
                 f"{self.name} can pool by clusters of one node each, or where each node is in one, not by others."
             )
+
+    def _as_it_connects(self, given: Assignment) -> Tensor | None:
+        """The clusters in the order in which it counts them, where these are single nodes; None for their own order.
+
+        The library's `KronConnect` counts kept nodes one after another, whatever number their clusters have.
+        """
+        from tgp.connect import KronConnect
+
+        if not isinstance(self.pooler.connector, KronConnect) or len(given.node) != given.clusters:
+            return None
+        return given.cluster[given.node.argsort()]
+
+
+def renumbered(given: Assignment, order: Tensor) -> Assignment:
+    """The same clusters in another order, those of a graph together as before. order: int64 [K]."""
+    return replace(given, cluster=order.argsort()[given.cluster])
 
 
 class TgpOperator(SelectReduceConnect):

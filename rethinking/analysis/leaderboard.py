@@ -178,7 +178,8 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
     return [
         "Difference: operator minus control, paired by seed, positive where the operator is better, with the "
         f"{board.asked.confidence:.0%} interval of Student's t; below it the verdict on this data set (A). {MEAN}: "
-        f"over the operators of a data set, which share its seeds. {meanings}. "
+        "over the operators of a data set, which share its seeds, but those that differ by the same in all. "
+        f"{meanings}. "
         f"{NOT_TRAINED}: not trained, or not to be had of an operator that does not say which nodes its clusters are "
         "made of. Source: the file of conf/pooler, which names library, paper and parameters.",
         *([SUMS] if "none" in _shown(board) else []),

@@ -21,8 +21,10 @@ class Copies(ReplicaLayer):
     def __init__(self, replicas: int, make: Callable[[], nn.Module]) -> None:
         super().__init__()
         self._make = make
-        # In a list, so that it is not a submodule: it lends its form, the weights are ours.
-        self._template = [make()]
+        # In a list, so that it is not a submodule: it lends its form, the weights are ours. Those it has at first are
+        # the same every time, as one may look at what it does with them.
+        with torch_follows(0):
+            self._template = [make()]
         for name, value in self.template.named_parameters():
             self.register_parameter(_flat(name), nn.Parameter(value.detach().repeat(replicas, *[1] * value.dim())))
         for name, buffer in self.template.named_buffers():

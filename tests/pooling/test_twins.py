@@ -374,3 +374,35 @@ def test_random_clusters_of_a_softmax_are_soft_however_sure_it_is(score: float, 
     assert (len(sure.node) < len(own.node)) == (score > 0)
     found = twin(lambda graphs, given=None: replace(operator(graphs, given), assignment=given or sure), graphs, KEYS)
     assert torch.equal(found.assignment.dense(), expected)
+
+
+def test_whether_clusters_are_drawn_soft_does_not_depend_on_what_was_drawn_before() -> None:
+    """Of an operator that makes soft clusters by some of its initial weights, and hard ones by others."""
+
+    class Either(Soft):
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            coarse = super().forward(graphs, given)
+            own = coarse.assignment
+            if given is not None or own is None or self.scores.bias[0] > 0:
+                return coarse
+            first = {name: getattr(own, name)[:1] for name in ("node", "cluster", "weight")}
+            return replace(coarse, assignment=replace(own, **first))
+
+    soft = set()
+    for seed in range(12):
+        torch.manual_seed(seed)
+        soft.add(make_pool(Either, RandomClusters(), [0]).twin.soft)
+    assert len(soft) == 1
+
+
+def test_one_cluster_of_a_graph_is_not_soft() -> None:
+    """It says nothing of an operator that has several elsewhere."""
+
+    class Whole(Soft):
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            of = torch.arange(len(graphs.x))
+            one = Assignment(of, graphs.batch, torch.ones(len(of)), torch.arange(graphs.count), len(of))
+            return super().forward(graphs, one if given is None else given)
+
+    assert make_pool(Whole, RandomClusters(), [0]).twin.soft is False
+    assert make_pool(Soft, RandomClusters(), [0]).twin.soft is True

@@ -19,7 +19,8 @@ WORDS = [
     "Clusters: how many are in use, of those that there are; the entropy of a node's row of S, 0 for one cluster, 1 "
     "for all alike; the share of edges inside clusters; the steps between two nodes of a cluster beside those between "
     "any two; and the share of nodes that are lost: neither in a cluster nor next to a node that is. Where the rows of "
-    "S all have the same sum, graphs that differ still differ after pooling; where they have not, they need not.",
+    "S all have the same sum and features are sums of nodes' by S, graphs that differ still differ after pooling; "
+    "elsewhere they need not.",
     "WL pairs are graphs in two classes that the Weisfeiler-Leman test tells apart; half of them right is chance. They "
     "were made here and are not EXPWL1, so these are no published numbers.",
 ]

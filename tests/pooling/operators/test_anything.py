@@ -1,5 +1,6 @@
 """Poolers of anybody's: how they are called, and what they return; bad ones are in `test_bad_poolers.py`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,15 @@ def test_other_clusters_are_joined_in_its_own_way(name: str, graphs: Graphs) -> 
     if name == "WithoutLoops":
         expected.fill_diagonal_(0)
     torch.testing.assert_close(matrix(pool(graphs, given=other).graphs), expected)
+
+
+def test_a_node_without_features_keeps_its_place(graphs: Graphs) -> None:
+    """Its weight cannot be seen, as any would do; it is not zero, which other nodes would then have in a twin."""
+    pool, _ = pooled("good_poolers.Weighs", graphs)
+    some = replace(graphs, x=graphs.x.clone())
+    some.x[:3] = 0
+    found = pool(some).assignment
+    assert found is not None and bool((found.weight != 0).all())
 
 
 def test_other_clusters_are_not_given_where_its_edges_do_not_follow_from_them(graphs: Graphs) -> None:
