@@ -81,8 +81,8 @@ class OnComplement(Twin):
 class RandomClusters(Twin):
     """As many clusters of as many nodes, drawn once for each graph and seed; nothing teaches them.
 
-    Where the operator's S has no zeros it is the softmax of normal numbers. Else every node in a cluster, as many as the
-    operator has, is put into one at random, also where its S has several clusters for some nodes only (LaPool, NMF,
+    Where the operator's S has no zeros it is the softmax of normal numbers. Else every node in a cluster, as many as
+    the operator has, is put into one at random, also where its S has several clusters for some nodes only (LaPool, NMF,
     ASAP); no cluster stays empty, and weights are one. As long as an operator makes as many clusters of a graph as in
     the last step they are the same ones; with another number nodes are put into them anew.
     """

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.pool.select import Select
 
 from rethinking.errors import not_ending
-from rethinking.pooling.operators.explained import Connect, by_clusters, explained, with_weights
+from rethinking.pooling.operators.explained import Connect, by_clusters, explained, takes_clusters, with_weights
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.pyg import select_output
 from rethinking.pooling.operators.replaced import constantly, replaced
@@ -57,7 +57,9 @@ def operator(
         return pooler
     library = sys.modules.get("tgp.src")
     if library is not None and isinstance(pooler, library.SRCPooling):
-        return SelectReduceConnect(pooler, path)
+        found = SelectReduceConnect(pooler, path)
+        found.says_assignment = takes_clusters(found, in_features)
+        return found
     return AsPyg(pooler, path, in_features)
 
 

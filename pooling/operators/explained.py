@@ -53,6 +53,20 @@ def is_soft(operator: Operator, in_features: int) -> bool:
     return own is not None and own.clusters > graphs.count and is_full(own, graphs)
 
 
+def takes_clusters(operator: Operator, in_features: int) -> bool:
+    """Whether an operator can be given clusters: its own change nothing, those of other nodes change the features."""
+    graphs = some_graphs(in_features)
+    try:
+        with torch.no_grad(), torch_follows(0):
+            own = checked(operator(graphs), graphs, "")
+            assert own.assignment is not None
+            backwards = torch.arange(len(graphs.x)).flip(0)[graphs.batch.flip(0).argsort(stable=True)]
+            again, other = operator(graphs, own.assignment), operator(graphs, own.assignment.permuted(backwards))
+    except Exception:  # What is wrong will be said where it matters.
+        return False
+    return alike(own.graphs.x, again.graphs.x) and not alike(again.graphs.x, other.graphs.x)
+
+
 def is_full(own: Assignment, graphs: Graphs) -> bool:
     """Whether S has no zeros: every node is in every cluster of its graph."""
     clusters = torch.bincount(own.batch, minlength=graphs.count)

@@ -259,6 +259,14 @@ def test_tgps_poolers_are_understood(graphs: Graphs) -> None:
     assert_same(found, pool(graphs, given=found.assignment))
 
 
+@pytest.mark.parametrize(("name", "says"), [("KMISPooling", True), ("EigenPooling", False), ("NoPool", False)])
+def test_tgps_poolers_say_their_clusters_if_others_can_be_given(name: str, says: bool, graphs: Graphs) -> None:
+    """Not by a selector that says more than S, nor where what is selected is ignored."""
+    needs_tgp()
+    pool, found = pooled(f"tgp.poolers.{name}", graphs)
+    assert pool.says_assignment == says and found.assignment is not None
+
+
 def test_our_own_interface_and_arguments(graphs: Graphs) -> None:
     pool, found = pooled("good_poolers.Ours", graphs, extra=5)
     assert pool.seen == (4, 12, 5)
