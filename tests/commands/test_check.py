@@ -226,6 +226,7 @@ def test_what_is_named_twice_is_compared_once(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids)) == len(plan.operators[0].checked) == len(check_settings().controls)
 
 
+@pytest.mark.slow
 def test_a_ratio_sweep_has_every_control_at_every_ratio(tmp_path: Path) -> None:
     plan = planned(["pyg/TopKPooling", "dataset=digits", "ratio=0.25,0.5", f"runs={tmp_path}"])
     (operator,) = plan.operators

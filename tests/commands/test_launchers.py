@@ -48,6 +48,7 @@ def test_joblib_trains_cells_beside_each_other_and_tells_what_fails(rethinking: 
     assert "2/2 seeds done (0 trained, 2 done before)" in again.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_path")
 def test_a_suite_goes_on_with_another_launcher(rethinking: Call, tmp_path: Path) -> None:
     """All its rows at once; what jobs write to logs of their own is told in the end."""
