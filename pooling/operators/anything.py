@@ -102,8 +102,8 @@ def made(cls: type[nn.Module], path: str, sizes: Mapping[str, Any], arguments: d
     missing = [name for name in required if name not in taken | arguments]
     if missing:
         raise ValueError(
-            f"{path} cannot be made without '{missing[0]}': its constructor is given "
-            f"{', '.join(called)}, as far as it asks for them, and what is in its arguments."
+            f"{path} cannot be made without '{missing[0]}', which 'pooler.operator.arguments={{{missing[0]}: VALUE}}' "
+            f"gives it: its constructor is given {', '.join(called)}, as far as it asks for them."
         )
     try:
         with not_ending():
@@ -181,7 +181,8 @@ class AsPyg(Operator):
         if not known <= set(parameters) or not set(_required(parameters)) <= known | {"edge_weight", "edge_attr"}:
             raise ValueError(
                 f"{self.name} is called as forward({', '.join(parameters)}), where x, edge_index and batch were "
-                "expected and, if it takes weights of edges, edge_weight or edge_attr."
+                "expected and, if it takes weights of edges, edge_weight or edge_attr; docs/check.md says what to do "
+                "with a pooler of padded graphs."
             )
         return parameters
 

@@ -119,7 +119,7 @@ def _open(c: Comparison) -> str:
     if c.verdict.finding == Finding.FEW_SEEDS:
         return "too few seeds against"
     if not c.differences.any():
-        return "no verdict, as all scores are the same, against"
+        return "no verdict, as it scores the same in every seed, against"
     return "undecided against" if c.verdict.finding == Finding.UNDECIDED else "no verdict against"
 
 

@@ -82,8 +82,8 @@ def compare(
         return chosen and of == fidelity and (not families or family in families)
 
     made = [c for c in everything if wanted(c.dataset, c.family, c.fidelity)]
-    said = dict.fromkeys(
-        u.text for u in unpaired if wanted(u.cell.dataset, u.cell.config["family"], u.cell.config["fidelity"])
+    said = _sentences(
+        [u for u in unpaired if wanted(u.cell.dataset, u.cell.config["family"], u.cell.config["fidelity"])]
     )
     if not made:
         chosen = " and ".join(filter(None, [", ".join(datasets), ", ".join(families)]))
@@ -96,7 +96,20 @@ def compare(
             + ("" if datasets else f" Only if named with --dataset: {', '.join(asked.left_out)}.")
             + "".join(f" {text}" for text in said)
         )
-    return made, list(said)
+    return made, said
+
+
+def _sentences(unpaired: Sequence[Unpaired]) -> list[str]:
+    """Each once; of many for the same reason, one of all."""
+    by_schema = dict.fromkeys(u.text for u in unpaired if u.schemas)
+    texts = dict.fromkeys(u.text for u in unpaired if not u.schemas or len(by_schema) == 1)
+    if len(by_schema) > 1:
+        titles = ", ".join(dict.fromkeys(u.cell.title for u in unpaired if u.schemas))
+        texts[
+            f"{len(by_schema)} comparisons on {titles} are left out while the runs of one of the two are of schema 1, "
+            "of an earlier version: `rethinking run` trains them anew."
+        ] = None
+    return list(texts)
 
 
 def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> list[Comparison]:

@@ -39,10 +39,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Unpaired:
-    """A sentence on a cell that has to be left out."""
+    """A sentence on a cell that has to be left out. schemas: as the runs of what it is compared with are of another."""
 
     cell: StoredCell
     text: str
+    schemas: bool = False
 
 
 def find_pairs(results: Results, asked: Question) -> tuple[list[Pair], list[Unpaired]]:
@@ -67,7 +68,7 @@ def find_pairs(results: Results, asked: Question) -> tuple[list[Pair], list[Unpa
                     names = other.config["family"], other.config["variant"], asked.reference
                     pairs.append(Pair(local, other, *names, settings, LOCAL))
                 else:
-                    said.append(Unpaired(other, two_schemas(local, other)))
+                    said.append(Unpaired(other, two_schemas(local, other), schemas=True))
     return pairs, said
 
 
@@ -94,7 +95,7 @@ def _with_no_pooling(
                     names = cell.config["family"], cell.config["variant"], other.config["family"]
                     pairs.append(Pair(cell, other, *names, ", ".join(filter(None, [text, own])), POOLING))
                 else:
-                    said.append(Unpaired(cell, two_schemas(cell, other)))
+                    said.append(Unpaired(cell, two_schemas(cell, other), schemas=True))
     return sorted(pairs, key=lambda pair: asked.without_pooling.index(pair.reference)), said
 
 

@@ -101,7 +101,7 @@ def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     said = " ".join(done.stdout.split())
     assert "my_poolers.FirstHalf on Digits: " in said
-    assert "no verdict, as all scores are the same, against complement (its clusters of the complement" in said
+    assert "no verdict, as it scores the same in every seed, against complement (its clusters of the complement" in said
     assert "shuffled (its own clusters, of other nodes)" in said
     page = (tmp_path / "check.html").read_text()
     assert "Does my_poolers.FirstHalf matter?" in page
@@ -207,7 +207,7 @@ def test_until_decided_is_the_default(rethinking: Call) -> None:
     said = " ".join(done.stdout.split())
     for control in ("shuffled", "random", "none", "whole"):
         assert f"no more than 50 points from {control} (" in said
-    assert "no verdict, as all scores are the same, against complement" in said
+    assert "no verdict, as it scores the same in every seed, against complement" in said
 
 
 @pytest.mark.usefixtures("own")
