@@ -176,7 +176,7 @@ def command_line() -> Parser:
     )
     check.add_argument("--scorecard", dest="size", metavar="SIZE", help=text)
     text = "the page that it writes (default: check.html)"
-    check.add_argument("--to", type=_place, dest="path", default=Path("check.html"), metavar="FILE", help=text)
+    check.add_argument("--to", type=_file, dest="path", default=Path("check.html"), metavar="FILE", help=text)
     _add_form(check)
     _add_own(check)
 
@@ -190,7 +190,7 @@ def command_line() -> Parser:
     text = "brief (a minute or so an operator), experiments (both of that publication: hours), full (default: brief)"
     scorecard.add_argument("--size", default="brief", metavar="SIZE", help=text)
     text = "the page that it writes (default: scorecard.html)"
-    scorecard.add_argument("--to", type=_place, dest="path", default=Path("scorecard.html"), metavar="FILE", help=text)
+    scorecard.add_argument("--to", type=_file, dest="path", default=Path("scorecard.html"), metavar="FILE", help=text)
     _add_form(scorecard)
     _add_own(scorecard)
 
@@ -204,7 +204,7 @@ def command_line() -> Parser:
 
     report = _add(commands, "report", "report:write", "one page of HTML: verdict, tables, figures, runs")
     report.add_argument(
-        "--to", type=_place, dest="path", default=Path("report.html"), metavar="FILE", help="default: report.html"
+        "--to", type=_file, dest="path", default=Path("report.html"), metavar="FILE", help="default: report.html"
     )
     _add_fidelity(report)
     _add_stores(report, shows=True)
@@ -311,6 +311,16 @@ def _place(text: str) -> Path:
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError("a name is expected, not an empty one")
     return Path(text).expanduser()
+
+
+def _file(text: str) -> Path:
+    """One that can be written when the work is done."""
+    path = _place(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text} is a folder; the name of a file is expected, such as {text}/page.html"
+        )
+    return path
 
 
 def _count(text: str) -> int:
