@@ -223,14 +223,6 @@ def test_unknown_commands_options_tables_and_data_sets(rethinking: Call) -> None
     check(rethinking("table"), "required: NAME", "see rethinking table --help")
     check(rethinking("table", "1", "--format", "pdf"), "invalid choice: 'pdf'")
     check(rethinking("data", "splits", "--seeds", "0"), "0 is not a number of at least 1")
-
-
-def test_a_page_is_a_file(rethinking: Call, tmp_path: Path) -> None:
-    """Said before anything is trained for it."""
-    check(
-        rethinking("check", "pyg/TopKPooling", "dataset=digits", "--to", str(tmp_path)),
-        "is a folder; the name of a file",
-    )
     check(rethinking("run", *CELL, "-x"), "unrecognized arguments: -x", "see rethinking run --help")
     check(rethinking("compare", "-x"), "unrecognized arguments: -x", "see rethinking compare --help")
     check(rethinking("data", "lst"), "invalid choice: 'lst'", "see rethinking data --help")
@@ -243,6 +235,14 @@ def test_a_page_is_a_file(rethinking: Call, tmp_path: Path) -> None:
     check(rethinking("data", "check", "ncii"), "no data set 'ncii'", ", ".join(options("dataset")))
     check(rethinking("collect"), "no finished runs in runs/")
     assert rethinking("status").returncode == 0
+
+
+def test_a_page_is_a_file(rethinking: Call, tmp_path: Path) -> None:
+    """Said before anything is trained for it."""
+    check(
+        rethinking("check", "pyg/TopKPooling", "dataset=digits", "--to", str(tmp_path)),
+        "is a folder; the name of a file",
+    )
 
 
 def test_folders_may_have_any_name(rethinking: Call) -> None:
