@@ -65,14 +65,23 @@ def ascending(graphs: Graphs, assignment: Assignment | None) -> tuple[Graphs, As
     if bool((graphs.batch.diff() >= 0).all()):
         return graphs, assignment
     order = graphs.batch.argsort(stable=True)
-    rank = order.argsort()
-    edges = rank[graphs.edge_index]
+    graphs = reordered(graphs, order)
+    edges = graphs.edge_index
     by_cluster = (edges[0] * len(order) + edges[1]).argsort(stable=True)
     weight = None if graphs.edge_weight is None else graphs.edge_weight[by_cluster]
-    batch = graphs.batch[order]
-    if assignment is not None:
-        assignment = replace(assignment, cluster=rank[assignment.cluster], batch=batch)
-    return Graphs(graphs.x[order], edges[:, by_cluster], weight, batch, graphs.count), assignment
+    graphs = replace(graphs, edge_index=edges[:, by_cluster], edge_weight=weight)
+    return graphs, None if assignment is None else renumbered(assignment, order)
+
+
+def reordered(graphs: Graphs, order: Tensor) -> Graphs:
+    """The same clusters in another order. order: int64 [K], which of them comes first, second, …"""
+    edges = order.argsort()[graphs.edge_index]
+    return replace(graphs, x=graphs.x[order], edge_index=edges, batch=graphs.batch[order])
+
+
+def renumbered(assignment: Assignment, order: Tensor) -> Assignment:
+    """The assignment to clusters that are reordered."""
+    return replace(assignment, cluster=order.argsort()[assignment.cluster], batch=assignment.batch[order])
 
 
 def _places(batch: Tensor, count: int) -> Tensor:

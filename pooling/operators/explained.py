@@ -83,7 +83,8 @@ def with_weights(coarse: Coarse, graphs: Graphs) -> Assignment | None:
         return None
     sums = replace(own, weight=torch.ones_like(own.weight)).reduce(graphs.x)
     length = sums.square().sum(dim=-1)
-    weight = torch.where(length > 0, (coarse.graphs.x * sums).sum(dim=-1) / torch.where(length > 0, length, 1), 1)
+    along = (coarse.graphs.x * sums).sum(dim=-1)
+    weight = torch.where(length > 0, along / torch.where(length > 0, length, 1), 1)
     return replace(own, weight=weight[own.cluster])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.pooling.operators.dense import ascending, entries, matrices, only, pad
+from rethinking.pooling.operators.dense import ascending, entries, matrices, only, pad, renumbered, reordered
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
 from rethinking.pooling.operators.scatter import stand_in_where_missing
@@ -57,21 +57,20 @@ class SelectReduceConnect(Operator):
         """
         if given is None:
             return self._pooled(graphs)
-        order = None
         if not self.pooler.is_dense:
             self._connects(given)
             order = self._as_it_connects(given)
-        numbered = given if order is None else renumbered(given, order)
+            if order is not None:
+                coarse = self._pooled_by(renumbered(given, order), graphs)
+                return replace(coarse, graphs=reordered(coarse.graphs, order.argsort()), assignment=given)
+        return self._pooled_by(given, graphs)
+
+    def _pooled_by(self, given: Assignment, graphs: Graphs) -> Coarse:
         with in_one_sentence(self.name, graphs):
-            selected = self._select_output(numbered, graphs)
+            selected = self._select_output(given, graphs)
         select = replaced(self.pooler.selector, forward=constantly(selected))
         with select, replaced(self.pooler, compute_loss=constantly(None), compute_sparse_loss=constantly(None)):
-            coarse = self._pooled(graphs, numbered)
-        if order is None:
-            return coarse
-        again, back = coarse.graphs, order.argsort()
-        edges = order[again.edge_index]
-        return replace(coarse, graphs=replace(again, x=again.x[back], edge_index=edges), assignment=given)
+            return self._pooled(graphs, given)
 
     def _pooled(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """given: what is selected, if that is known before. Clusters without a node are known by it alone."""
@@ -128,11 +127,6 @@ class SelectReduceConnect(Operator):
         if not isinstance(self.pooler.connector, KronConnect) or len(given.node) != given.clusters:
             return None
         return given.cluster[given.node.argsort()]
-
-
-def renumbered(given: Assignment, order: Tensor) -> Assignment:
-    """The same clusters in another order, those of a graph together as before. order: int64 [K]."""
-    return replace(given, cluster=order.argsort()[given.cluster])
 
 
 class TgpOperator(SelectReduceConnect):

@@ -102,14 +102,15 @@ def compare(
 def _sentences(unpaired: Sequence[Unpaired]) -> list[str]:
     """Each once; of many for the same reason, one of all."""
     by_schema = dict.fromkeys(u.text for u in unpaired if u.schemas)
-    texts = dict.fromkeys(u.text for u in unpaired if not u.schemas or len(by_schema) == 1)
-    if len(by_schema) > 1:
-        titles = ", ".join(dict.fromkeys(u.cell.title for u in unpaired if u.schemas))
-        texts[
-            f"{len(by_schema)} comparisons on {titles} are left out while the runs of one of the two are of schema 1, "
-            "of an earlier version: `rethinking run` trains them anew."
-        ] = None
-    return list(texts)
+    others = list(dict.fromkeys(u.text for u in unpaired if not u.schemas))
+    if len(by_schema) < 2:
+        return [*others, *by_schema]
+    titles = ", ".join(dict.fromkeys(u.cell.title for u in unpaired if u.schemas))
+    return [
+        *others,
+        f"{len(by_schema)} comparisons on {titles} are left out while the runs of one of the two are of schema 1, of "
+        "an earlier version: `rethinking run` trains them anew.",
+    ]
 
 
 def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> list[Comparison]:
