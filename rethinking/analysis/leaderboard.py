@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rethinking import paths
-from rethinking.analysis.checks import Checked, check_settings, comparisons_of
+from rethinking.analysis.checks import SIDES, Checked, check_settings, comparisons_of
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.overall import MARGINS, Overall, of_one_data_set, overall
 from rethinking.analysis.questions import Question, question
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import Results
-from rethinking.analysis.wording import judged_how
+from rethinking.analysis.wording import method
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
 from rethinking.configuration.together import group_file
@@ -100,14 +100,14 @@ def _won(control: str, against: Sequence[Comparison]) -> str:
 
 
 def _on_average(board: Leaderboard) -> str:
-    """By how much operators are better than each control; nothing where there is only one operator."""
+    """What changes where controls replace operators; nothing where there is only one operator."""
     pooled = {control: answer for control in _shown(board) if (answer := average(board, control))}
     if not pooled:
         return ""
     texts = [f"{control} {_interval(answer, board)}" for control, answer in pooled.items()]
     unit = next(iter(pooled.values())).unit
     what = "points" if unit.scale == 100 else "margins" if unit is MARGINS else unit.name
-    return f"On average over operators, in {what}, operator minus {', minus '.join(texts)}."
+    return f"On average over operators, in {what}, control minus operator: {', '.join(texts)}."
 
 
 def _apart(board: Leaderboard, titles: Sequence[str]) -> str:
@@ -115,7 +115,7 @@ def _apart(board: Leaderboard, titles: Sequence[str]) -> str:
     columns = board.suite.columns.items()
     means = {(control, *column): average(board, control, column[0]) for control in _shown(board) for column in columns}
     texts = [
-        f"minus {control} {_interval(answer, board)} on {title}"
+        f"{control} {_interval(answer, board)} on {title}"
         for (control, _, title), answer in means.items()
         if answer and answer.pooled and not _has_zero(answer.pooled.interval(board.asked.confidence))
     ]
@@ -141,17 +141,15 @@ def _against(board: Leaderboard, control: str) -> list[Comparison]:
 
 
 def _interval(answer: Overall, board: Leaderboard) -> str:
-    """Operator minus control, with its interval."""
+    """Control minus operator, with its interval."""
     assert answer.pooled is not None
-    low, high = answer.pooled.interval(board.asked.confidence)
-    return answer.unit.interval(-answer.pooled.mean, -high, -low)
+    return answer.unit.interval(answer.pooled.mean, *answer.pooled.interval(board.asked.confidence))
 
 
 def leaderboard_texts(board: Leaderboard) -> pd.DataFrame:
     """A row for each operator and data set of which there is a comparison, a column a control.
 
-    Numbers are operator minus control, positive where the operator is better, with interval and verdict. Below the
-    operators of a data set stands their mean.
+    Numbers are control minus operator with interval and verdict. Below the operators of a data set stands their mean.
     """
     found = {(c.family, c.dataset, c.variant): c for c in board.comparisons}
     controls = _shown(board)
@@ -176,14 +174,14 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
     known = check_settings().meanings
     meanings = "; ".join(f"{control}: {known[control]}" for control in _shown(board) if control in known)
     return [
-        "Difference: operator minus control, paired by seed, positive where the operator is better, with the "
-        f"{board.asked.confidence:.0%} interval of Student's t; below it the verdict on this data set (A). {MEAN}: "
-        "over the operators of a data set, which share its seeds, but those that differ by the same in all. "
+        "In a field: what the control changes where it takes the operator's place, and the verdict on this data set "
+        f"(A). {MEAN}: over the operators of a data set, which share its seeds, but those that differ by the same in "
+        "all. "
         f"{meanings}. "
         f"{NOT_TRAINED}: not trained, or not to be had of an operator that does not say which nodes its clusters are "
         "made of. Source: the file of conf/pooler, which names library, paper and parameters.",
         *([SUMS] if "none" in _shown(board) else []),
-        judged_how(board.comparisons, board.asked, "all comparisons of this table"),
+        method(board.comparisons, board.asked, SIDES, "all comparisons of this table"),
     ]
 
 
@@ -204,8 +202,8 @@ def control_better(c: Comparison) -> bool:
 
 
 def _text(c: Comparison, asked: Question) -> str:
-    mean, (low, high) = c.answer_a.estimate.mean, c.answer_a.estimate.interval(asked.confidence)
-    return f"{c.unit.interval(-mean, -high, -low)}\n{c.words(c.answer_a)}, {len(c.seeds)} seeds"
+    a = c.answer_a.estimate
+    return f"{c.unit.interval(a.mean, *a.interval(asked.confidence))}\n{c.words(c.answer_a)}, {len(c.seeds)} seeds"
 
 
 def _mean_text(answer: Overall, board: Leaderboard) -> str:

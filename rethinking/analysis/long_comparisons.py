@@ -21,6 +21,11 @@ CLAIMS = {
 }
 
 
+def csv(comparisons: Sequence[Comparison], asked: Question) -> str:
+    """The frame as text, with six digits."""
+    return frame(comparisons, asked).to_csv(index=False, float_format="%.6g")
+
+
 def frame(comparisons: Sequence[Comparison], asked: Question) -> pd.DataFrame:
     """In the metric's unit, with checks that ask less of the scores. A: on this data set, B: on new graphs."""
     rows = []

@@ -92,6 +92,24 @@ def sheet(cards: Sequence[Card]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).fillna(NOTHING)
 
 
+def long_frame(cards: Sequence[Card]) -> pd.DataFrame:
+    """All that was measured, tidy: a row an operator, part, run and measure, with where it came from.
+
+    run: of costs, the number of the size.
+    """
+    rows: list[dict[str, Any]] = []
+    for card in cards:
+        for name, part in card.parts.items():
+            kind, _, graph = name.partition("/")
+            where = {"operator": card.operator, "part": kind, "graph": graph}
+            rows += [
+                {**where, "run": run, "measure": measure, "value": value, **part.origin}
+                for measure, values in part.values.items()
+                for run, value in enumerate(values)
+            ]
+    return pd.DataFrame(rows, columns=None if rows else ["operator", "part", "graph", "run", "measure", "value"])
+
+
 def of_operators(scored: Scored) -> pd.DataFrame:
     """What was measured of an operator over all graphs, or on others: a row an operator."""
     cards = scored.cards

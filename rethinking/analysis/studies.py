@@ -5,10 +5,9 @@ They are suites whose parts are measured and not trained. What was measured lies
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -22,7 +21,7 @@ from rethinking.analysis.manifest import (
     read_manifest,
 )
 from rethinking.analysis.replacing import locked, put_in_place, replacement
-from rethinking.analysis.scorecards import Card, Measured, MeasureTable, claims, measure_table, of_file
+from rethinking.analysis.scorecards import Card, Measured, MeasureTable, claims, long_frame, measure_table, of_file
 from rethinking.errors import UserError
 from rethinking.runs.scorecards import of_results, of_store, scorecard_key
 from rethinking.scorecard.card import Part, part_name
@@ -111,17 +110,14 @@ class Outcome:
     def long_frame(self) -> pd.DataFrame:
         """A row an operator, graph, run and measure, with where it came from."""
         study = self.study
-        rows: list[dict[str, Any]] = []
-        for card in self.cards:
-            for graph in study.graphs:
-                part = card.part(study.part, graph)
-                where = {"study": study.name, "operator": card.name, "graph": graph}
-                rows += [
-                    {**where, "run": run, "measure": measure, "value": value, **part.origin}
-                    for measure, values in part.values.items()
-                    for run, value in enumerate(values)
-                ]
-        return pd.DataFrame(rows, columns=None if rows else ["study", "operator", "graph", "run", "measure", "value"])
+        graphs = {part_name(study.part, graph): graph for graph in study.graphs}
+        shown = [
+            replace(card, operator=card.name, parts={name: card.parts[name] for name in graphs if name in card.parts})
+            for card in self.cards
+        ]
+        frame = long_frame(shown)
+        frame.insert(0, "study", study.name)
+        return frame.drop(columns="part")
 
     def _missing(self) -> str:
         """Operators that lack the same graphs together."""

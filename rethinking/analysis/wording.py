@@ -123,16 +123,16 @@ def method(
 ) -> str:
     """How the numbers of `row_texts` are made. sides: what the two are called, where comparisons differ in that.
 
-    family: see `judged_how`.
+    family: see `_judged_how`.
     """
     first, second = sides or comparisons[0].sides
     return (
         f"Difference: {second} minus {first}, paired by seed, positive where {second} is better, with the "
-        f"{asked.confidence:.0%} interval of Student's t. {judged_how(comparisons, asked, family)}"
+        f"{asked.confidence:.0%} interval of Student's t. {_judged_how(comparisons, asked, family)}"
     )
 
 
-def judged_how(comparisons: Sequence[Comparison], asked: Question, family: str = "") -> str:
+def _judged_how(comparisons: Sequence[Comparison], asked: Question, family: str = "") -> str:
     """What verdicts are of, and over what they hold.
 
     family: the comparisons that are tested together, in words; where it is empty, those that there are.

@@ -17,6 +17,7 @@ from rethinking.analysis.checks import (
     comparisons_of,
     texts,
 )
+from rethinking.analysis.long_comparisons import csv
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
 from rethinking.analysis.report import write_report
@@ -26,6 +27,7 @@ from rethinking.analysis.settings import differing
 from rethinking.analysis.tidy import read_results
 from rethinking.analysis.wording import method
 from rethinking.commands.job import tell_compilation
+from rethinking.commands.left_out import tell
 from rethinking.commands.operators import chosen, operator_names
 from rethinking.commands.run import ALL_DONE, SOME_FAILED, UNTIL_DECIDED, train_jobs
 from rethinking.commands.scorecard import Measuring, distinct, show
@@ -272,6 +274,10 @@ def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
     ]
     said = [*plan.refused, *without, *_told(plan)]
     write_report(check_page(made, results, asked, scored, said), path)
+    if form == "csv":
+        print(csv(made, asked), end="")
+        tell([*results.left_out, *without])
+        return True
     table, notes = texts(made, asked), [method(made, asked, SIDES, TOGETHER), *results.left_out, *said]
     title = "Does the pooling matter? Controls against the operator"
     if form == "screen":

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 
 from rethinking.analysis.comparisons import Comparison, compare, compare_named
-from rethinking.analysis.long_comparisons import frame
+from rethinking.analysis.long_comparisons import csv
 from rethinking.analysis.named import named_pairs
 from rethinking.analysis.overall import by_data_set, overall
 from rethinking.analysis.pairs import POOLING
@@ -56,7 +56,7 @@ def compare_runs(
     except UserError as error:
         raise UserError(" ".join([str(error), *everything.left_out])) from error
     if form == "csv":
-        print(frame(made, asked).to_csv(index=False, float_format="%.6g"), end="")
+        print(csv(made, asked), end="")
         tell(everything.left_out)
         return 0
     title = f"{made[0].sides[1]} against {made[0].sides[0]}" if named else TITLES[asked.reference == NO_POOLING]

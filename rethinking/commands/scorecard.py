@@ -22,6 +22,7 @@ from rethinking.analysis.scorecards import (
     Scored,
     claims,
     graphs_of,
+    long_frame,
     measure_table,
     of_file,
     of_operators,
@@ -31,6 +32,7 @@ from rethinking.analysis.scorecards import (
 from rethinking.analysis.settings import differing
 from rethinking.analysis.studies import load_study, study_names
 from rethinking.analysis.tidy import read_results
+from rethinking.commands.left_out import tell
 from rethinking.commands.operators import chosen
 from rethinking.commands.run import ALL_DONE, SOME_FAILED
 from rethinking.configuration.cell import Cell
@@ -139,9 +141,13 @@ def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
     pages = [page_table(title, table, tools=False) for title, table in tables.items()]
     sections = scorecard_sections(scored, pages)
     write_report(render_page("What pooling operators keep", said, INTRODUCTION, sections, question(), results), path)
-    for title, table in tables.items():
-        _print(table, title, form)
-    show(scored, form, said)
+    if form == "csv":
+        print(long_frame([*scored.cards, scored.none]).to_csv(index=False), end="")
+        tell(problems(scored.cards))
+    else:
+        for title, table in tables.items():
+            _print(table, title, form)
+        show(scored, form, said)
     if form == "screen":
         print(f"{path} has all of it; open it in a browser, it needs no network.")
     return SOME_FAILED if problems(scored.cards) else ALL_DONE

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from rethinking import paths
 from rethinking.analysis.leaderboard import leaderboard, leaderboard_notes, leaderboard_texts, summary
+from rethinking.analysis.long_comparisons import csv
 from rethinking.analysis.render import on_screen, prose, render
 from rethinking.analysis.studies import Outcome, load_study, outcome, study_names
 from rethinking.analysis.suites import Suite, load_suite, suite_names, table_names
@@ -90,13 +91,15 @@ def _print(name: str, form: str, fidelity: str, results: Results, where: str) ->
 def _print_leaderboard(suite: Suite, form: str, fidelity: str, results: Results) -> None:
     """The sentence, and what it is of."""
     board = leaderboard(suite, results, fidelity)
-    if form == "csv":
-        print(leaderboard_texts(board).to_csv(index=False), end="")
+    if form == "csv" and board.comparisons:
+        print(csv(board.comparisons, board.asked), end="")
         tell(results.left_out)
-        return
-    print(summary(board) + "\n" if form == "screen" else prose([summary(board)], form))
-    if board.comparisons:
-        _show(leaderboard_texts(board), form, suite.title, [*leaderboard_notes(board), *results.left_out])
+    elif form == "csv":
+        tell([summary(board), *results.left_out])
+    else:
+        print(summary(board) + "\n" if form == "screen" else prose([summary(board)], form))
+        if board.comparisons:
+            _show(leaderboard_texts(board), form, suite.title, [*leaderboard_notes(board), *results.left_out])
 
 
 def _show(texts: pd.DataFrame, form: str, title: str, notes: Sequence[str]) -> None:

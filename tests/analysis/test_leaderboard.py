@@ -3,9 +3,11 @@
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hydra.utils import instantiate
 from scipy.stats import ttest_1samp
@@ -85,7 +87,7 @@ def test_it_says_what_the_runs_say(results: Results) -> None:
     assert text.endswith("matter)."), "there is no mean of one operator"
     (row,) = leaderboard_texts(board).to_dict("records")
     assert row["data set"] == "Digits" and row["source"] == "pyg/TopKPooling" and row["pooler"] == "Top-K (PyG)"
-    assert row["shuffled"].startswith("+20")
+    assert row["shuffled"].startswith("-20"), "control minus operator, as everywhere"
     assert "pyg/TopKPooling better by more than 1 point, 10 seeds" in row["shuffled"]
     assert "does not matter (within 1 point)" in row["none"]
     assert "random" not in row, "nothing was trained of it"
@@ -111,12 +113,14 @@ def test_the_mean_over_operators_is_that_of_each_seed(tmp_path: Path) -> None:
         own, twin = (0.7 + mean + 0.02 * rng.normal(size=10) for mean in (0.05 + shared, 0.0))
         fill(store, f"model=host dataset=digits pooler={operator} pooling=learned", own)
         fill(store, f"model=host dataset=digits pooler={operator} pooling=shuffled", twin)
-        differences.append(own - twin)
+        differences.append(twin - own)
     board = leaderboard(load_suite("some"), read_results(store, store.folder / "none"))
     mean = ttest_1samp(100 * np.mean(differences, axis=0), 0)
     low, high = mean.confidence_interval(0.95)
     expected = f"{100 * np.mean(differences):+.1f} [{low:+.1f}, {high:+.1f}]"
-    assert summary(board).endswith(f"On average over operators, in points, operator minus shuffled {expected}.")
+    assert summary(board).endswith(
+        f"On average over operators, in points, control minus operator: shuffled {expected}."
+    )
     row = leaderboard_texts(board).set_index("pooler").loc[MEAN]
     assert row["data set"] == "Digits" and row["shuffled"] == f"{expected}\n2 operators"
 
@@ -132,7 +136,7 @@ def test_a_data_set_on_which_operators_matter_is_named(tmp_path: Path) -> None:
                 fill(store, cell, score + noise - noise.mean())
     said = summary(leaderboard(load_suite("some"), read_results(store, store.folder / "none")))
     average, _, apart = said.partition("On average")[2].partition("Means of one data set that are apart from zero")
-    assert average and "minus shuffled +" in apart and apart.endswith("on MUTAG.") and "on Digits" not in apart
+    assert average and "shuffled -" in apart and apart.endswith("on MUTAG.") and "on Digits" not in apart
 
 
 @pytest.mark.usefixtures("suite")
@@ -195,7 +199,7 @@ def test_they_can_be_collected(results: Results, made: RunStore, tmp_path: Path)
 def test_picture_and_section(results: Results) -> None:
     picture = draw("some", results)
     assert [axis.get_title() for axis in picture.figure.axes] == ["shuffled", "none"]
-    assert "+20" in " ".join(text.get_text() for axis in picture.figure.axes for text in axis.texts)
+    assert "-20" in " ".join(text.get_text() for axis in picture.figure.axes for text in axis.texts)
     section = next(s for s in leaderboard_sections(results, PAPER) if s.id == "some")
     assert "beat shuffled" in section.words[0] and section.tables and section.pictures
 
@@ -218,6 +222,11 @@ def test_commands(rethinking: Call, made: RunStore) -> None:
     assert table.stdout.startswith("Of ") and "| Digits     | Top-K (PyG)" in table.stdout
     empty = rethinking("table", "some", "--runs", "none")
     assert empty.returncode == 0 and empty.stdout.startswith("Nothing can be compared yet")
+    rows = pd.read_csv(StringIO(rethinking("table", "some", "--runs", str(made.folder), "--format", "csv").stdout))
+    difference = rows[rows["family"] == "pyg/TopKPooling"].set_index("variant")["difference"]
+    assert difference.tolist() == pytest.approx([-20, 0], abs=0.5) and list(difference.index) == ["shuffled", "none"]
+    nothing = rethinking("table", "some", "--runs", "none", "--format", "csv")
+    assert (nothing.returncode, nothing.stdout) == (0, "") and "Nothing can be compared yet" in nothing.stderr
     status = rethinking("status", "some", "--runs", str(made.folder)).stdout
     lacking = status[status.index("Some lacks") :].splitlines()
     assert "  pyg/TopKPooling: Digits 20/30, MUTAG 0/30" in lacking

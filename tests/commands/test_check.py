@@ -1,11 +1,13 @@
 """`rethinking check`: from an operator to a verdict, and what a person does wrong."""
 
 from collections.abc import Callable
+from io import StringIO
 from itertools import product
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from rethinking.analysis.checks import check_settings
@@ -195,8 +197,9 @@ def test_controls_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_black_box_is_trained_to_a_verdict(rethinking: Call) -> None:
     done = rethinking("check", "my_poolers.Silent", *SMALL, "seeds=2", "--format", "csv", PYTHONPATH=".")
     assert done.returncode == 0, done.stderr
-    controls = [line.split(",")[1] for line in done.stdout.splitlines()[1:]]
-    assert controls == ["shuffled_input", "none", "whole"]
+    rows = pd.read_csv(StringIO(done.stdout))
+    assert rows["variant"].tolist() == ["shuffled_input", "none", "whole"]
+    assert set(rows["family"]) == {"my_poolers.Silent"}
 
 
 @pytest.mark.slow

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from copy import deepcopy
+from io import StringIO
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from rethinking.commands import scorecard
@@ -65,6 +67,9 @@ def test_measured_once_and_told_in_every_form(
         patched.setattr(scorecard, "measured_here", never)
         assert rethinking(*command).stdout == done.stdout
         assert rethinking(*command, "--format", "latex").stdout.count(r"\begin{tabular}") == 6
+        rows = pd.read_csv(StringIO(rethinking(*command, "--format", "csv").stdout))
+        assert set(rows["operator"]) == {"src/topk", "src/ndp", "no operator"}
+        assert set(rows["part"]) == {"features", "structure", "expressive", "cost"}
     for file in (tmp_path / "checks" / ".scorecards").glob("*.json"):
         file.write_text(file.read_text()[:-7])
     again = rethinking(*command)

@@ -43,7 +43,7 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
         axis.axhline(len(operators) - 0.5, color=INK, lw=0.8)
         for column, name in enumerate(columns):
             if (mean := average(board, control, name)) and mean.pooled:
-                _write(axis, column, len(operators), mean.unit.signed(-mean.pooled.mean), "bold")
+                _write(axis, column, len(operators), mean.unit.signed(mean.pooled.mean), "bold")
         axis.set_title(control, fontsize=9)
         axis.set_xticks(range(len(columns)), columns.values(), rotation=60, ha="right", fontsize=7)
         axis.set_xlim(-0.5, len(columns) - 0.5)
@@ -54,8 +54,8 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
     made.legend(handles=_legend(board), loc="outside upper left", ncols=3, fontsize=7, frameon=False)
     say_within(
         made,
-        f"Numbers: mean of operator minus control, paired by seed, {_units(board)}; positive where the operator is "
-        "better. "
+        f"Numbers: mean of control minus operator, paired by seed, {_units(board)}; negative where the operator is "
+        "better, positive where the control is. "
         "Colours: the verdict on this data set, over all comparisons and looks together. Empty: not trained, or not to "
         f"be had of this operator. {MEAN.capitalize()}: over the operators, of which there are at least two.",
     )
@@ -68,9 +68,9 @@ def _units(board: Leaderboard) -> str:
 
 
 def _draw(axis: Axes, column: int, row: int, c: Comparison) -> None:
-    """One field: the verdict's colour, and by how much the operator is better."""
+    """One field: the verdict's colour, and by how much the control is better."""
     axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=_colour(c.verdict), lw=0))
-    _write(axis, column, row, c.unit.signed(-c.answer_a.estimate.mean), "bold" if c.verdict.decided else "normal")
+    _write(axis, column, row, c.unit.signed(c.answer_a.estimate.mean), "bold" if c.verdict.decided else "normal")
 
 
 def _write(axis: Axes, column: int, row: int, text: str, weight: str) -> None:
