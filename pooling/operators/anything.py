@@ -43,7 +43,7 @@ def operator(
     clusters: int,
     ratio: float,
     max_nodes: int,
-    path: str,
+    path: str | None,
     arguments: Mapping[str, Any] | None = None,
     text: str | None = None,
 ) -> Operator:
@@ -51,6 +51,8 @@ def operator(
 
     Raises ValueError, with one sentence, for what cannot be imported, made or called.
     """
+    if path is None:
+        raise ValueError("a class of your own needs its import path, pooler.operator.path=my_package.MyPool")
     sizes = {"in_features": in_features, "clusters": clusters, "ratio": ratio, "max_nodes": max_nodes}
     pooler = made(imported(path), path, sizes, dict(arguments or {}))
     if isinstance(pooler, Operator):

@@ -28,9 +28,9 @@ def chosen(name: str) -> list[str]:
         hint = f"did you mean {' or '.join(meant)}? Expected" if meant else "expected"
         raise UserError(f"there is no such operator; {hint} one of {', '.join(operator_names())}, or an import path.")
     module, _, cls = name.rpartition(".")
-    words = ["pooler=own", f"pooler.name={cls}", f"pooler.operator.path={name}"]
+    # In quotes, as NaN is a number to Hydra, and so are a few digits of a checksum.
+    words = ["pooler=own", f"pooler.name='{cls}'", f"pooler.operator.path={name}"]
     text = _text(module, cls)
-    # In quotes, as a few of these digits are numbers to Hydra.
     return words if text is None else [*words, f"pooler.operator.text='{hashlib.sha256(text).hexdigest()[:12]}'"]
 
 

@@ -92,6 +92,12 @@ def settings(config: DictConfig | Plain) -> Settings:
     Raises UserError for an impossible pair of model and pooling, or a value of the wrong kind.
     """
     cell = cell_of(config)
+    if OPERATOR in cell.select and not config.pooler.get("chosen", True):
+        raise UserError(
+            f"model={config.model.name} with pooling={config.pooling.name} pools by an operator, and none is chosen; "
+            "expected pooler=pyg/TopKPooling or another file of conf/pooler (for a class of your own: `rethinking "
+            "check`), or pooling=none."
+        )
     if config.device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={config.device} is unknown; expected auto, cpu or cuda.")
     return Settings(

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -159,11 +160,18 @@ def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.Mo
     """Of the cell itself, else its family, else as the cost sheet says, else as other families take longer here."""
     runs = pd.DataFrame(
         [("a-s00", "a", "graclus", "nci1"), ("b-s00", "b", "graclus", "nci1"), ("c-s00", "c", "gmn", "zinc"),
-         ("g-s00", "g", "graclus", "mutag"), ("h-s00", "h", "topk", "mutag")],
+         ("g-s00", "g", "graclus", "mutag"), ("h-s00", "h", "topk", "mutag"), ("q-s00", "q", "graclus", "nci1")],
         columns=["run_id", "cell_id", "family", "dataset"],
     )  # fmt: skip
     provenance = pd.DataFrame(
-        [("a-s00", 10.0, 100), ("b-s00", 30.0, 100), ("c-s00", "x", 100), ("g-s00", 4.0, 100), ("h-s00", 5.0, 100)],
+        [
+            ("a-s00", 10.0, 100),
+            ("b-s00", 30.0, 100),
+            ("c-s00", "x", 100),
+            ("g-s00", 4.0, 100),
+            ("h-s00", 5.0, 100),
+            ("q-s00", 0.1, 1),
+        ],
         columns=["run_id", "seconds", "epochs"],
     )
     cells = {
@@ -177,15 +185,18 @@ def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.Mo
         def __init__(self, id: str) -> None:
             self.id, self.family = id, cells[id][0]
             self.dataset = type("Dataset", (), {"name": cells[id][1]})
+            self.trainer = type("Trainer", (), {"max_epochs": 500})
 
-    results = type("Results", (), {"runs": runs, "provenance": provenance})()
+    # One was a quick look, which tells nothing of a whole training.
+    stored = {id: SimpleNamespace(config={"trainer": {"max_epochs": 1 if id == "q" else 500}}) for id in "abcghq"}
+    results = SimpleNamespace(runs=runs, provenance=provenance, cells=stored)
     (tmp_path / "costs.csv").write_text("model,dataset,seconds\ngmn,zinc,0.5\nodd,zinc,\n")
     monkeypatch.setattr(remaining, "COSTS", tmp_path / "costs.csv")
     rates = remaining.Rates(results)
     expected = [10.0, 20.0, 0.5 * 100, None, 5 * 20 / 4, None, None]
     assert [rates.seconds(Of(id), [id]) for id in cells] == pytest.approx(expected)  # type: ignore[arg-type]
     # Where nothing was ever trained nobody knows how many epochs it takes.
-    nothing = type("Results", (), {"runs": runs[:0], "provenance": provenance[:0]})()
+    nothing = SimpleNamespace(runs=runs[:0], provenance=provenance[:0], cells={})
     assert remaining.Rates(nothing).seconds(Of("e"), ["e"]) is None  # type: ignore[arg-type]
 
 
