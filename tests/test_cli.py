@@ -2,15 +2,32 @@
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from rethinking.cli import command_line, main, resolve
+from rethinking.analysis.figures import figure_names
+from rethinking.analysis.studies import study_names
+from rethinking.analysis.suites import suite_names
+from rethinking.cli import FIGURES, SUITES, command_line, main, resolve
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, NOISE, fill
+
+
+def test_help_names_all_there_is() -> None:
+    """`1, …, 8` stands for what lies between."""
+
+    def spelt_out(text: str) -> set[str]:
+        between = re.sub(
+            r"(\w*)1, …, \w*(\d)", lambda m: ", ".join(f"{m[1]}{n}" for n in range(1, int(m[2]) + 1)), text
+        )
+        return set(between.split(", "))
+
+    assert spelt_out(SUITES) == {*suite_names(), *study_names()}
+    assert spelt_out(FIGURES) == {*figure_names(), *study_names()}
 
 
 @pytest.mark.parametrize(

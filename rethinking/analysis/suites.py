@@ -11,6 +11,7 @@ from rethinking import paths
 from rethinking.configuration.composition import LEARNED, brought, options
 from rethinking.errors import UserError
 from rethinking.runs.plain import READER
+from rethinking.scorecard.settings import section
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def load_suite(name: str) -> Suite:
     # By its name, so that a broken file beside it stops nothing.
     suite = _suite(name) if name in known else next((s for s in map(_suite, known) if s.table == name), None)
     if suite is None:
-        raise UserError(f"There is no suite '{name}'; expected one of {', '.join(known)}.")
+        studies = section("studies")  # Suites to those who type their names, but without cells.
+        raise UserError(f"There is no suite '{name}'; expected one of {', '.join([*known, *studies])}.")
     return suite
 
 

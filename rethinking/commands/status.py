@@ -22,6 +22,7 @@ from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
 from rethinking.errors import UserError
 from rethinking.progress import in_words
+from rethinking.runs.interrupted import kept_states
 from rethinking.runs.store import Entry, RunStore, is_stale
 from rethinking.runs.workers import SILENCE
 
@@ -60,12 +61,14 @@ def status(suites: Sequence[str], runs: Path, results: Path, failed: bool = Fals
         console.print(sentence)
     if table := _at_work(store):
         console.print(table)
+    for sentence in _interrupted(everything, wanted, entries):
+        console.print(sentence)
     whole = _print_missing(console, everything, wanted, entries) if names else True
     for made in (outcome(load_study(name), runs, results) for name in studies):
         whole &= not made.lacking
         _print_missing_parts(console, made)
     if not suites:
-        others = [name for name in suite_names() if not load_suite(name).table]
+        others = [*(name for name in suite_names() if not load_suite(name).table), *study_names()]
         console.print(f"What others lack: `rethinking status SUITE`, SUITE one of {', '.join(others)}.")
         return 0
     return 0 if whole else LACKING
@@ -147,6 +150,25 @@ def _at_work(store: RunStore) -> Table | None:
             f"{each:.1f}" if each else "", left,
         )  # fmt: skip
     return table if table.row_count else None
+
+
+def _interrupted(everything: Results, wanted: Wanted, entries: list[Entry]) -> Iterator[str]:
+    """Groups that stopped before they were done, and whose state was kept. Those of cells that train are left out."""
+    at_work = {_cell_of(entry) for entry in entries if entry.state == "running"}
+    kept = [one for one in kept_states(everything.store.folder) if one.cell_id not in at_work]
+    if not kept:
+        return
+    cells = {id: cell for _, places in wanted for cell in places.values() for id in everything.ids_of(cell)}
+    titles = {id: f"{cell.family} / {cell.variant} / {cell.dataset.name} ({id})" for id, cell in cells.items()}
+    for entry in entries:
+        if "family" in entry.record:
+            words = " / ".join(str(entry.record[key]) for key in ("family", "variant", "dataset"))
+            titles[_cell_of(entry)] = f"{words} ({_cell_of(entry)})"
+    for one in kept:
+        yield (
+            f"Stopped before it was done: {titles.get(one.cell_id, f'cell {one.cell_id}')}, seeds from {one.seed} on, "
+            f"kept at {one.written:%Y-%m-%d %H:%M} UTC. The command that trained it goes on there."
+        )
 
 
 def _plain(said: Mapping[str, Any], key: str) -> str:

@@ -22,13 +22,12 @@ from typing import Any
 import torch
 
 from rethinking.errors import UserError
+from rethinking.runs.interrupted import NAME, SUFFIX, file_name
 from rethinking.runs.outcome import is_of_surroundings
 from rethinking.runs.replacement import synchronise
-from rethinking.runs.together import as_text
 from rethinking.training.saved import seeds_of
 from rethinking.training.state import GroupState, copied
 
-NAME = ".checkpoints"
 DIGEST = 64
 CPU = torch.device("cpu")
 
@@ -86,7 +85,7 @@ class Checkpoints:
 
     def find(self) -> Iterator[Saved]:
         """All that there are. One that is damaged is removed."""
-        for path in sorted(self._folder.glob(f"{self._cell}-s*.pt")):
+        for path in sorted(self._folder.glob(f"{self._cell}-s*{SUFFIX}")):
             try:
                 yield _read(path)
             except OSError:
@@ -97,8 +96,7 @@ class Checkpoints:
 
     def of_group(self, seeds: list[int], saved: Saved | None) -> "Checkpoint":
         """The checkpoint of a group that is about to train. saved: from which it goes on, if from any."""
-        group = hashlib.sha256(as_text(seeds).encode()).hexdigest()[:8]
-        path = saved.path if saved else self._folder / f"{self._cell}-s{seeds[0]:02d}-{group}.pt"
+        path = saved.path if saved else self._folder / file_name(self._cell, seeds)
         # What a killed process has left; these seeds are held by this one.
         for leftover in self._folder.glob(f".{path.name}.*"):
             with suppress(OSError):

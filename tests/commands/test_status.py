@@ -21,6 +21,7 @@ from rethinking.commands.status import told_of_all
 from rethinking.configuration.composition import compose_cell
 from rethinking.runs import workers
 from rethinking.runs.identity import run_id
+from rethinking.runs.interrupted import NAME, file_name
 from rethinking.runs.record import head_of
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, fill
@@ -143,6 +144,24 @@ def test_what_runs_and_what_failed_is_no_longer_missing(rethinking: Call, tmp_pa
     assert why.returncode == 1
     assert f"runs/{run_id(id, 1)} (graclus / learned / nci1): ValueError: too bad" in why.stdout
     assert len(why.stdout.splitlines()) == 2
+
+
+def test_a_training_that_stopped_is_told(rethinking: Call, tmp_path: Path, own: Path) -> None:
+    """By the state that it left; while its cell trains there is nothing to go on with."""
+    store = RunStore(tmp_path / "runs")
+    fill(store, NCI1 + "learned", np.array([0.7]))
+    (entry,) = store.entries()
+    id, head = entry.record["cell_id"], entry.record
+    saved = store.folder / NAME / file_name(id, [1, 2])
+    saved.parent.mkdir()
+    for path in (saved, saved.parent / file_name("0" * 12, [7]), saved.parent / "odd.pt"):
+        path.write_bytes(b"a state")
+    said = rethinking("status", "some", "--config-dir", str(own)).stdout
+    assert said.count("Stopped before it was done") == 2
+    assert f"done: graclus / learned / nci1 ({id}), seeds from 1 on, kept at 20" in said
+    assert "done: cell 000000000000, seeds from 7 on" in said
+    with store.claim(run_id(id, 1), {**head, "run_id": run_id(id, 1), "seed": 1}):
+        assert rethinking("status").stdout.count("Stopped before it was done") == 1
 
 
 def test_who_says_anything_odd_spoils_no_terminal(rethinking: Call, tmp_path: Path) -> None:

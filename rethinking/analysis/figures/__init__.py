@@ -20,6 +20,7 @@ from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
+from rethinking.scorecard.settings import section
 
 __all__ = ["Picture", "draw", "figure_names", "save", "score_curves", "style"]
 
@@ -50,7 +51,8 @@ def draw(name: str, results: Results, fidelity: str = PAPER) -> Picture:
     """A figure of the paper, by its number, or another. Raises UserError if there is none, or nothing to draw."""
     suites = _suites()
     if name not in (*suites, *OTHERS):
-        raise UserError(f"There is no figure '{name}'; expected one of {', '.join([*suites, *OTHERS])}.")
+        known = [*suites, *OTHERS, *section("studies")]  # Studies are drawn elsewhere, for those who type their names.
+        raise UserError(f"There is no figure '{name}'; expected one of {', '.join(known)}.")
     matplotlib.use("Agg")
     with style():
         if name in OTHERS:
