@@ -36,7 +36,7 @@ from rethinking.configuration.cell import Cell
 from rethinking.configuration.check import reason
 from rethinking.configuration.composition import LEARNED, brought, compose_job, expand_sweep
 from rethinking.configuration.identity import identity
-from rethinking.configuration.settings import OPERATOR, Settings
+from rethinking.configuration.settings import OPERATOR, OTHER_CELLS, Settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.operators import before_compilation
@@ -79,13 +79,15 @@ class Asked:
 class Plan:
     """What a command asks.
 
-    seeds: their word; empty if the configuration says how many. refused: sentences on what is left out.
+    seeds: their word; empty if the configuration says how many. refused: sentences on what is left out. changed: words
+    that make other networks or trainings than `conf/` has.
     """
 
     operators: list[Asked]
     asked: Question
     seeds: str
     refused: list[str]
+    changed: list[str]
 
 
 def check(words: Sequence[str], size: str | None, form: str, path: Path) -> int:
@@ -139,7 +141,9 @@ def planned(words: Sequence[str]) -> Plan:
             refused.append(f"{name} is left out: {error}")
     if not operators:
         raise UserError(" ".join(refused))
-    return Plan(operators, asked, seeds, refused)
+    shown = tuple(f"{key}=" for key in SHORT.values())  # In the tables, as what a row is of.
+    changed = [word for word in overrides if word.startswith(OTHER_CELLS) and not word.startswith(shown)]
+    return Plan(operators, asked, seeds, refused, changed)
 
 
 def _with_controls(conf: CheckSettings, words: Sequence[str]) -> CheckSettings:
@@ -255,7 +259,10 @@ def _store(plan: Plan) -> Path:
 
 
 def _told(plan: Plan) -> list[str]:
-    return [sentence for operator in plan.operators for sentence in operator.told]
+    told = [sentence for operator in plan.operators for sentence in operator.told]
+    if plan.changed:
+        told.append(f"All of it with {', '.join(plan.changed)}: not the networks and trainings of conf/.")
+    return told
 
 
 def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:

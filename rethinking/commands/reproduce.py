@@ -10,9 +10,7 @@ from rethinking.commands.run import main as run
 from rethinking.commands.study import measure_and_print, store_of
 from rethinking.commands.table import print_tables
 from rethinking.configuration.cell import PAPER
-
-# What makes other cells than those of a table.
-OTHER_CELLS = ("+", "model.", "pooling.", "pooler", "dataset.", "tasks.", "trainer", "fidelity.", "splits=")
+from rethinking.configuration.settings import OTHER_CELLS
 
 
 def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:

@@ -64,6 +64,9 @@ KEYS = frozenset(
     }
 )
 
+# What words begin with that make other cells than names of files do.
+OTHER_CELLS = ("+", "model.", "pooling.", "pooler", "dataset.", "tasks.", "trainer", "fidelity.", "splits=")
+
 # What the file of a family, a variant or an operator must have; a family without anything to select has `learned: {}`.
 NEEDED = {
     "model": ("name", "select_kind", "learned", "batch_size", "gradient_clip", "network"),

@@ -105,7 +105,9 @@ def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
     assert "my_poolers.FirstHalf on Digits: " in said
     assert "no verdict, as it scores the same in every seed, against complement (its clusters of the complement" in said
     assert "shuffled (its own clusters, of other nodes)" in said
+    changed = "All of it with trainer.max_epochs=1, model.hidden=4, model.batch_size=256, splits="
     page = (tmp_path / "check.html").read_text()
+    assert changed in said and changed in page
     assert "Does my_poolers.FirstHalf matter?" in page
     assert not {"http:", "https:"} & set(page.replace("http://www.w3.org", "").split('"'))
     assert (tmp_path / "checks").is_dir()
