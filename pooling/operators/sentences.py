@@ -1,14 +1,23 @@
 """What an operator of elsewhere does wrong, said in one sentence."""
 
+import os
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+import rethinking
 from rethinking.errors import not_ending
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+
+# Where the program and the libraries lie: what fails in them fails by what it was given.
+LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), *rethinking.__path__)
+NOT_OF_USERS = ("<", *(f"{place}{os.sep}" for place in LIBRARIES))
 
 
 @contextmanager
@@ -24,8 +33,11 @@ def in_one_sentence(name: str, graphs: Graphs) -> Iterator[None]:
 
 
 def in_words(error: Exception) -> str:
-    """Its kind and the first line of its text."""
-    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    """Its kind and the first line of its text, and where in a file of a user's own it came up, if it did in one."""
+    text = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(NOT_OF_USERS)]
+    return f"{text} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else text
 
 
 @contextmanager

@@ -99,7 +99,8 @@ def test_from_a_class_to_a_page(rethinking: Call, tmp_path: Path) -> None:
     command = ("check", "my_poolers.FirstHalf", "my_poolers.Crashes", *SMALL, f"splits={FEW_DIGITS}", "seeds=2")
     done = rethinking(*command, PYTHONPATH=".")
     assert done.returncode == 1, done.stderr
-    assert "out of ideas" in done.stderr
+    crash = next(n for n, line in enumerate(OWN.splitlines(), 1) if "out of ideas" in line)
+    assert f"out of ideas (my_poolers.py, line {crash})" in done.stderr
     assert "Traceback" not in done.stderr
     said = " ".join(done.stdout.split())
     assert "my_poolers.FirstHalf on Digits: " in said
