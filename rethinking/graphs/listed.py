@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rethinking.graphs.affine import affine
 from rethinking.graphs.dense import SetLevel
+from rethinking.graphs.edge_sum import edge_sum
 from rethinking.graphs.nodes import SparseNodes
 from rethinking.graphs.sparse import SparseLevel
 from rethinking.graphs.topology import Topology, pack
@@ -92,9 +93,7 @@ class ListedLevel(SparseNodes):
         return self._convolved(self.incoming_mean(x), x, weight, bias, relu)
 
     def _sum(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        rows = x.flatten(0, 1)
-        values = rows.index_select(0, source) * self.edge_weight[:, None].to(x.dtype)
-        return torch.zeros_like(rows).index_add(0, target, values).view_as(x)
+        return edge_sum(x.flatten(0, 1), source, target, self.edge_weight.to(x.dtype)).view_as(x)
 
     def _convolved(self, sums: Tensor, x: Tensor, weight: Tensor, bias: Tensor, relu: bool) -> Tensor:
         out = affine(torch.cat([x, sums], dim=-1), weight, bias)
