@@ -63,6 +63,12 @@ def at_least_one(**values: int | Sequence[int]) -> None:
         raise ValueError(", ".join(f"{name}={value}" for name, value in wrong.items()) + "; expected at least 1 each")
 
 
+def a_share(ratio: float) -> None:
+    """Raises ValueError for a ratio of nodes to keep that keeps none or all."""
+    if not 0 < ratio < 1:
+        raise ValueError(f"ratio={ratio}; expected a share of the nodes, above 0 and below 1")
+
+
 def shrinking(max_nodes: int, ratio: float, pools: int) -> list[tuple[int, int]]:
     """The most nodes of a graph before each pooling layer, and its clusters: ceil(ratio · nodes before it).
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rethinking.graphs.levels import SparseLevel
 from rethinking.layers.linear import Linear
-from rethinking.models.family import Output, at_least_one, shrinking
+from rethinking.models.family import Output, a_share, at_least_one, shrinking
 from rethinking.models.inputs import DataShape, first_conv
 from rethinking.pooling.foreign import MakePool
 
@@ -20,7 +20,7 @@ class Host(nn.Module):
 
     select: makes a pooling layer. conv: called as conv(replicas, in_features, out_features). readout: over the nodes of
     a graph, mean, sum or max. ratio: of the nodes that a pooling layer keeps; where an operator has a fixed number of
-    clusters, it is ceil(ratio · mean number of nodes), then ratio of that again. The losses of the pooling layers are
+    clusters, it is ⌈ratio · ⌈mean number of nodes⌉⌉, then ratio of that again. The losses of the pooling layers are
     added by their names.
     """
 
@@ -37,8 +37,7 @@ class Host(nn.Module):
     ) -> None:
         super().__init__()
         at_least_one(hidden=hidden, pools=pools)
-        if not 0 < ratio < 1:
-            raise ValueError(f"ratio={ratio}; expected a share of the nodes, above 0 and below 1")
+        a_share(ratio)
         if readout not in READOUTS:
             raise ValueError(f"readout={readout}; expected {', '.join(READOUTS)}")
         self.readout = readout

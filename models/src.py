@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from rethinking.graphs.dense import SetLevel
 from rethinking.graphs.levels import Level, NodeSets, SparseLevel
 from rethinking.layers.linear import GlorotLinear
-from rethinking.models.family import Output, at_least_one
+from rethinking.models.family import Output, a_share, at_least_one
 from rethinking.models.inputs import DataShape, encoder
 from rethinking.pooling.foreign import MakePool
 
@@ -40,8 +40,7 @@ class SrcClassifier(nn.Module):
     ) -> None:
         super().__init__()
         at_least_one(hidden=hidden)
-        if not 0 < ratio < 1:
-            raise ValueError(f"ratio={ratio}; expected a share of the nodes, above 0 and below 1")
+        a_share(ratio)
         self.encode, width = encoder(replicas, shape, hidden)
         self.before = Perceptron(replicas, [width, hidden, hidden], norm)
         self.first = GeneralConv(replicas, hidden, hidden, norm)

@@ -13,6 +13,7 @@ from numba import njit
 from torch import Tensor
 
 from rethinking.draws import below, derive, mix, normal
+from rethinking.pooling.matching import CHOICE
 from rethinking.pooling.operators.explained import is_full, is_soft
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 
@@ -180,7 +181,7 @@ def scattered(nodes, clusters, covered, order, keys):
     node, cluster = np.empty(total, np.int64), np.empty(total, np.int64)
     filled, first_node, first_cluster = 0, 0, 0
     for graph in range(len(nodes)):
-        choice = mix(keys[graph], np.uint64(1 << 40))
+        choice = mix(keys[graph], CHOICE)
         for i in range(first_node, first_node + nodes[graph]):
             place = order[i] - first_node
             if place < covered[graph]:

@@ -13,6 +13,7 @@ from rethinking.analysis.tidy import Results, read_results
 from rethinking.analysis.wording import sentence
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
+from rethinking.runs.replacement import replaced_file
 from rethinking.runs.store import RunStore
 
 PROJECT = paths.PACKAGE.parent
@@ -24,9 +25,8 @@ BEGIN, END = "<!-- answer: written by make results, from results/ -->", "<!-- en
 def main() -> None:
     """Rewrite the answer of README.md."""
     page = inserted(PAGE.read_text(encoding="utf-8"), answer(read()))
-    part = PAGE.with_name(f".{PAGE.name}.part")
-    part.write_text(page, encoding="utf-8")
-    part.replace(PAGE)
+    with replaced_file(PAGE) as part:
+        part.write_text(page, encoding="utf-8")
     print(f"{PAGE.name}: the answer is that of results/.")
 
 

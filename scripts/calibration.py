@@ -100,7 +100,7 @@ def coverage(rng: np.random.Generator) -> Iterable[Rate]:
             asked = once(seeds)
             scores = by_seed(graphs)[:seeds]
             a, b = _both(graphs, seeds, asked)
-            on_these, on_new, older = (e.interval() for e in (a.estimate, b.estimate, corrected(scores, 1 / 8)))
+            on_these, on_new, older = (e.interval(0.95) for e in (a.estimate, b.estimate, corrected(scores, 1 / 8)))
             at = name, str(seeds)
             yield Rate("coverage of A", *at, _in(population.here, on_these), 0.935, 0.985)
             yield Rate("coverage of B", *at, _in(0.0, on_new), 0.93, 0.99)

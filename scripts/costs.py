@@ -60,7 +60,7 @@ def main() -> int:
         pairs = [(model, dataset) for dataset in parsed.datasets for model in parsed.models]
         rows = [_apart(pair, parsed) for pair in track(pairs, "costs")]
         keep(rows, MEASURED, ("dataset", "model"))
-    SHEET.write_text(render(pd.read_csv(MEASURED)))
+    SHEET.write_text(render(pd.read_csv(MEASURED)), encoding="utf-8")
     print(f"{SHEET} and {MEASURED} are written.")
     return 0
 

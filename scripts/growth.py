@@ -12,9 +12,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import torch
 
-from rethinking.analysis.figures.picture import MARKERS, PALETTE, Picture, save, style
+from rethinking.analysis.figures.picture import MARKERS, Picture, save, style
 from rethinking.configuration.composition import compose_job
 from rethinking.data.dataset import GraphDataset, build_dataset
 from rethinking.data.split import Split
@@ -123,11 +124,12 @@ def draw(measured: pd.DataFrame, exponents: pd.Series) -> plt.Figure:
     families = [family for family in FAMILIES if family in set(measured["family"])]
     with style():
         figure, panels = plt.subplots(1, len(AXES), figsize=(3.2 * len(AXES), 3.6), sharey=True)
+        colours = sns.color_palette("colorblind", len(FAMILIES))
         for panel, (axis, (title, _)) in zip(panels, AXES.items(), strict=True):
             for number, family in enumerate(families):
                 points = measured[(measured.family == family) & (measured.axis == axis)].sort_values("value")
                 label = f"{family}: {exponents[family, axis]:.2f}"
-                colour, marker = PALETTE[number], MARKERS[number]
+                colour, marker = colours[number], MARKERS[number]
                 panel.loglog(points["value"], points["seconds"], color=colour, marker=marker, label=label)
             values = sorted(set(measured.loc[measured.axis == axis, "value"]))
             panel.set_xticks(values, [str(value) for value in values])

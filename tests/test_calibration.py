@@ -45,7 +45,7 @@ def test_intervals_hold_the_truth() -> None:
         a, b = answer_a(by_seed(graphs), 1.0, asked), answer_b(by_seed(graphs), graphs, 1 / 8, 1.0, asked)
         assert b is not None
         for place, (answer, truth) in enumerate(((a, population.here), (b, 1.0), (a, 1.0))):
-            low, high = answer.estimate.interval()
+            low, high = answer.estimate.interval(0.95)
             held[place] += low <= truth <= high
     of_a, of_b, of_b_by_a = held / 400
     assert 0.92 <= of_a <= 0.98 and 0.92 <= of_b <= 0.995 and of_b_by_a < 0.9

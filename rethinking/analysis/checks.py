@@ -89,17 +89,18 @@ def answers(comparisons: Sequence[Comparison], asked: Question) -> list[str]:
 
 def _found(made: Sequence[Comparison], asked: Question) -> str:
     """What is decided first, each with its difference; then what is not."""
-    said = [f"{_words(c)} {_control(c)}{_by(c, asked)}" for c in made if c.verdict.decided]
+    said = [f"{_words(c)} {with_meaning(c.variant)}{_by(c, asked)}" for c in made if c.verdict.decided]
     others: Mapping[str, list[str]] = defaultdict(list)
     for c in made:
         if not c.verdict.decided:
-            others[_open(c)].append(_control(c))
+            others[_open(c)].append(with_meaning(c.variant))
     return "; ".join([*said, *(f"{words} {', '.join(controls)}" for words, controls in others.items())])
 
 
-def _control(c: Comparison) -> str:
-    meaning = check_settings().meanings.get(c.variant)
-    return f"{c.variant} ({meaning})" if meaning else c.variant
+def with_meaning(control: str) -> str:
+    """A control; one of somebody's own says by its name what it is."""
+    meaning = check_settings().meanings.get(control)
+    return f"{control} ({meaning})" if meaning else control
 
 
 def _words(c: Comparison) -> str:

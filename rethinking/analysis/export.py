@@ -12,6 +12,7 @@ from rethinking.analysis.questions import question
 from rethinking.analysis.tidy import Results
 from rethinking.errors import UserError
 from rethinking.runs.identity import SCHEMA
+from rethinking.runs.replacement import replaced_file
 
 # Too long for text.
 PARQUET_ONLY = ("predictions",)
@@ -131,9 +132,11 @@ def export(results: Results, folder: Path) -> list[Path]:
         for name, data in frames.items():
             if name not in PARQUET_ONLY:
                 files.append(folder / f"{name}.csv")
-                data.to_csv(files[-1], index=False)
+                with replaced_file(files[-1]) as part:
+                    data.to_csv(part, index=False)
             files.append(folder / f"{name}.parquet")
-            _of_one_type(data).to_parquet(files[-1], index=False)
+            with replaced_file(files[-1]) as part:
+                _of_one_type(data).to_parquet(part, index=False)
         # Of other runs than those that are here now.
         for path in earlier:
             path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rethinking import paths
-from rethinking.analysis.checks import SIDES, Checked, check_settings, comparisons_of
+from rethinking.analysis.checks import SIDES, Checked, check_settings, comparisons_of, with_meaning
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.overall import MARGINS, Overall, of_one_data_set, overall
@@ -96,7 +96,7 @@ def _won(control: str, against: Sequence[Comparison]) -> str:
     won = [c for c in against if operator_better(c)]
     where = f": {', '.join(f'{c.family} on {c.title}' for c in won)}" if won else ""
     counts = len({c.family for c in won}), len({c.family for c in against})
-    return f"{counts[0]} of {counts[1]} beat {_with_meaning(control)}{where}"
+    return f"{counts[0]} of {counts[1]} beat {with_meaning(control)}{where}"
 
 
 def _on_average(board: Leaderboard) -> str:
@@ -214,9 +214,3 @@ def _mean_text(answer: Overall, board: Leaderboard) -> str:
 def _shown(board: Leaderboard) -> list[str]:
     """The controls of which there are comparisons."""
     return [control for control in board.controls if _against(board, control)]
-
-
-def _with_meaning(control: str) -> str:
-    """A control; one of somebody's own says by its name what it is."""
-    meaning = check_settings().meanings.get(control)
-    return f"{control} ({meaning})" if meaning else control

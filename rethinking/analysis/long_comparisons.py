@@ -30,7 +30,7 @@ def frame(comparisons: Sequence[Comparison], asked: Question) -> pd.DataFrame:
     """In the metric's unit, with checks that ask less of the scores. A: on this data set, B: on new graphs."""
     rows = []
     for c in comparisons:
-        low, high = statistics.bootstrap_interval(c.differences)
+        low, high = statistics.bootstrap_interval(c.differences, asked.confidence)
         # Of a model without pooling the row has the name as reference; its difference is that of the second side, too.
         own, reference = (c.b, c.a) if c.sides == POOLING else (c.a, c.b)
         rows.append(

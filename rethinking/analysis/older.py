@@ -13,7 +13,6 @@ import yaml
 
 from rethinking import paths
 from rethinking.analysis.known import known_task
-from rethinking.configuration.composition import options
 from rethinking.configuration.identity import class_name
 from rethinking.configuration.locality import locality
 
@@ -47,8 +46,8 @@ def _locality() -> dict[str, bool | None]:
     """Of every Select in `conf`, by the name of its class."""
     known: dict[str, bool | None] = {}
     for group, key in (("pooling", "select"), ("model", "learned")):
-        for option in options(group):
-            selects = yaml.safe_load((paths.CONF / group / f"{option}.yaml").read_text())[key]
+        for file in (paths.CONF / group).glob("*.yaml"):
+            selects = yaml.safe_load(file.read_text(encoding="utf-8"))[key]
             for select in selects.values() if isinstance(selects, dict) else ():
                 if isinstance(select, dict) and "_target_" in select:
                     known[class_name(select["_target_"])] = locality(None, select)

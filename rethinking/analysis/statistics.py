@@ -34,7 +34,7 @@ def p_wilcoxon(a: np.ndarray, b: np.ndarray) -> float:
     return 1.0 if not difference.any() else float(stats.wilcoxon(difference).pvalue)
 
 
-def bootstrap_interval(differences: np.ndarray, confidence: float = 0.95, samples: int = 5000) -> tuple[float, float]:
+def bootstrap_interval(differences: np.ndarray, confidence: float, samples: int = 5000) -> tuple[float, float]:
     """The percentile interval of the mean over resampled seeds, a check too. differences: [n]. NaN for one seed."""
     if len(differences) < 2:
         return math.nan, math.nan

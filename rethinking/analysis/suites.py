@@ -99,7 +99,7 @@ def _suite(name: str) -> Suite:
 def _read(path: Path) -> Suite:
     """Raises UserError for a file that is no suite."""
     try:
-        spec = yaml.load(path.read_text(), READER)
+        spec = yaml.load(path.read_text(encoding="utf-8"), READER)
         rows = {str(row): None if words == "cited" else list(map(str, words)) for row, words in spec["rows"].items()}
         pairs = [(str(first), str(second)) for first, second in spec.get("compare", ())]
         for_all = list(rows)

@@ -6,6 +6,7 @@ from string import ascii_lowercase
 from rich.console import Console
 from rich.table import Table
 
+from rethinking.analysis.questions import question
 from rethinking.analysis.scores import Scores
 from rethinking.analysis.settings import differing
 from rethinking.analysis.statistics import summarise
@@ -38,7 +39,7 @@ def print_summary(jobs: Sequence[Settings]) -> None:
     table = Table(title="Test scores", title_style="bold", title_justify="left")
     for heading in ("data set", "family", "variant", "seeds", "mean ± std"):
         table.add_column(heading, no_wrap=console.width >= 80)
-    table.add_column(f"minus {LOCAL} [95 %]")
+    table.add_column(f"minus {LOCAL} [{question().confidence:.0%}]")
     if any(settings):
         table.add_column("with")
     order = sorted(range(len(jobs)), key=lambda j: (jobs[j].cell.dataset.name, jobs[j].cell.family))
@@ -81,7 +82,7 @@ def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tu
         if other.cell.variant == LOCAL and same:
             unit, values = scores[id(job)]
             d = values.minus(scores[id(other)][1])
-            return unit.interval(d.mean, *d.interval()) if d else "—"
+            return unit.interval(d.mean, *d.interval(question().confidence)) if d else "—"
     return ""
 
 

@@ -30,8 +30,8 @@ from rethinking.tasks.task import Measure, Unit
 # How many seeds the paper has.
 PUBLISHED_SEEDS = 20
 LAST_ROWS = (
-    "Last rows: the first row's mean minus the second's, paired by seed, with the 95 % interval on this data set "
-    "(Student's t); of an error, less is better."
+    "Last rows: the first row's mean minus the second's, paired by seed, with the {confidence:.0%} interval on this "
+    "data set (Student's t); of an error, less is better."
 )
 # What a comparison that is decided says of a cell, and what that means.
 BETTER, ALIKE, NOT_WORSE = "▲", "≈", "≥"
@@ -55,8 +55,8 @@ class Published:
 class TableCell:
     """One cell of a table. ours, published: in the table's unit; ours is None where nothing is trained.
 
-    seeds_done: of those that are shown. seeds_trained: of this schema. seeds_older: of schema 1. older: whether the
-    latter are shown. mark: the verdict of `rethinking compare` on it, if it is decided; else empty.
+    seeds_done: of those that are shown. older: whether these are of schema 1. mark: the verdict of `rethinking compare`
+    on it, if it is decided; else empty.
     """
 
     row: str
@@ -64,8 +64,6 @@ class TableCell:
     measure: Measure
     cited: bool
     seeds_done: int
-    seeds_trained: int
-    seeds_older: int
     seeds_wanted: int
     older: bool
     ours: Summary | None
@@ -140,19 +138,15 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
         }
         scores = {row: suite_scores(cell, results, suite.seeds) for row, cell in trained.items()}
         ids |= {own.id for own in scores.values()}
-        counts = {row: results.seeds_of(cell, suite.seeds) for row, cell in trained.items()}
         measure = next(iter(trained.values())).task().measure
         for row in suite.rows:
             own = scores.get(row, NONE)
-            now, older = counts.get(row, (0, 0))
             cells[row, title] = TableCell(
                 row=row,
                 dataset=title,
                 measure=measure,
                 cited=row not in trained,
                 seeds_done=len(own),
-                seeds_trained=now,
-                seeds_older=older,
                 seeds_wanted=suite.seeds,
                 older=own.older,
                 ours=summarise(own.values.to_numpy()) if len(own) else None,
@@ -215,7 +209,7 @@ def caption(table: Table) -> str:
         "Mean ± standard deviation of the test score over the seeds, at each seed's best validation epoch.",
         beside if published else "",
         _marks_text(table, " or ".join(table.margins)),
-        LAST_ROWS if table.comparisons else "",
+        LAST_ROWS.format(confidence=question().confidence) if table.comparisons else "",
         table.note,
         fidelity,
         MEANING if any(cell.older for cell in table.cells.values()) else "",
@@ -249,7 +243,7 @@ def hyperparameters(name: str) -> tuple[str, pd.DataFrame]:
 
 
 def _hyperparameters() -> dict[str, Any]:
-    return yaml.safe_load((paths.CONF / "hyperparameters.yaml").read_text())
+    return yaml.safe_load((paths.CONF / "hyperparameters.yaml").read_text(encoding="utf-8"))
 
 
 def _published(table: str, row: str, title: str) -> Published | None:
@@ -316,4 +310,4 @@ def _cell_text(cell: TableCell) -> str:
 
 def _comparison_text(comparison: RowDifference) -> str:
     d = comparison.difference
-    return comparison.unit.interval(d.mean, *d.interval(), "\n") if d else "—"
+    return comparison.unit.interval(d.mean, *d.interval(question().confidence), "\n") if d else "—"

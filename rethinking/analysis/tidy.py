@@ -111,14 +111,6 @@ class Results:
         counts = {id: self._rows(id)["run_id"].nunique() for id in ids if id is not None}
         return max(counts, key=lambda id: counts[id]) if any(counts.values()) else None
 
-    def seeds_of(self, cell: Cell, first: int) -> tuple[int, int]:
-        """How many of the first seeds of a cell there are, of this schema and of schema 1."""
-        wanted = set(range(first))
-        ids = self.ids_of(cell)
-        now = [len(wanted & self.seeds.get(id, set())) for id in ids]
-        older = [len(wanted & self.seeds.get(self.older.get(id, ""), set())) for id in ids]
-        return max(now, default=0), max(older, default=0)
-
     def ids_of(self, cell: Cell) -> list[str]:
         """The ids that a cell has on each content of its data set that is known."""
         expected = [source.fingerprint for source in cell.dataset.sources if source.fingerprint]

@@ -20,7 +20,7 @@ from rethinking.analysis.checks import (
 from rethinking.analysis.long_comparisons import csv
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, render
-from rethinking.analysis.report import write_report
+from rethinking.analysis.report import check_place, write_report
 from rethinking.analysis.report.check import check_page
 from rethinking.analysis.scorecards import Measured, Scored
 from rethinking.analysis.settings import differing
@@ -100,7 +100,7 @@ def check(words: Sequence[str], size: str | None, form: str, path: Path) -> int:
     plan = planned(words)
     for sentence in [*plan.refused, *_told(plan)]:
         print(sentence, file=sys.stderr, flush=True)
-    write_report("", path)  # Whether it can be written is known before the work.
+    check_place(path)  # Whether it can be written is known before the work.
     with before_compilation(tell_compilation):
         statuses = _train(plan)
     measured = [one for operator in plan.operators for one in operator.measured]

@@ -16,6 +16,7 @@ from rethinking.data.load import DatasetConfig, Source, cache_folder, choose_sou
 from rethinking.data.sources import Places, local_copy
 from rethinking.data.split import export_splits
 from rethinking.errors import UserError
+from rethinking.runs.replacement import replaced_file
 
 NO_MIRROR = "No folder of raw files is named; --mirror DIR or RETHINKING_DATA=DIR names one."
 # The columns of Table S1, and how many digits are shown of what is measured.
@@ -94,7 +95,8 @@ def write_splits(names: Sequence[str], seeds: int, folder: Path, places: Places)
         path = folder / f"{config.name}.csv"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            splits.to_csv(path, index=False)
+            with replaced_file(path) as part:
+                splits.to_csv(part, index=False)
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error.strerror}); name another folder with --to.") from error
         sizes = splits[splits.seed == splits.seed.min()] if "seed" in splits else splits

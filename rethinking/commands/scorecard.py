@@ -11,9 +11,9 @@ from hydra.utils import instantiate
 from rich.console import Console
 
 from rethinking.analysis.checks import check_settings
-from rethinking.analysis.questions import question
+from rethinking.analysis.questions import NO_POOLING, question
 from rethinking.analysis.render import on_screen, render
-from rethinking.analysis.report import render_page, write_report
+from rethinking.analysis.report import check_place, render_page, write_report
 from rethinking.analysis.report.page import page_table
 from rethinking.analysis.report.scorecard import INTRODUCTION, scorecard_sections
 from rethinking.analysis.scorecards import (
@@ -48,7 +48,6 @@ from rethinking.scorecard.measuring import measurements
 from rethinking.scorecard.settings import card_settings, section
 
 STORE = "checks"
-NO_POOLING = "none"
 # What KEY=VALUE can say here: all else is of a network, of which a scorecard has none.
 TAKEN = ("pooler.operator.", "runs=")
 
@@ -130,7 +129,7 @@ def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
             jobs[name] = compose_job(words)
         except UserError as error:
             raise UserError(f"{name} cannot be measured: {error}") from error
-    write_report("", path)
+    check_place(path)
     store = next(iter(jobs.values())).runs
     operators = [one for name, job in jobs.items() for one in distinct(name, [job.cell])]
     scored = measuring.measure(operators, store)

@@ -203,7 +203,7 @@ def brought(overrides: Sequence[str], key: str) -> bool:
     added = [word.lstrip("+").partition("=") for word in overrides if word.startswith("+")]
     files = [folder / group / f"{name}.yaml" for folder in paths.configuration() for group, _, name in added]
     with suppress(yaml.YAMLError, UnicodeDecodeError):  # Hydra says what is wrong.
-        return any(key in (yaml.safe_load(file.read_text()) or {}) for file in files if file.is_file())
+        return any(key in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) for file in files if file.is_file())
     return False
 
 

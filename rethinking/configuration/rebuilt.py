@@ -119,7 +119,11 @@ def _known(folders: tuple[Path, ...]) -> Known:
         for file in folder.rglob("*.yaml")
         if Path(file.relative_to(folder).parts[0]).stem in OF_CELLS
     ):
-        for key, text in _texts(yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)):
+        try:
+            content = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{file} is no valid YAML in UTF-8: {' '.join(str(error).split())}") from error
+        for key, text in _texts(content):
             if key == TARGET:
                 targets.add(text)
             elif "$" not in text:

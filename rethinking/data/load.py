@@ -66,8 +66,8 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         if not paths.is_component(self.name):
             raise UserError(
-                f"dataset.name={self.name} cannot name a data set: it names files, too; expected letters, digits, _ "
-                "and -, beginning with a letter or a digit."
+                f"dataset.name={self.name} cannot name a data set: it names files, too; expected letters, digits, "
+                "_, -, +, dots and blanks, beginning with a letter, a digit or _."
             )
 
     @property
@@ -179,7 +179,7 @@ def _read_cache(name: str, folder: Path, fingerprint: str | None) -> GraphDatase
         return None
     try:
         state = _state_of(folder)
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if not set(manifest["files"]) <= {field.name for field in fields(GraphDataset)}:
             raise ValueError(f"{MANIFEST} names other files")
         checked = _found_whole.get(folder) == state
@@ -221,7 +221,7 @@ def _write_cache(dataset: GraphDataset, folder: Path, replace: bool) -> None:
             manifest = {"files": files, "directed": dataset.directed, "fingerprint": dataset.fingerprint}
             if dataset.fields:
                 manifest["categorical"] = [dataset.fields.node, dataset.fields.edge]
-            (part / MANIFEST).write_text(json.dumps(manifest))
+            (part / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
             if replace:
                 shutil.rmtree(folder, ignore_errors=True)
             if not folder.is_dir():

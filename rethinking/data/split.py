@@ -179,13 +179,15 @@ class FileSplit:
 
     @property
     def test_to_train(self) -> float:
-        """n_test / n_train of the first seed if seeds test on different graphs, else 0."""
+        """n_test / n_train of the smallest seed if seeds test on different graphs, else 0."""
         if "seed" not in self._rows:
             return 0.0
-        tests = [tuple(sorted(graphs)) for _, graphs in self._rows[self._rows.part == "test"].groupby("seed").graph]
+        rows = self._rows
+        tests = [tuple(sorted(graphs)) for _, graphs in rows[rows.part == "test"].groupby("seed").graph]
         if len(set(tests)) < 2:
             return 0.0
-        return len(tests[0]) / len(self._rows[(self._rows.part == "train") & (self._rows.seed == self._rows.seed[0])])
+        first = rows[rows.seed == rows.seed.min()].part
+        return int((first == "test").sum()) / int((first == "train").sum())
 
     def __call__(self, dataset: GraphDataset, seed: int) -> Split:
         """Raises UserError if the file lacks the seed, or what it says is no split of the data set."""

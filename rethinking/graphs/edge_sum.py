@@ -48,13 +48,15 @@ def plain_along_edges(grad: Tensor, x: Tensor, source: Tensor, target: Tensor) -
 
 def _compiled(x: Tensor, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     out = torch.zeros_like(x, memory_format=torch.contiguous_format)
-    _edge_sum(*(tensor.contiguous().numpy() for tensor in (x, source, target, weight)), out.numpy())
+    arrays = (tensor.contiguous().numpy() for tensor in (x, source, target, weight))
+    _edge_sum(*arrays, out.numpy())  # type: ignore[call-arg]
     return out
 
 
 def _compiled_along(grad: Tensor, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
     along = x.new_empty(len(source))
-    _along_edges(*(tensor.contiguous().numpy() for tensor in (grad, x, source, target)), along.numpy())
+    arrays = (tensor.contiguous().numpy() for tensor in (grad, x, source, target))
+    _along_edges(*arrays, along.numpy())  # type: ignore[call-arg]
     return along
 
 

@@ -15,9 +15,6 @@ from torch import Tensor
 from rethinking.graphs.segments import flat_rows
 from rethinking.operators import define
 
-# The smallest length that a row is divided by, as in torch's `normalize`.
-SHORTEST = 1e-12
-
 
 def softmax(x: Tensor) -> Tensor:
     """exp(x) / its sum, for every row. x: […, F]."""

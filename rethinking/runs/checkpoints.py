@@ -11,7 +11,6 @@ is gone when its group is done. What is read is data: tensors, numbers and texts
 import hashlib
 import io
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import torch
 from rethinking.errors import UserError
 from rethinking.runs.interrupted import NAME, SUFFIX, file_name
 from rethinking.runs.outcome import is_of_surroundings
-from rethinking.runs.replacement import synchronise
+from rethinking.runs.replacement import replaced_file
 from rethinking.training.saved import seeds_of
 from rethinking.training.state import GroupState, copied
 
@@ -142,17 +141,13 @@ class Checkpoint:
         content = io.BytesIO()
         torch.save(self._last, content)
         payload = content.getvalue()
-        part = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex[:8]}")
         try:
-            part.parent.mkdir(exist_ok=True)
-            part.write_bytes(hashlib.sha256(payload).hexdigest().encode() + payload)
-            synchronise(part)
-            part.replace(self._path)
+            self._path.parent.mkdir(exist_ok=True)
+            with replaced_file(self._path) as part:
+                part.write_bytes(hashlib.sha256(payload).hexdigest().encode() + payload)
             self.problem = ""
         except OSError as error:
             self.problem = str(error)
-            with suppress(OSError):
-                part.unlink()
         self._written = time.monotonic()
 
     def leave(self) -> None:

@@ -10,11 +10,12 @@ import hashlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from rethinking.runs.replacement import replaced_file
 
 NAME = ".hashed.json"
 READ = "read"  # what names the data of a file, after its own name
@@ -93,13 +94,8 @@ class Hashed:
         if not self._new or not runs or self._anew:
             return
         whole = {key: value for key, value in (_read(self._path) | self._new).items() if key.partition("/")[0] in runs}
-        part = self._path.with_name(f"{NAME}.{uuid.uuid4().hex[:8]}")
-        try:
-            part.write_text(json.dumps({"version": VERSION, "files": whole}))
-            part.replace(self._path)
-        except (OSError, RecursionError):
-            with suppress(OSError):
-                part.unlink()
+        with suppress(OSError, RecursionError), replaced_file(self._path) as part:
+            part.write_text(json.dumps({"version": VERSION, "files": whole}), encoding="utf-8")
         self._new = {}
 
 

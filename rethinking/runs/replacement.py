@@ -1,4 +1,4 @@
-"""Writes a directory as a whole: a kill at any point leaves the old one or the new one, never none and never half.
+"""Writes a directory or a file as a whole: a kill at any point leaves the old or the new one, never none or half.
 
 A new directory is written in a workshop and renamed to its place. As one that is full cannot be renamed over, the old
 one is put aside in the workshop, for a moment under a name by which `current` and `recover` know it.
@@ -7,12 +7,15 @@ one is put aside in the workshop, for a moment under a name by which `current` a
 import glob
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 OLD = ".old"
+PART = ".part"
+STALE = 3600.0  # seconds after which nobody writes a file any more
 
 
 def current(place: Path, workshop: Path) -> Path:
@@ -55,6 +58,28 @@ def replaced(place: Path, workshop: Path) -> Iterator[Path]:
         _remove(aside)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def replaced_file(path: Path, beside: Path | None = None) -> Iterator[Path]:
+    """A new file, which gets the name when all is in it; what was there is kept if that fails.
+
+    beside: the folder in which it is written, that of the file unless another on the same disk is named. What killed
+    writers of the same file have left there longer ago than STALE is removed. Raises OSError if it cannot be written.
+    """
+    folder = beside or path.parent
+    for leftover in folder.glob(f".{glob.escape(path.name)}.*{PART}"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > STALE:
+                leftover.unlink()
+    part = folder / f".{path.name}.{uuid.uuid4().hex[:8]}{PART}"
+    try:
+        yield part
+        synchronise(part)
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def synchronise(file: Path) -> None:

@@ -8,10 +8,7 @@ names is imported or called.
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,8 @@ from typing import Any
 from rethinking.configuration.identity import canonical
 from rethinking.errors import UserError
 from rethinking.runs.locks import lock
-from rethinking.runs.replacement import synchronise
+from rethinking.runs.outcome import reason_of
+from rethinking.runs.replacement import replaced_file
 from rethinking.scorecard.card import Part, as_data, from_data
 from rethinking.scorecard.settings import CardSettings
 
@@ -51,7 +49,9 @@ class Scorecards:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with lock(self.folder / LOCK, PATIENCE):
+            with lock(self.folder / LOCK, PATIENCE) as mine:
+                if not mine:
+                    raise UserError(f"Another process is writing into {self.folder}/; try again when it is done.")
                 self.write(key, operator, self.read(key)[0] | dict(parts))
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
@@ -64,17 +64,12 @@ class Scorecards:
         data = {name: as_data(part) for name, part in parts.items() if not part.problem}
         whole = {"schema": SCHEMA, "operator": canonical(operator), "sha256": _sha256(data), "parts": data}
         path = self._path(key)
-        part = self.folder / f".{key}.{uuid.uuid4().hex[:8]}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(whole, allow_nan=False, separators=(",", ":")), encoding="utf-8")
-            synchronise(part)
-            part.replace(path)
+            with replaced_file(path) as part:
+                part.write_text(json.dumps(whole, allow_nan=False, separators=(",", ":")), encoding="utf-8")
         except OSError as error:
             raise _cannot_write(path, error) from error
-        finally:
-            with suppress(OSError):
-                part.unlink()
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
@@ -97,7 +92,7 @@ def scorecard_key(operator: Mapping[str, Any], settings: CardSettings) -> str:
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path} cannot be written ({os.strerror(error.errno or 0)}); choose another place with runs=DIR.")
+    return UserError(f"{path} cannot be written ({reason_of(error)}); choose another place with runs=DIR.")
 
 
 def _parts(text: str) -> dict[str, Part]:

@@ -20,7 +20,6 @@ import json
 import os
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ from rethinking.runs.reading import (
     write_text,
 )
 from rethinking.runs.record import DIAGNOSTIC, RunRecord
-from rethinking.runs.replacement import OLD, current, recover, replaced, synchronise
+from rethinking.runs.replacement import OLD, current, recover, replaced, replaced_file
 from rethinking.runs.workers import POLL, Worker, Workers
 
 if TYPE_CHECKING:
@@ -282,15 +281,8 @@ class RunStore:
             raise UserError(f"the run {run_id} is {entry.state}{entry.problem and f' ({entry.problem})'}")
         record = {key: value for key, value in entry.record.items() if not key.startswith(DIAGNOSTIC)}
         measured = {f"{DIAGNOSTIC}{name}": value for name, value in measures.items()}
-        part = self._workshop / f"{run_id}.{uuid.uuid4().hex[:8]}"
-        try:
+        with replaced_file(self._path(run_id) / RESULT, self._workshop) as part:
             write_text(part, with_checksum({**record, **measured, **provenance}))
-            synchronise(part)
-            part.replace(self._path(run_id) / RESULT)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
 
     def _written(self, run_id: str) -> AbstractContextManager[Path]:
         """A new directory, which gets the run's own place when all is in it."""

@@ -61,7 +61,7 @@ def main() -> int:
             row = _try(storm, parsed.share)
             broken += row["broken"]
             keep([row], TABLE, ("storm",))
-    SHEET.write_text(render(pd.read_csv(TABLE, dtype={"remark": str})))
+    SHEET.write_text(render(pd.read_csv(TABLE, dtype={"remark": str})), encoding="utf-8")
     print(f"{SHEET} and {TABLE} are written.")
     return int(broken > 0)
 

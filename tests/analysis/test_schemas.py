@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from rethinking import paths
 from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import compare
+from rethinking.analysis.older import _locality as known_classes
 from rethinking.analysis.questions import question
 from rethinking.analysis.tables import TableCell, caption, long_frame, make_table, table_texts
 from rethinking.analysis.tidy import Results, read_results
@@ -73,7 +75,17 @@ def test_new_runs_count_as_soon_as_they_are_as_many(results: Path, tmp_path: Pat
     cell = shown(store, results)
     assert cell.ours is not None and cell.ours.n == 20, "of one schema all, and none of the other"
     assert cell.ours.mean == pytest.approx(100 * (OLD if schema == 1 else NEW).mean(), abs=1e-3)
-    assert (cell.older, cell.seeds_trained, cell.seeds_older) == (schema == 1, seeds, 20)
+    assert cell.older == (schema == 1)
+
+
+def test_files_of_ones_own_change_nothing(results: Path, tmp_path: Path) -> None:
+    """What these runs may name is the project's."""
+    (tmp_path / "my" / "pooling").mkdir(parents=True)
+    (tmp_path / "my" / "pooling" / "mine.yaml").write_text("name: mine\nselect: {}\n")
+    known_classes.cache_clear()
+    with paths.own_configuration(tmp_path / "my"):
+        cell = shown(RunStore(tmp_path / "runs"), results)
+    assert cell.ours is not None and cell.older
 
 
 def test_a_mark_says_so(results: Path, tmp_path: Path, rethinking: Call) -> None:
@@ -110,7 +122,7 @@ def test_errors_of_schema_1_are_stale(results: Path, tmp_path: Path) -> None:
     everything = read_results(RunStore(tmp_path / "none"), results)
     assert set(everything.runs["dataset"]) == {"nci1"} and "(20 stale ones left out)" in everything.sources[0]
     cell = shown(RunStore(tmp_path / "none"), results, column="ZINC")
-    assert (cell.ours, cell.seeds_older) == (None, 0)
+    assert cell.ours is None
 
 
 def test_what_nobody_can_tell_of_schema_1_is_stale_too(results: Path, tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ def test_checks_that_ask_less_of_the_scores() -> None:
     differences = a - b
     assert p_wilcoxon(a, b) == pytest.approx(stats.wilcoxon(a, b).pvalue)
     assert p_wilcoxon(a, a) == 1
-    low, high = bootstrap_interval(differences)
-    assert (low, high) == pytest.approx(paired(differences).interval(), abs=0.1)
-    assert bootstrap_interval(differences) == (low, high)
-    assert np.isnan([p_wilcoxon(a[:1], b[:1]), *bootstrap_interval(differences[:1])]).all()
+    low, high = bootstrap_interval(differences, 0.95)
+    assert (low, high) == pytest.approx(paired(differences).interval(0.95), abs=0.1)
+    assert bootstrap_interval(differences, 0.95) == (low, high)
+    assert np.isnan([p_wilcoxon(a[:1], b[:1]), *bootstrap_interval(differences[:1], 0.95)]).all()
 
 
 def test_wilcoxon_ranks_differences_and_not_their_rounding() -> None:

@@ -116,6 +116,15 @@ def test_what_cannot_be_had_is_said_and_not_counted_as_wrong(rethinking: Call, r
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_broken_file_of_ones_own_is_one_sentence(rethinking: Call, runs: Path, tmp_path: Path) -> None:
+    """Nothing can be looked up beside it."""
+    (tmp_path / "my" / "pooling").mkdir(parents=True)
+    (tmp_path / "my" / "pooling" / "mine.yaml").write_text("name: [mine")
+    done = rethinking("verify", str(runs), "--sample", "1", "--config-dir", str(tmp_path / "my"), *SPLITS)
+    assert done.returncode == 1 and "mine.yaml is no valid YAML" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_draws_are_named_by_their_seed(made: Path) -> None:
     results = read_results(RunStore(made / "runs"), made / "none")
     orders = [[run.name for run in drawn(results, seed, [], [])] for seed in range(20)]

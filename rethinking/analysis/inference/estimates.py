@@ -39,7 +39,7 @@ class Estimate:
         """Whether there is an interval."""
         return not math.isnan(self.error)
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+    def interval(self, confidence: float) -> tuple[float, float]:
         """Student's two-sided interval; NaN where the spread is not known."""
         if not self.known:
             return math.nan, math.nan

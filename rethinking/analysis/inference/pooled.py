@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 # Of the variance between comparisons: how near its equation is solved, and after how many steps it has to do.
 TOLERANCE, STEPS = 1e-5, 50
@@ -36,18 +36,14 @@ class Pooled:
     freedom: float
     between: "Between | None" = None
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+    def interval(self, confidence: float) -> tuple[float, float]:
         """Student's two-sided interval."""
         half = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
         return self.mean - half, self.mean + half
 
-    def within(self, level: float = 0.05) -> float:
+    def within(self, level: float) -> float:
         """The smallest margin at which two one-sided tests show equivalence."""
         return abs(self.mean) + float(stdtrit(self.freedom, 1 - level)) * self.error
-
-    def p_equivalent(self, margin: float) -> float:
-        """The p-value of two one-sided tests for a mean within ±margin."""
-        return float(stdtr(self.freedom, (abs(self.mean) - margin) / self.error))
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Between:
     new_high: float
 
 
-def pool(effects: Effects, confidence: float = 0.95) -> Pooled:
+def pool(effects: Effects, confidence: float) -> Pooled:
     """The pooled answer on these data sets. Every comparison needs two seeds and a spread.
 
     The variance is the sum of the covariances of all means that are kin, by the seeds that they share.

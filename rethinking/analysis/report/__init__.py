@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -16,6 +17,8 @@ from rethinking.analysis.report.page import Section
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER
 from rethinking.errors import UserError
+from rethinking.runs.outcome import reason_of
+from rethinking.runs.replacement import replaced_file
 
 INTRODUCTION = (
     "Graph networks often pool: they merge neighbouring nodes into clusters, layer by layer. Here each network was "
@@ -44,7 +47,7 @@ def report(results: Results, fidelity: str = PAPER) -> str:
         evidence.tables(results, fidelity),
         evidence.figures(results, fidelity),
         evidence.curves(results, fidelity),
-        evidence.clusters(results, runs),
+        evidence.clusters(runs),
         evidence.ledger(),
         evidence.runs(results, runs),
     ]
@@ -83,15 +86,25 @@ def render_page(
     )
 
 
-def write_report(page: str, path: Path) -> None:
-    """Write the page beside its place and rename it; an empty one only tries. Raises UserError if that cannot be."""
+def check_place(path: Path) -> None:
+    """Whether a page can be written there, for those who work long before. Raises UserError if it cannot."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(page)
-        if page:
-            part.replace(path)
-        else:
-            part.unlink()
+        with TemporaryFile(dir=path.parent):
+            pass
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --to.") from error
+        raise _cannot_write(path, error) from error
+
+
+def write_report(page: str, path: Path) -> None:
+    """Write the page as a whole. Raises UserError if that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_file(path) as part:
+            part.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path} cannot be written ({reason_of(error)}); name another file with --to.")

@@ -50,7 +50,7 @@ def check_page(
     sections = [
         Section("verdict", "Against its controls", words, [table], pictures, [how, *said]),
         *(scorecard_sections(scored) if scored else []),
-        evidence.clusters(results, runs),
+        evidence.clusters(runs),
         evidence.runs(results, runs),
     ]
     heading = f"Does {operators[0]} matter?" if len(operators) == 1 else "Do these pooling operators matter?"

@@ -90,7 +90,7 @@ def curves(results: Results, fidelity: str) -> Section:
     return Section("curves", "Learning curves", words, [], pictures)
 
 
-def clusters(results: Results, runs: pd.DataFrame) -> Section:
+def clusters(runs: pd.DataFrame) -> Section:
     """What was measured of the clusters, a row a cell."""
     measured = runs[runs["metric"].isin(MEASURES)]
     words = [
@@ -118,7 +118,9 @@ def ledger() -> Section:
     if not page.is_file():
         return Section("fidelity", "Fidelity", [*words, "The ledger is docs/fidelity.md of the project's repository."])
     tables = []
-    for title, text in zip(LEDGERS, re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE), strict=True):
+    for title, text in zip(
+        LEDGERS, re.findall(r"(?:^\|.*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE), strict=True
+    ):
         lines = [re.sub("[`*]", "", line).strip("|").split("|") for line in text.splitlines()]
         heading, _, *rows = ([part.strip() for part in line] for line in lines)
         tables.append(PageTable(title, heading, rows))

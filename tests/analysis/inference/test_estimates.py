@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 def test_a_is_students_paired_interval() -> None:
     a, b = RNG.random((2, 20))
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
-    assert paired(a - b).interval() == pytest.approx((expected.low, expected.high))
+    assert paired(a - b).interval(0.95) == pytest.approx((expected.low, expected.high))
 
 
 def test_the_correction_widens_by_its_factor_and_leaves_an_error() -> None:
@@ -36,7 +36,7 @@ def test_differences_that_do_not_vary_say_nothing(value: float) -> None:
     same[::2] *= 1 + 1e-15
     for estimate in (paired(same), corrected(same, 1 / 8), paired(same[:1])):
         assert estimate.mean == pytest.approx(value) and not estimate.known
-        assert np.isnan(estimate.interval()).all()
+        assert np.isnan(estimate.interval(0.95)).all()
 
 
 def test_a_variance_below_that_of_one_graph_in_all_seeds_is_chance() -> None:
@@ -85,7 +85,7 @@ def test_b_has_the_degrees_of_freedom_of_what_is_fewer() -> None:
         ours = clustered(x, graph, seed)
         assert ours.freedom == min(graphs, seeds) - 1 == theirs.df_resid_inference
         half = float(stats.t.ppf(0.975, ours.freedom)) * ours.error
-        assert ours.interval() == pytest.approx((x.mean() - half, x.mean() + half))
+        assert ours.interval(0.95) == pytest.approx((x.mean() - half, x.mean() + half))
         assert ours.with_seeds(1000).freedom == graphs - 1
 
 

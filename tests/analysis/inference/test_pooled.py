@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import t as student
 from statsmodels.stats.meta_analysis import combine_effects
 
 from rethinking.analysis.inference.estimates import paired
@@ -20,15 +21,16 @@ def effects(values: list[np.ndarray], kin: list[object] | None = None) -> Effect
 
 def test_of_one_comparison_it_is_the_paired_t() -> None:
     x = RNG.normal(size=8)
-    alone = pool(effects([x]))
+    alone = pool(effects([x]), 0.95)
     assert (alone.mean, alone.error, alone.freedom) == pytest.approx((x.mean(), x.std(ddof=1) / math.sqrt(8), 7))
-    assert alone.interval() == pytest.approx(paired(x).interval()) and alone.between is None
-    assert alone.p_equivalent(alone.within(0.05)) == pytest.approx(0.05)
+    assert alone.interval(0.95) == pytest.approx(paired(x).interval(0.95)) and alone.between is None
+    beyond = (abs(alone.mean) - alone.within(0.05)) / alone.error
+    assert student.cdf(beyond, alone.freedom) == pytest.approx(0.05), "two one-sided tests show it at this level"
 
 
 def test_independent_comparisons_average_their_variances() -> None:
     values = list(RNG.normal(size=(10, 20)) + RNG.normal(size=(10, 1)))
-    made = pool(effects(values))
+    made = pool(effects(values), 0.95)
     assert made.mean == pytest.approx(np.mean(values))
     assert made.error == pytest.approx(math.sqrt(sum(v.var(ddof=1) / 20 for v in values)) / 10)
     assert 100 < made.freedom <= 190
@@ -37,10 +39,10 @@ def test_independent_comparisons_average_their_variances() -> None:
 def test_what_is_kin_is_not_counted_twice() -> None:
     """The same differences twice say as much as once; half of the seeds in common, half as much of that."""
     x = RNG.normal(size=20)
-    alone, twice = pool(effects([x])), pool(effects([x, x], ["a", "a"]))
+    alone, twice = pool(effects([x]), 0.95), pool(effects([x, x], ["a", "a"]), 0.95)
     assert twice.error == pytest.approx(alone.error) and twice.freedom == pytest.approx(19)
-    assert pool(effects([x, x], ["a", "b"])).error == pytest.approx(alone.error / math.sqrt(2))
-    assert pool(effects([x, -x], ["a", "a"])).error == pytest.approx(0, abs=1e-9)
+    assert pool(effects([x, x], ["a", "b"]), 0.95).error == pytest.approx(alone.error / math.sqrt(2))
+    assert pool(effects([x, -x], ["a", "a"]), 0.95).error == pytest.approx(0, abs=1e-9)
 
 
 def test_it_covers_the_truth_as_often_as_it_says() -> None:
@@ -48,7 +50,7 @@ def test_it_covers_the_truth_as_often_as_it_says() -> None:
     for _ in range(1000):
         shared = RNG.normal(size=10)
         values = [shared + RNG.normal(size=10), shared + RNG.normal(size=10), RNG.normal(size=10)]
-        low, high = pool(effects(values, ["a", "a", "b"])).interval()
+        low, high = pool(effects(values, ["a", "a", "b"]), 0.95).interval(0.95)
         covered += low <= 0 <= high
     assert 0.93 <= covered / 1000 <= 0.97
 
@@ -57,7 +59,7 @@ def test_it_covers_the_truth_as_often_as_it_says() -> None:
 @pytest.mark.parametrize("spread", [0.0, 0.2, 1.0, 30.0])
 def test_random_effects_are_statsmodels_with_its_prediction_interval(count: int, spread: float) -> None:
     values = [RNG.normal(m, RNG.uniform(0.5, 2), 20) for m in RNG.normal(0, spread, count)]
-    between = pool(effects(values)).between
+    between = pool(effects(values), 0.95).between
     assert between is not None
     means, variances = [v.mean() for v in values], [v.var(ddof=1) / 20 for v in values]
     with warnings.catch_warnings():
@@ -72,5 +74,5 @@ def test_random_effects_are_statsmodels_with_its_prediction_interval(count: int,
 
 def test_alike_comparisons_have_no_variance_between_them() -> None:
     x = RNG.normal(size=20)
-    between = pool(effects([x + 1e-6 * RNG.normal(size=20) for _ in range(5)])).between
+    between = pool(effects([x + 1e-6 * RNG.normal(size=20) for _ in range(5)]), 0.95).between
     assert between is not None and between.variance == pytest.approx(0, abs=1e-6)

@@ -17,7 +17,6 @@ from rethinking.pooling.operators.tgp import TgpOperator, numpy_follows_torch, p
 from tests.pooling.operators.conftest import NAMES, SIZES, batch, matrix, needs_tgp, operator, together
 
 TGP = [name for name in NAMES if name.startswith("tgp/")]
-PYG = [name for name in NAMES if name.startswith("pyg/")]
 # Features that are not S^T X: attention or a layer comes before or after, or it is not the nodes that are summed.
 OTHERWISE = {"tgp/asap", "tgp/eigen", "pyg/ClusterPooling", "pyg/MemPooling", "pyg/DMoNPooling"}
 
