@@ -88,13 +88,14 @@ def answers(comparisons: Sequence[Comparison], asked: Question) -> list[str]:
 
 
 def _found(made: Sequence[Comparison], asked: Question) -> str:
-    """What is decided first, each with its difference; then what is not."""
-    said = [f"{_words(c)} {with_meaning(c.variant)}{_by(c, asked)}" for c in made if c.verdict.decided]
-    others: Mapping[str, list[str]] = defaultdict(list)
-    for c in made:
-        if not c.verdict.decided:
-            others[_open(c)].append(with_meaning(c.variant))
-    return "; ".join([*said, *(f"{words} {', '.join(controls)}" for words, controls in others.items())])
+    """What is decided first, with what changes by each control, then what is not; controls of one verdict together."""
+    said: Mapping[str, list[str]] = defaultdict(list)
+    for c in sorted(made, key=lambda c: not c.verdict.decided):
+        words, number = (_words(c), f" {_number(c, asked)}") if c.verdict.decided else (_open(c), "")
+        said[words].append(f"{with_meaning(c.variant)}{number}")
+    found = "; ".join(f"{words} {', '.join(controls)}" for words, controls in said.items())
+    units = dict.fromkeys("points" if c.unit.scale == 100 else c.unit.name for c in made if c.verdict.decided)
+    return f"{found} (numbers: control minus operator, {' or '.join(units)})" if units else found
 
 
 def with_meaning(control: str) -> str:
@@ -124,9 +125,7 @@ def _open(c: Comparison) -> str:
     return "undecided against" if c.verdict.finding == Finding.UNDECIDED else "no verdict against"
 
 
-def _by(c: Comparison, asked: Question) -> str:
+def _number(c: Comparison, asked: Question) -> str:
     """Control minus operator, as everywhere, with the interval."""
     a = c.answer_a.estimate
-    low, high = a.interval(asked.confidence)
-    unit = "points" if c.unit.scale == 100 else f"of {c.unit.name}"
-    return f", control minus operator {c.unit.interval(a.mean, low, high)} {unit}"
+    return c.unit.interval(a.mean, *a.interval(asked.confidence))
