@@ -217,7 +217,7 @@ def command_line() -> Parser:
     text = "tidy data frames as CSV and Parquet, with a data dictionary"
     export = _add(commands, "export", "export:export_frames", text)
     _add_folder(export, "folder", Path("export"), option="--to")
-    _add_stores(export)
+    _add_stores(export, shows=True)
 
     text = "add the finished runs of a store to the tidy files of a results folder"
     _add_stores(_add(commands, "collect", "collect:collect_runs", text))

@@ -27,7 +27,9 @@ def results_to_show(runs: Path) -> Path:
 
     Where a person has nothing of his own, neither that nor a run store here or named, the reference runs.
     """
-    own = runs != DEFAULT_RUNS or DEFAULT_RUNS.exists() or DEFAULT_RESULTS.exists()
+    # A training that stopped before its first run was done leaves a folder without any.
+    has_runs = DEFAULT_RUNS.is_dir() and any(not path.name.startswith(".") for path in DEFAULT_RUNS.iterdir())
+    own = runs != DEFAULT_RUNS or has_runs or DEFAULT_RESULTS.exists()
     return DEFAULT_RESULTS if own else REFERENCE
 
 

@@ -81,7 +81,8 @@ def imported(path: str) -> type[nn.Module]:
     except Exception as error:
         raise ValueError(f"{path} cannot be imported: {in_words(error)}") from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ValueError(f"{path} is a {type(found).__name__}, where a class of torch.nn.Module was expected.")
+        what = "a class of something else" if isinstance(found, type) else f"a {type(found).__name__}"
+        raise ValueError(f"{path} is {what}, where a class derived from torch.nn.Module was expected.")
     return found
 
 

@@ -95,7 +95,7 @@ def _found(made: Sequence[Comparison], asked: Question) -> str:
         said[words].append(f"{with_meaning(c.variant)}{number}")
     found = "; ".join(f"{words} {', '.join(controls)}" for words, controls in said.items())
     units = dict.fromkeys("points" if c.unit.scale == 100 else c.unit.name for c in made if c.verdict.decided)
-    return f"{found} (numbers: control minus operator, {' or '.join(units)})" if units else found
+    return f"{found} (numbers: by how much the control is better, {' or '.join(units)})" if units else found
 
 
 def with_meaning(control: str) -> str:
@@ -126,6 +126,6 @@ def _open(c: Comparison) -> str:
 
 
 def _number(c: Comparison, asked: Question) -> str:
-    """Control minus operator, as everywhere, with the interval."""
+    """By how much the control is better, as everywhere, with the interval."""
     a = c.answer_a.estimate
     return c.unit.interval(a.mean, *a.interval(asked.confidence))

@@ -13,7 +13,7 @@ from rethinking.analysis.overall import MARGINS, Overall, of_one_data_set, overa
 from rethinking.analysis.questions import Question, question
 from rethinking.analysis.suites import Suite, load_suite, suite_names
 from rethinking.analysis.tidy import Results
-from rethinking.analysis.wording import method
+from rethinking.analysis.wording import by_how_much, judged_how
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
 from rethinking.configuration.together import group_file
@@ -107,7 +107,7 @@ def _on_average(board: Leaderboard) -> str:
     texts = [f"{control} {_interval(answer, board)}" for control, answer in pooled.items()]
     unit = next(iter(pooled.values())).unit
     what = "points" if unit.scale == 100 else "margins" if unit is MARGINS else unit.name
-    return f"On average over operators, in {what}, control minus operator: {', '.join(texts)}."
+    return f"On average over operators, by how much the control is better, in {what}: {', '.join(texts)}."
 
 
 def _apart(board: Leaderboard, titles: Sequence[str]) -> str:
@@ -174,14 +174,14 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
     known = check_settings().meanings
     meanings = "; ".join(f"{control}: {known[control]}" for control in _shown(board) if control in known)
     return [
-        "In a field: what the control changes where it takes the operator's place, and the verdict on this data set "
-        f"(A). {MEAN}: over the operators of a data set, which share its seeds, but those that differ by the same in "
-        "all. "
+        f"{by_how_much(board.asked, *SIDES)} Below it the verdict on this data set, and how many seeds were "
+        f"trained. {MEAN}: over the operators of a data set, but those whose difference is the same in every seed; as "
+        "they share seeds, by seed. In the sentence on top an operator beats a control if it does on any data set. "
         f"{meanings}. "
         f"{NOT_TRAINED}: not trained, or not to be had of an operator that does not say which nodes its clusters are "
         "made of. Source: the file of conf/pooler, which names library, paper and parameters.",
         *([SUMS] if "none" in _shown(board) else []),
-        method(board.comparisons, board.asked, SIDES, "all comparisons of this table"),
+        judged_how(board.comparisons, board.asked, "all comparisons of this table"),
     ]
 
 
@@ -203,7 +203,7 @@ def control_better(c: Comparison) -> bool:
 
 def _text(c: Comparison, asked: Question) -> str:
     a = c.answer_a.estimate
-    return f"{c.unit.interval(a.mean, *a.interval(asked.confidence))}\n{c.words(c.answer_a)}, {len(c.seeds)} seeds"
+    return f"{c.unit.interval(a.mean, *a.interval(asked.confidence))}\n{c.words(c.answer_a)}; {len(c.seeds)} trained"
 
 
 def _mean_text(answer: Overall, board: Leaderboard) -> str:

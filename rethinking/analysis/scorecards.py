@@ -16,6 +16,7 @@ ROUNDING = 1e-12  # Of a value: what differs by less is equal.
 # What cannot be had, and what was not measured.
 NOTHING, MISSING = "—", "missing"
 MILLI, MEBI = 1e-3, 2**20
+NODES = "nodes"
 
 
 @dataclass(frozen=True)
@@ -95,19 +96,28 @@ def sheet(cards: Sequence[Card]) -> pd.DataFrame:
 def long_frame(cards: Sequence[Card]) -> pd.DataFrame:
     """All that was measured, tidy: a row an operator, part, run and measure, with where it came from.
 
-    run: of costs, the number of the size.
+    nodes: of costs, those of the graph; there is one run of each.
     """
     rows: list[dict[str, Any]] = []
     for card in cards:
         for name, part in card.parts.items():
             kind, _, graph = name.partition("/")
             where = {"operator": card.operator, "part": kind, "graph": graph}
+            sizes = part.values.get(NODES, []) if kind == COST else []
             rows += [
-                {**where, "run": run, "measure": measure, "value": value, **part.origin}
+                {**where, **place, "measure": measure, "value": value, **part.origin}
                 for measure, values in part.values.items()
-                for run, value in enumerate(values)
+                for place, value in zip(_places(sizes, len(values)), values, strict=True)
+                if not (sizes and measure == NODES)
             ]
-    return pd.DataFrame(rows, columns=None if rows else ["operator", "part", "graph", "run", "measure", "value"])
+    columns = ["operator", "part", "graph", "nodes", "run", "measure", "value"]
+    return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def _places(sizes: Sequence[float], count: int) -> list[dict[str, int | None]]:
+    if sizes:
+        return [{"nodes": int(size), "run": 0} for size in sizes]
+    return [{"nodes": None, "run": run} for run in range(count)]
 
 
 def of_operators(scored: Scored) -> pd.DataFrame:

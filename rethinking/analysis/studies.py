@@ -117,7 +117,7 @@ class Outcome:
         ]
         frame = long_frame(shown)
         frame.insert(0, "study", study.name)
-        return frame.drop(columns="part")
+        return frame.drop(columns=["part", "nodes"])
 
     def _missing(self) -> str:
         """Operators that lack the same graphs together."""

@@ -38,9 +38,9 @@ def sentence(answer: Overall, asked: Question) -> str:
     if count == 1:
         (one,) = answer.comparisons
         return (
-            f"On {one.title}, {second} differs from {first} by {_number(answer, pooled.mean)} {_unit(answer)} on "
-            f"average over {len(one.seeds)} seeds, {asked.confidence:.0%} interval [{_number(answer, low)}, "
-            f"{_number(answer, high)}]; verdict: {one.words(one.answer_a)}."
+            f"On {one.title}, {second} differs from {first} by {_number(answer, pooled.mean)} {_unit(answer)}"
+            f"{_of_how_much(answer)} on average over {len(one.seeds)} seeds, {asked.confidence:.0%} interval "
+            f"[{_number(answer, low)}, {_number(answer, high)}]; verdict: {one.words(one.answer_a)}."
         )
     return (
         f"Over {_comparisons(pooled.comparisons)}, {second} differs from {first} by "
@@ -123,17 +123,25 @@ def method(
 ) -> str:
     """How the numbers of `row_texts` are made. sides: what the two are called, where comparisons differ in that.
 
-    family: see `_judged_how`.
+    family: see `judged_how`.
     """
     first, second = sides or comparisons[0].sides
     return (
-        f"Difference: {second} minus {first}, paired by seed, positive where {second} is better, with the "
-        f"{asked.confidence:.0%} interval of Student's t. {_judged_how(comparisons, asked, family)}"
+        f"{by_how_much(asked, first, second)} {_of_two_kinds()} "
+        f"{judged_how(comparisons, asked, family)} {_needed_how(asked)} {_marked(comparisons)}"
+    ).strip()
+
+
+def by_how_much(asked: Question, first: str, second: str) -> str:
+    """What a difference is of."""
+    return (
+        f"Difference: by how much {second} is better than {first} (negative: worse, for errors too), paired by seed, "
+        f"with the {asked.confidence:.0%} interval of Student's t."
     )
 
 
-def _judged_how(comparisons: Sequence[Comparison], asked: Question, family: str = "") -> str:
-    """What verdicts are of, and over what they hold.
+def judged_how(comparisons: Sequence[Comparison], asked: Question, family: str = "") -> str:
+    """Over what verdicts hold.
 
     family: the comparisons that are tested together, in words; where it is empty, those that there are.
     """
@@ -145,16 +153,33 @@ def _judged_how(comparisons: Sequence[Comparison], asked: Question, family: str 
     looks = ", ".join(map(str, asked.looks))
     how = "Benjamini and Hochberg for each claim" if asked.adjust == "bh" else "Holm over all claims"
     margins = margin_texts(comparisons)
-    texts = [
+    return (
+        f"Verdicts: margin {' or '.join(margins)}, level {asked.level:g} over the looks at {looks} seeds and, "
+        f"by {how}, over {family}; none below {asked.fewest} seeds or without variance."
+    )
+
+
+def _of_two_kinds() -> str:
+    """What A and B are."""
+    return (
         "On this data set (A): over all splits and initialisations of these graphs. On new graphs (B): of the same "
         "kind, after training on this data set; errors clustered by graph and seed. Of new training data (C) one data "
-        "set says nothing.",
-        f"Verdicts: margin {' or '.join(margins)}, level {asked.level:g} over the looks at {looks} seeds and, "
-        f"by {how}, over {family}; none below {asked.fewest} seeds or without "
-        "variance. Still needed: seeds beyond these until something is decided, if mean and spread stay, for A / for "
-        f"B. In brackets: more than the {asked.looks[-1]} of the last look, so seeds of a longer plan, with looks up "
-        "to there (compare.looks) from its first seed on; ∞: too few graphs.",
-    ]
+        "set says nothing."
+    )
+
+
+def _needed_how(asked: Question) -> str:
+    """What the column of seeds that are missing says."""
+    return (
+        "Still needed: seeds beyond these until something is decided, if mean and spread stay, for A / for B. In "
+        f"brackets: more than the {asked.looks[-1]} of the last look, so seeds of a longer plan, with looks up to "
+        "there (compare.looks) from its first seed on; ∞: too few graphs."
+    )
+
+
+def _marked(comparisons: Sequence[Comparison]) -> str:
+    """What marks mean that occur."""
+    texts = []
     if any(c.answer_b and c.answer_b.approximate for c in comparisons):
         texts.append(
             f"{APPROXIMATE} approximate, conservative: without predictions of single graphs, with the variance of "
@@ -196,8 +221,11 @@ def _unit(answer: Overall) -> str:
 
 
 def _of_how_much(answer: Overall) -> str:
-    """What a margin is, where a sentence counts in margins."""
-    return f" (one is {' or '.join(margin_texts(answer.comparisons))})" if answer.unit is MARGINS else ""
+    """Which sign is better, where some of it are errors, and what a margin is, where a sentence counts in margins."""
+    parts = [] if all(c.higher_is_better for c in answer.comparisons) else ["positive is better"]
+    if answer.unit is MARGINS:
+        parts.append(f"one is {' or '.join(margin_texts(answer.comparisons))}")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _number(answer: Overall, value: float) -> str:

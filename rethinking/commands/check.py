@@ -19,7 +19,7 @@ from rethinking.analysis.checks import (
 )
 from rethinking.analysis.long_comparisons import csv
 from rethinking.analysis.questions import Question, changes, question
-from rethinking.analysis.render import on_screen, render
+from rethinking.analysis.render import on_screen, prose, render
 from rethinking.analysis.report import check_place, write_report
 from rethinking.analysis.report.check import check_page
 from rethinking.analysis.scorecards import Measured, Scored
@@ -126,7 +126,8 @@ def planned(words: Sequence[str]) -> Plan:
     overrides = [_long(word) for word in given if not word.startswith(("compare.", CONTROLS))]
     # An added file (`+experiment=NAME`) may have a number of them.
     default = "" if brought(overrides, "seeds") else UNTIL_DECIDED
-    seeds = next((word for word in overrides if word.startswith("seeds=")), default)
+    # The last one holds, as for `rethinking run`.
+    seeds = next((word for word in reversed(overrides) if word.startswith("seeds=")), default)
     overrides = [word for word in overrides if not word.startswith("seeds=")]
     if not any(word.startswith("dataset=") for word in overrides):
         overrides.append(f"dataset={','.join(conf.datasets)}")
@@ -293,7 +294,8 @@ def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
         for sentence in answers(made, asked):
             console.print(sentence)
     else:
-        print(render(table, form, title, [*answers(made, asked), *notes]), end="")
+        print(prose(answers(made, asked), form))
+        print(render(table, form, title, notes), end="")
     if scored:
         show(scored, form)
     if form == "screen":

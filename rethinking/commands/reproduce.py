@@ -11,6 +11,7 @@ from rethinking.commands.study import measure_and_print, store_of
 from rethinking.commands.table import print_tables
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.settings import OTHER_CELLS
+from rethinking.paths import DEFAULT_RUNS
 
 
 def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
@@ -23,8 +24,8 @@ def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
         write_figures([name], PAPER, FIGURES, store_of(name, overrides), results)
         return status
     suite = load_suite(name)
-    runs = next((word.partition("=")[2] for word in overrides if word.startswith("runs=")), "runs")
-    fidelity = next((word.partition("=")[2] for word in overrides if word.startswith("fidelity=")), "paper")
+    given = dict(word.partition("=")[::2] for word in overrides)  # The last one holds, as for `rethinking run`.
+    runs, fidelity = given.get("runs", str(DEFAULT_RUNS)), given.get("fidelity", PAPER)
     status = run([f"suite={suite.name}", *overrides])
     store = Path(runs).expanduser()
     others = [word for word in overrides if word.startswith(OTHER_CELLS) or _elsewhere(word, suite)]

@@ -122,18 +122,21 @@ def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
     measuring = Measuring(size)
     # A cell is put together for the operator's sake; the data set is not read.
     dataset = check_settings().datasets[0]
-    jobs = {}
+    jobs, refused = {}, []
     for name in dict.fromkeys(names):
         try:
             words = ["model=host", f"pooling={LEARNED}", f"dataset={dataset}", *chosen(name), *given]
             jobs[name] = compose_job(words)
         except UserError as error:
-            raise UserError(f"{name} cannot be measured: {error}") from error
+            refused.append(f"{name} cannot be measured: {error}")
+    if not jobs:
+        raise UserError(" ".join(refused))
+    tell(refused)
     check_place(path)
     store = next(iter(jobs.values())).runs
     operators = [one for name, job in jobs.items() for one in distinct(name, [job.cell])]
     scored = measuring.measure(operators, store)
-    said = claims(scored.cards, section("claims"))
+    said = [*claims(scored.cards, section("claims")), *refused]
     tables = _experiments(scored.cards)
     # The page is not of runs, but says where its numbers lie.
     results = replace(read_results(RunStore(store), store / "none"), sources=[f"{store}/"], left_out=[])
@@ -149,7 +152,7 @@ def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
         show(scored, form, said)
     if form == "screen":
         print(f"{path} has all of it; open it in a browser, it needs no network.")
-    return SOME_FAILED if problems(scored.cards) else ALL_DONE
+    return SOME_FAILED if refused or problems(scored.cards) else ALL_DONE
 
 
 def show(scored: Scored, form: str, said: Sequence[str] = ()) -> None:

@@ -22,8 +22,9 @@ from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
 from rethinking.errors import UserError
 from rethinking.progress import in_words
-from rethinking.runs.interrupted import kept_states
+from rethinking.runs.interrupted import files_of
 from rethinking.runs.store import Entry, RunStore, is_stale
+from rethinking.runs.together import as_text
 from rethinking.runs.workers import SILENCE
 
 # How many settings are named in which runs differ from those that a suite wants.
@@ -61,7 +62,7 @@ def status(suites: Sequence[str], runs: Path, results: Path, failed: bool = Fals
         console.print(sentence)
     if table := _at_work(store):
         console.print(table)
-    for sentence in _interrupted(everything, wanted, entries):
+    for sentence in _interrupted(store, entries):
         console.print(sentence)
     whole = _print_missing(console, everything, wanted, entries) if names else True
     for made in (outcome(load_study(name), runs, results) for name in studies):
@@ -152,23 +153,19 @@ def _at_work(store: RunStore) -> Table | None:
     return table if table.row_count else None
 
 
-def _interrupted(everything: Results, wanted: Wanted, entries: list[Entry]) -> Iterator[str]:
+def _interrupted(store: RunStore, entries: list[Entry]) -> Iterator[str]:
     """Groups that stopped before they were done, and whose state was kept. Those of cells that train are left out."""
     at_work = {_cell_of(entry) for entry in entries if entry.state == "running"}
-    kept = [one for one in kept_states(everything.store.folder) if one.cell_id not in at_work]
-    if not kept:
+    if not any(path.name.rpartition("-s")[0] not in at_work for path in files_of(store.folder)):
         return
-    cells = {id: cell for _, places in wanted for cell in places.values() for id in everything.ids_of(cell)}
-    titles = {id: f"{cell.family} / {cell.variant} / {cell.dataset.name} ({id})" for id, cell in cells.items()}
-    for entry in entries:
-        if "family" in entry.record:
-            words = " / ".join(str(entry.record[key]) for key in ("family", "variant", "dataset"))
-            titles[_cell_of(entry)] = f"{words} ({_cell_of(entry)})"
-    for one in kept:
-        yield (
-            f"Stopped before it was done: {titles.get(one.cell_id, f'cell {one.cell_id}')}, seeds from {one.seed} on, "
-            f"kept at {one.written:%Y-%m-%d %H:%M} UTC. The command that trained it goes on there."
-        )
+    from rethinking.runs.checkpoints import kept  # Late: it takes torch to read them.
+
+    for saved in kept(store.folder):
+        if saved.cell_id not in at_work:
+            yield (
+                f"Stopped before it was done: {saved.title or 'a training'} ({saved.cell_id}), seeds "
+                f"{as_text(saved.seeds)}, after epoch {saved.epoch}. The command that trained it goes on there."
+            )
 
 
 def _plain(said: Mapping[str, Any], key: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from rethinking.errors import UserError
-from rethinking.runs.interrupted import NAME, SUFFIX, file_name
+from rethinking.runs.interrupted import NAME, SUFFIX, file_name, files_of
 from rethinking.runs.outcome import is_of_surroundings
 from rethinking.runs.replacement import replaced_file
 from rethinking.training.saved import seeds_of
@@ -35,16 +35,23 @@ CPU = torch.device("cpu")
 class Saved:
     """A checkpoint. state: what `GroupState.state_dict` gave. elapsed: seconds of wall time that it took to get there.
 
-    group: the seeds that began together. conditions: what must be the same for the numbers to be the same, the versions
-    of the program and of what it computes with. platform: what may not be, but then their last digits differ.
+    title: of the cell, in words. group: the seeds that began together. conditions: what must be the same for
+    the numbers to be the same, the versions of the program and of what it computes with. platform: what may not be, but
+    then their last digits differ.
     """
 
     path: Path
+    title: str
     state: Mapping[str, Any]
     elapsed: float
     group: list[int]
     conditions: Mapping[str, Any]
     platform: Mapping[str, Any]
+
+    @property
+    def cell_id(self) -> str:
+        """Of which cell."""
+        return self.path.name.rpartition("-s")[0]
 
     @property
     def seeds(self) -> list[int]:
@@ -62,13 +69,29 @@ class Saved:
             self.path.unlink()
 
 
+def kept(store: Path) -> list[Saved]:
+    """All that a store has, of groups that train, too, but for what is damaged."""
+    found = []
+    for path in files_of(store):
+        with suppress(OSError, UserError):
+            found.append(_read(path))
+    return found
+
+
 class Checkpoints:
     """Those of one cell in a store."""
 
     def __init__(
-        self, store: Path, cell_id: str, conditions: Mapping[str, Any], platform: Mapping[str, Any], every: float
+        self,
+        store: Path,
+        cell_id: str,
+        title: str,
+        conditions: Mapping[str, Any],
+        platform: Mapping[str, Any],
+        every: float,
     ) -> None:
         """conditions, platform: of this process, see `Saved`. every: seconds from one to the next; 0 for none, ever."""
+        self._title = title
         self._folder = store / NAME
         self._cell = cell_id
         self._origin = {"conditions": dict(conditions), "platform": dict(platform)}
@@ -100,7 +123,7 @@ class Checkpoints:
         for leftover in self._folder.glob(f".{path.name}.*"):
             with suppress(OSError):
                 leftover.unlink()
-        origin = {**self._origin, "group": saved.group if saved else list(seeds)}
+        origin = {**self._origin, "title": self._title, "group": saved.group if saved else list(seeds)}
         return Checkpoint(path, origin, self._every, saved.elapsed if saved else 0.0)
 
 
@@ -182,10 +205,18 @@ def _read(path: Path) -> Saved:
         raise UserError(f"{path} is not as it was written")
     try:
         whole = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
-        # Earlier versions said neither of the group nor of the platform.
+        # Earlier versions said neither of the group nor of the platform, nor of what it is.
         group = seeds_of({"seeds": whole.get("group", seeds_of(whole["state"]))})
         platform = dict(whole.get("platform", {}))
-        saved = Saved(path, whole["state"], float(whole["elapsed"]), group, dict(whole["conditions"]), platform)
+        saved = Saved(
+            path,
+            str(whole.get("title", "")),
+            whole["state"],
+            float(whole["elapsed"]),
+            group,
+            dict(whole["conditions"]),
+            platform,
+        )
         if not set(saved.seeds) <= set(group) or type(saved.state["epoch"]) is not int:
             raise UserError("its seeds are none of its group, or it has no epoch")
     except Exception as error:  # torch lets through whatever it meets in a file that is none of its own.

@@ -64,7 +64,7 @@ def execute(settings: Settings, on_epoch: OnEpoch) -> Outcome:
     outcome = Outcome(settings.cell.title, cell_id(settings.cell, dataset.fingerprint))
     waiting = list(settings.seeds)
     checkpoints = Checkpoints(
-        settings.runs, outcome.cell_id, {**provenance.program(), "fast": settings.fast},
+        settings.runs, outcome.cell_id, outcome.title, {**provenance.program(), "fast": settings.fast},
         _platform(settings, device), 60 * settings.checkpoint_minutes,
     )  # fmt: skip
     most, why = len(waiting), ENOUGH

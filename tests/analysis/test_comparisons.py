@@ -111,7 +111,7 @@ def test_the_answer_in_one_sentence_and_as_a_frame(store: RunStore) -> None:
     asked, comparisons = question(), list(made(store).values())
     text = sentence(overall(comparisons, asked), asked)
     assert text.startswith("Over 4 comparisons, non-local pooling differs from local pooling by -")
-    assert " margins (one is 1 point of accuracy or 0.01 of MAE) on average, 95% interval [" in text
+    assert " margins (positive is better; one is 1 point of accuracy or 0.01 of MAE) on average, 95% interval [" in text
     assert "equivalent only within" in text
     assert "one by one, 4 are decided (" in text and text.endswith(", 0 undecided.")
     assert "1 × does not matter, within a margin" in text and text.count(". ") == 0

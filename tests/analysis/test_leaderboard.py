@@ -87,8 +87,8 @@ def test_it_says_what_the_runs_say(results: Results) -> None:
     assert text.endswith("matter)."), "there is no mean of one operator"
     (row,) = leaderboard_texts(board).to_dict("records")
     assert row["data set"] == "Digits" and row["source"] == "pyg/TopKPooling" and row["pooler"] == "Top-K (PyG)"
-    assert row["shuffled"].startswith("-20"), "control minus operator, as everywhere"
-    assert "pyg/TopKPooling better by more than 1 point, 10 seeds" in row["shuffled"]
+    assert row["shuffled"].startswith("-20"), "by how much the control is better, as everywhere"
+    assert "pyg/TopKPooling better by more than 1 point; 10 trained" in row["shuffled"]
     assert "does not matter (within 1 point)" in row["none"]
     assert "random" not in row, "nothing was trained of it"
 
@@ -119,7 +119,7 @@ def test_the_mean_over_operators_is_that_of_each_seed(tmp_path: Path) -> None:
     low, high = mean.confidence_interval(0.95)
     expected = f"{100 * np.mean(differences):+.1f} [{low:+.1f}, {high:+.1f}]"
     assert summary(board).endswith(
-        f"On average over operators, in points, control minus operator: shuffled {expected}."
+        f"On average over operators, by how much the control is better, in points: shuffled {expected}."
     )
     row = leaderboard_texts(board).set_index("pooler").loc[MEAN]
     assert row["data set"] == "Digits" and row["shuffled"] == f"{expected}\n2 operators"

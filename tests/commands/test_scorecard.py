@@ -70,6 +70,8 @@ def test_measured_once_and_told_in_every_form(
         rows = pd.read_csv(StringIO(rethinking(*command, "--format", "csv").stdout))
         assert set(rows["operator"]) == {"src/topk", "src/ndp", "no operator"}
         assert set(rows["part"]) == {"features", "structure", "expressive", "cost"}
+        costs = rows[rows["part"] == "cost"]
+        assert set(costs["nodes"]) == {8, 16} and not costs["run"].any() and "nodes" not in set(costs["measure"])
     for file in (tmp_path / "checks" / ".scorecards").glob("*.json"):
         file.write_text(file.read_text()[:-7])
     again = rethinking(*command)

@@ -20,8 +20,9 @@ from rethinking.analysis.suites import load_suite
 from rethinking.commands.status import told_of_all
 from rethinking.configuration.composition import compose_cell
 from rethinking.runs import workers
+from rethinking.runs.checkpoints import Checkpoints
 from rethinking.runs.identity import run_id
-from rethinking.runs.interrupted import NAME, file_name
+from rethinking.runs.interrupted import NAME
 from rethinking.runs.record import head_of
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, fill
@@ -146,22 +147,20 @@ def test_what_runs_and_what_failed_is_no_longer_missing(rethinking: Call, tmp_pa
     assert len(why.stdout.splitlines()) == 2
 
 
-def test_a_training_that_stopped_is_told(rethinking: Call, tmp_path: Path, own: Path) -> None:
-    """By the state that it left; while its cell trains there is nothing to go on with."""
-    store = RunStore(tmp_path / "runs")
-    fill(store, NCI1 + "learned", np.array([0.7]))
-    (entry,) = store.entries()
-    id, head = entry.record["cell_id"], entry.record
-    saved = store.folder / NAME / file_name(id, [1, 2])
-    saved.parent.mkdir()
-    for path in (saved, saved.parent / file_name("0" * 12, [7]), saved.parent / "odd.pt"):
-        path.write_bytes(b"a state")
-    said = rethinking("status", "some", "--config-dir", str(own)).stdout
-    assert said.count("Stopped before it was done") == 2
-    assert f"done: graclus / learned / nci1 ({id}), seeds from 1 on, kept at 20" in said
-    assert "done: cell 000000000000, seeds from 7 on" in said
-    with store.claim(run_id(id, 1), {**head, "run_id": run_id(id, 1), "seed": 1}):
-        assert rethinking("status").stdout.count("Stopped before it was done") == 1
+def test_a_training_that_stopped_is_told(rethinking: Call, tmp_path: Path) -> None:
+    """By the state that it left; while its cell trains there is nothing to go on with. What is damaged is left out."""
+    store, cell = RunStore(tmp_path / "runs"), compose_cell((NCI1 + "learned").split())
+    store.check_writable()
+    id = "0123456789ab"
+    checkpoints = Checkpoints(store.folder, id, "graclus / learned / nci1", {"version": "1"}, {}, every=60)
+    checkpoint = checkpoints.of_group([1, 2, 3, 7], None)
+    checkpoint.note(SimpleNamespace(state_dict=lambda: {"seeds": [1, 2, 7], "epoch": 22}))  # type: ignore[arg-type]
+    checkpoint.write()
+    (store.folder / NAME / "odd.pt").write_bytes(b"a state")
+    told = f"Stopped before it was done: graclus / learned / nci1 ({id}), seeds 1-2,7, after epoch 22."
+    assert told in rethinking("status").stdout
+    with store.claim(run_id(id, 1), head_of(cell, id, 1)):
+        assert "Stopped" not in rethinking("status").stdout
 
 
 def test_who_says_anything_odd_spoils_no_terminal(rethinking: Call, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 import pytest
@@ -332,10 +332,10 @@ def test_what_is_no_state_of_this_cell_is_left_aside(
 def test_a_state_that_cannot_be_written_costs_no_run(
     tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(file: Path) -> None:
+    def full(path: Path) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "synchronise", full)
+    monkeypatch.setattr(module, "replaced_file", full)
     outcome, _ = go_on(tmp_path, EVERY_EPOCH)
     assert len(outcome.trained) == 4 and any("No space left" in remark for remark in outcome.remarks)
     assert_equal(tmp_path, undisturbed)

@@ -54,8 +54,8 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
     made.legend(handles=_legend(board), loc="outside upper left", ncols=3, fontsize=7, frameon=False)
     say_within(
         made,
-        f"Numbers: mean of control minus operator, paired by seed, {_units(board)}; negative where the operator is "
-        "better, positive where the control is. "
+        f"Numbers: by how much the control is better, mean over seeds, {_units(board)}; negative where the operator "
+        "is. "
         "Colours: the verdict on this data set, over all comparisons and looks together. Empty: not trained, or not to "
         f"be had of this operator. {MEAN.capitalize()}: over the operators, of which there are at least two.",
     )

@@ -152,8 +152,10 @@ def _draw_comparison(axis: Axes, place: float, c: Comparison, answer: Overall, a
         low, high = c.answer_b.estimate.interval(asked.confidence)
         dashes, own = "--" if c.answer_b.approximate else "-", verdict_look(c.answer_b.verdict)[0]
         axis.plot([low * scale, high * scale], [place + 0.24] * 2, color=own, ls=dashes, lw=1)
+        _draw_beyond(axis, place + 0.24, low * scale, high * scale, answer, color=own, ms=2.5)
     low, high = c.answer_a.estimate.interval(asked.confidence)
     axis.plot([low * scale, high * scale], [place] * 2, color=colour, lw=3, solid_capstyle="butt")
+    _draw_beyond(axis, place, low * scale, high * scale, answer, color=colour, ms=5)
     _draw_mean(axis, place, c, answer, ms=5, mec="white", mew=0.5)
     _tell_beyond(axis, place, c.answer_a.estimate.mean * scale, answer)
 
@@ -176,6 +178,14 @@ def _draw_mark(axis: Axes, place: float, mean: float, answer: Overall, marker: s
     if abs(mean) > most:
         marker, look = ">" if mean > 0 else "<", look | {"clip_on": False}
     axis.plot(float(np.clip(mean, -most, most)), place, marker, **look)
+
+
+def _draw_beyond(axis: Axes, place: float, low: float, high: float, answer: Overall, **look: Any) -> None:
+    """An arrow at each end of an interval that lies beyond the axis."""
+    most = reach() * answer.margin
+    for end, marker, beyond in ((-most, "<", low < -most), (most, ">", high > most)):
+        if beyond:
+            axis.plot(end, place, marker, clip_on=False, mew=0, **look)
 
 
 def _tell_beyond(axis: Axes, place: float, mean: float, answer: Overall) -> None:

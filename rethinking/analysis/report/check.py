@@ -1,6 +1,7 @@
 """The page of a check: what was found of an operator, against what, and how it was run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rethinking.analysis.checks import SIDES, TOGETHER, answers, check_settings, texts
 from rethinking.analysis.comparisons import Comparison
@@ -54,4 +55,5 @@ def check_page(
         evidence.runs(results, runs),
     ]
     heading = f"Does {operators[0]} matter?" if len(operators) == 1 else "Do these pooling operators matter?"
-    return render_page(heading, answers(made, asked), INTRODUCTION, sections, asked, results)
+    shown = replace(results, sources=[f"{runs['run_id'].nunique()} runs in {results.store.folder}/"])
+    return render_page(heading, answers(made, asked), INTRODUCTION, sections, asked, shown)

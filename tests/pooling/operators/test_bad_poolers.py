@@ -175,7 +175,7 @@ SENTENCES = {
     "broken_poolers.Pool": r"broken_poolers.Pool cannot be imported: .*no_such_package",
     "script_with_pooler.Pool": r"script_with_pooler.Pool cannot be imported: RuntimeError: it ends the program, as a ",
     "bad_poolers.Missing": r"bad_poolers.Missing cannot be imported: AttributeError",
-    "bad_poolers.function": r"is a function, where a class of torch.nn.Module was expected",
+    "bad_poolers.function": r"is a function, where a class derived from torch.nn.Module was expected",
     "bad_poolers.OtherArgument": r"cannot be made without 'depth', which .*\{depth: VALUE\}' .*in_features, .*ratio",
     "bad_poolers.Raises": r"cannot be made: RuntimeError: not today",
     "bad_poolers.Exits": r"cannot be made: RuntimeError: it ends the program",
