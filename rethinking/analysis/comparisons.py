@@ -119,6 +119,9 @@ def compare_named(results: Results, asked: Question, pairs: Sequence[Pair]) -> l
     known = {(c.local, c.other) for c in standing}
     added = [c for p in pairs if (c := _on_this_data(results, p, asked)) is not None]
     new = [c for c in added if (c.local, c.other) not in known]
+    # The same two in the other order are the same question, which would count twice.
+    turned = {(c.other, c.local) for c in new}
+    standing = [c for c in standing if (c.local, c.other) not in turned]
     both = _with_verdicts([*standing, *_with_new_graphs(results, new, asked)], asked)
     chosen = [c for c in both if (c.local, c.other) in {(p.local.id, p.other.id) for p in pairs}]
     if not chosen:

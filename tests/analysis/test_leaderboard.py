@@ -126,6 +126,19 @@ def test_the_mean_over_operators_is_that_of_each_seed(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("suite")
+def test_who_is_better_is_counted_by_how_it_was_decided(tmp_path: Path) -> None:
+    """One operator is better by about a point, which is more than nothing; one is worse than its twin by far."""
+    store, rng = RunStore(tmp_path / "runs"), np.random.default_rng(0)
+    for operator, mean in (("pyg/TopKPooling", 0.8), ("pyg/EdgePooling", 0.72)):
+        fill(store, f"model=host dataset=digits pooler={operator} pooling=learned", np.full(10, mean))
+        twin = (0.788 if operator == "pyg/TopKPooling" else 0.8) + 0.005 * rng.permutation(np.linspace(-1, 1, 10))
+        fill(store, f"model=host dataset=digits pooler={operator} pooling=shuffled", twin)
+    said = summary(leaderboard(load_suite("some"), read_results(store, store.folder / "none")))
+    assert "1 of 2 beat shuffled (its own clusters, of other nodes): pyg/TopKPooling on Digits." in said
+    assert "2 of 2 comparisons (1 × the operator is better, 1 × the control is better)." in said
+
+
+@pytest.mark.usefixtures("suite")
 def test_a_data_set_on_which_operators_matter_is_named(tmp_path: Path) -> None:
     store, rng = RunStore(tmp_path / "runs"), np.random.default_rng(0)
     for operator in ("pyg/TopKPooling", "pyg/EdgePooling"):

@@ -9,6 +9,7 @@ from scipy.special import stdtrit
 
 # Of the variance between comparisons: how near its equation is solved, and after how many steps it has to do.
 TOLERANCE, STEPS = 1e-5, 50
+ROUNDING = 1e-9  # Of a sum of covariances, relative to the variances.
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Between:
 def pool(effects: Effects, confidence: float) -> Pooled:
     """The pooled answer on these data sets. Every comparison needs two seeds and a spread.
 
-    The variance is the sum of the covariances of all means that are kin, by the seeds that they share.
+    The variance is the sum of the covariances of all means that are kin, by the seeds that they share; of their own
+    variances alone where that sum is below zero.
     """
     values = [np.array(list(seeds.values())) for seeds in effects.by_seed]
     means, count = np.array([v.mean() for v in values]), len(values)
@@ -69,7 +71,9 @@ def pool(effects: Effects, confidence: float) -> Pooled:
     for kind in dict.fromkeys(effects.kin):
         members = [seeds for seeds, kin in zip(effects.by_seed, effects.kin, strict=True) if kin == kind]
         own = sum(_covariance(a, b) for a in members for b in members)
-        own = max(own, 0.0)
+        alone = sum(_covariance(a, a) for a in members)
+        # Seeds that some have and others lack can take away more than there is.
+        own = alone if own < -ROUNDING * alone else max(own, 0.0)
         total += own
         spent += own**2 / (min(map(len, members)) - 1)
     error = math.sqrt(total) / count

@@ -45,6 +45,34 @@ def test_what_is_kin_is_not_counted_twice() -> None:
     assert pool(effects([x, -x], ["a", "a"]), 0.95).error == pytest.approx(0, abs=1e-9)
 
 
+def test_what_is_kin_by_some_of_its_seeds_is_so_by_these() -> None:
+    """Whatever the order in which seeds come."""
+    a = dict(zip(range(10), RNG.normal(size=10), strict=True))
+    b = {seed: a.get(seed, 0.0) + RNG.normal() for seed in RNG.permutation(np.arange(5, 25)).tolist()}
+    made = pool(Effects([a, b], ["a", "a"]), 0.95)
+    common = range(5, 10)
+    covariance = np.cov([a[seed] for seed in common], [b[seed] for seed in common])[0, 1] * 5 / (10 * 20)
+    own = [np.var(list(seeds.values()), ddof=1) / len(seeds) for seeds in (a, b)]
+    assert made.mean == pytest.approx((np.mean(list(a.values())) + np.mean(list(b.values()))) / 2)
+    assert made.error == pytest.approx(math.sqrt(sum(own) + 2 * covariance) / 2)
+    assert made.freedom == pytest.approx(9), "of the one with fewer seeds"
+
+
+def test_of_one_common_seed_nothing_is_known_to_be_shared() -> None:
+    a, b = {0: 1.0, 1: 2.0, 2: 4.0}, {2: 1.0, 3: 3.0, 4: 8.0}
+    apart = pool(Effects([a, b], ["a", "b"]), 0.95)
+    assert pool(Effects([a, b], ["a", "a"]), 0.95).error == pytest.approx(apart.error)
+
+
+def test_what_seeds_take_away_from_each_other_is_not_certainty() -> None:
+    """An estimate of the variance that is not above zero is none."""
+    z = np.arange(-2.0, 3.0)
+    a = dict(enumerate(1 + z))
+    b = dict(enumerate(np.concatenate([1 - 4.75 * z, np.ones(15)])))
+    made = pool(Effects([a, b], ["a", "a"]), 0.95)
+    assert made.error == pytest.approx(pool(Effects([a, b], ["a", "b"]), 0.95).error) and made.error > 0
+
+
 def test_it_covers_the_truth_as_often_as_it_says() -> None:
     covered = 0
     for _ in range(1000):
