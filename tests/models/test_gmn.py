@@ -74,6 +74,18 @@ def test_the_unsupervised_step_equals_one_over_all_graphs_at_once() -> None:
     assert float((steps[0].sign() == steps[1].sign()).float().mean()) > 0.95
 
 
+def test_the_rate_of_the_keys_stays_where_that_of_the_rest_has_decayed() -> None:
+    """Adam's first step is as long as its rate, unless the gradient is next to nothing."""
+    learning = group("model.kl_weight=10000.0")
+    rate = learning.config.learning_rate
+    learning.state.learning_rate.fill_(rate / 1000)
+    keys = learning.network.pools[0].select.keys
+    before = keys.detach().clone()
+    learning.train(2)
+    longest = (keys.detach() - before).abs().flatten(1).max(dim=1).values
+    assert longest.tolist() == pytest.approx([rate, rate], rel=1e-2)
+
+
 @pytest.mark.usefixtures("double")
 def test_a_replica_that_leaves_takes_nothing_from_the_others() -> None:
     """Groups shrink, with both optimisers: each seed still ends as if alone."""

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import networkx as nx
 import numpy as np
 import pytest
 import torch
@@ -11,10 +12,11 @@ from rethinking.data.split import StratifiedSplit
 from rethinking.graphs.hops import hop_distances
 from rethinking.layers.initial import initialise
 from rethinking.pooling.measures import assignment_measures
+from rethinking.pooling.pool import Pooled, PoolingLayer
 from rethinking.tasks.classification import Classification
 from rethinking.training.diagnostics import diagnose, look
 from rethinking.training.group import ReplicaGroup, train_group
-from tests.conftest import random_dataset
+from tests.conftest import CPU, random_dataset
 from tests.spanning import spanning
 from tests.test_pairs import AROUND_OPERATORS
 
@@ -77,6 +79,36 @@ def test_later_layers_are_measured_on_the_nodes_of_the_input() -> None:
     assert {name: measures[f"pool2_{name}"] for name in NAMES} == pytest.approx(expected)
 
 
+def test_what_is_measured_is_the_mean_over_graphs_whose_edges_lead_both_ways() -> None:
+    """Of directed graphs too, of which some edges have an opposite and some have none."""
+    dataset = random_dataset(7, directed=True)
+    network = compose_cell(["model=mincut", "pooling=learned", "dataset=digits"]).build(dataset, Classification())(1)
+    initialise(network, [0])
+    graphs = np.arange(12)
+    measures = diagnose(network, dataset, graphs, seed=0, epoch=1, batch_size=5)
+    selections = [
+        seen[0].selection.of_graph(g).astype(float)
+        for topology, seen in look(network, dataset, graphs, seed=0, epoch=1, batch_size=5)
+        for g in range(len(topology.start))
+    ]
+    found = []
+    for graph, selection in zip(graphs, selections, strict=True):
+        first, end = dataset.node_ptr[graph], dataset.node_ptr[graph + 1]
+        edges = dataset.edge_index[:, dataset.in_ptr[first] : dataset.in_ptr[end]] - first
+        undirected = nx.Graph(edges.T.tolist())
+        undirected.add_nodes_from(range(end - first))
+        hops = np.full((end - first, end - first), np.inf)
+        for source, reached in nx.all_pairs_shortest_path_length(undirected):
+            hops[source, list(reached)] = list(reached.values())
+        others = hops[np.isfinite(hops) & (hops > 0)]
+        both_ways = np.array(list(undirected.to_directed().edges), dtype=np.int64).reshape(-1, 2).T
+        values = assignment_measures(selection, both_ways, hops)
+        found.append([others.mean() if len(others) else np.nan, *(values[name] for name in NAMES)])
+    assert np.isnan(found).any(), "each graph has every measure: a weak test"
+    expected = np.nanmean(found, axis=0)
+    assert [measures["hops"], *(measures[f"pool1_{name}"] for name in NAMES)] == pytest.approx(expected)
+
+
 def test_what_is_seen_is_what_is_pooled() -> None:
     """MinCutPool's reduction is SᵀX of what its Select saw."""
     dataset = random_dataset(7)
@@ -115,3 +147,32 @@ def test_kept_weights_score_what_was_recorded(model: str, which: str) -> None:
         assert replica.weights_epoch == (replica.best_epoch if which == "paper" else len(replica.history))
         loss, _ = alone.evaluate("test", replica.weights_epoch, 16)
         assert float(loss[0]) == pytest.approx(replica.history[replica.weights_epoch - 1]["test_loss"], abs=1e-5)
+
+
+def test_what_is_seen_is_what_was_drawn_when_the_test_was_scored() -> None:
+    """The matchings are those of the test and of the epoch, not some others."""
+    dataset, task = random_dataset(7), Classification()
+    cell = compose_cell(["model=graclus", "pooling=uniform", "dataset=digits"])
+    network = cell.build(dataset, task)(1)
+    initialise(network, [3])
+    split = StratifiedSplit(0.2, 0.4)(dataset, 3)
+    group = ReplicaGroup(network, dataset, [split], [3], task, cell.trainer, CPU)
+
+    def drawn(epoch: int) -> list[list[int]]:
+        """The clusters in each call of a pooling layer."""
+        clusters: list[list[int]] = []
+
+        def note(module: PoolingLayer, arguments: tuple, pooled: Pooled) -> None:
+            clusters.append(pooled.selection.members.flatten().tolist())
+
+        handles = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, PoolingLayer)]
+        group.predict("test", epoch, 5)
+        for handle in handles:
+            handle.remove()
+        return clusters
+
+    for epoch in (1, 2):
+        found = look(network, dataset, split.test, seed=3, epoch=epoch, batch_size=5)
+        seen = [layer.selection.members.flatten().tolist() for _, layers in found for layer in layers]
+        assert seen == drawn(epoch)
+    assert drawn(1) != drawn(2)

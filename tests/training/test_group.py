@@ -23,10 +23,10 @@ from rethinking.models.inputs import DataShape
 from rethinking.pooling.matching import ComplementMatching, Matching, NeighbourMatching
 from rethinking.tasks.classification import Classification
 from rethinking.tasks.regression import Regression
-from rethinking.training.group import train_group
+from rethinking.training.group import ReplicaGroup, train_group
 from rethinking.training.settings import TrainerConfig
 from rethinking.training.state import Replica
-from tests.conftest import random_dataset
+from tests.conftest import CPU, random_dataset
 
 CONFIG = TrainerConfig(
     batch_size=8,
@@ -222,3 +222,60 @@ def test_an_error_that_does_not_fall_lets_the_rate_decay(drift: float) -> None:
         assert record["learning_rate"] == optimizer.param_groups[0]["lr"]
         schedule.step(record["val_mae"])
     assert replica.history[-1]["learning_rate"] == config.min_learning_rate
+
+
+def test_the_loss_of_training_is_that_of_all_its_graphs() -> None:
+    """Also where the last batch has fewer: a constant network errs on a graph by its target."""
+    targets = np.arange(1, 31)
+    dataset = replace(random_dataset(7), y=targets)
+    split = Split(np.arange(18), np.arange(18, 24), np.arange(24, 30))
+    assert len(split.train) % CONFIG.batch_size, "all batches are equal: a weak test"
+    (replica,) = train_group(
+        lambda replicas: Drifting(replicas, 0.0), dataset, [split], [0], Regression(), replace(CONFIG, max_epochs=1),
+        16, CPU, lambda state: None,
+    )  # fmt: skip
+    assert replica.history[0]["train_loss"] == pytest.approx(targets[split.train].mean())
+
+
+class Noting(ReplicaLayer):
+    """Learns nothing: notes which graphs it is given, and the random stream of each, [R, B] both."""
+
+    def __init__(self, replicas: int) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.empty(replicas, 1))
+        self.seen: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def reset(self, draw: InitialDraw) -> None:
+        draw.uniform(self.unused, "unused", 1.0)
+
+    def forward(self, x: Tensor, level: SparseLevel) -> Output:
+        assert level.origin is not None
+        self.seen.append((level.origin.graphs.reshape(len(x), -1), level.keys.reshape(len(x), -1)))
+        return (0 * self.unused).expand(-1, level.graphs).unsqueeze(-1), {}
+
+
+def test_every_epoch_has_its_own_order_and_every_part_of_it_its_own_streams() -> None:
+    """All parts are of the same graphs here, so that a graph's streams differ by what they are drawn for alone."""
+    dataset, seeds, graphs = random_dataset(7), [0, 1], np.arange(20)
+    network = Noting(len(seeds))
+    initialise(network, seeds)
+    splits = [Split(graphs, graphs, graphs) for _ in seeds]
+    group = ReplicaGroup(network, dataset, splits, seeds, Regression(), CONFIG, CPU)
+    orders, streams = [], []
+    for epoch in (1, 2):
+        for part in ("train", "val", "test"):
+            network.seen.clear()
+            if part == "train":
+                group.train(epoch)
+            else:
+                group.predict(part, epoch, 8)
+            order, keys = (np.concatenate(arrays, axis=1) for arrays in zip(*network.seen, strict=True))
+            if part == "train":
+                orders.extend(order.tolist())
+            else:
+                assert (order == graphs).all()
+            streams.extend(np.take_along_axis(keys, order.argsort(axis=1), axis=1))
+    assert len({tuple(order) for order in orders}) == len(orders) == 2 * len(seeds)
+    assert all(sorted(order) == graphs.tolist() for order in orders)
+    for of_graph in np.stack(streams).T:
+        assert len(set(of_graph.tolist())) == 2 * 3 * len(seeds)

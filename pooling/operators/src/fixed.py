@@ -49,7 +49,7 @@ class FixedOperator(GraphwiseOperator):
         raise NotImplementedError
 
     def connect(self, adjacency: np.ndarray, assignment: Assignment) -> Tensor:
-        """The edges between clusters. Returns [k, k]."""
+        """The edges between clusters. adjacency: [n, n]. Returns [k, k]; rows of both are where edges lead to."""
         raise NotImplementedError
 
     def find(self, graph: Graphs, rng: np.random.Generator) -> Found:
@@ -210,7 +210,8 @@ def _matched(adjacency: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         cluster[node] = count
         free = np.flatnonzero((adjacency[node] > 0) & (cluster < 0))
         if len(free):
-            score = adjacency[node, free] * (1 / degree[node] + 1 / degree[free])
+            with np.errstate(divide="ignore"):  # A node that no edge leads to scores infinitely.
+                score = adjacency[node, free] * (1 / degree[node] + 1 / degree[free])
             cluster[free[score.argmax()]] = count
         count += 1
     return cluster
@@ -247,8 +248,8 @@ def _filter(adjacency: np.ndarray) -> np.ndarray:
 
 
 def _matrix(graph: Graphs) -> np.ndarray:
-    """A of one graph, float64 [n, n]."""
+    """A of one graph, with a row for the node an edge leads to, as `with_matrix` takes it. Returns float64 [n, n]."""
     nodes = len(graph.x)
     zeros = torch.zeros(nodes, nodes, dtype=torch.double)
     weights = graph.weights.detach().cpu().double()
-    return zeros.index_put(tuple(graph.edge_index.cpu()), weights, accumulate=True).numpy()
+    return zeros.index_put(tuple(graph.edge_index.flip(0).cpu()), weights, accumulate=True).numpy()

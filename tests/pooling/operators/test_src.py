@@ -1,6 +1,7 @@
 """The eight operators are what the released code of Grattarola et al. 2022 computes."""
 
 import math
+from dataclasses import replace
 
 import networkx as nx
 import numpy as np
@@ -192,6 +193,16 @@ def test_leaders_differ_from_their_neighbours_most() -> None:
     assert torch.allclose(matrix(coarse.graphs), s.T @ matrix(graph) @ s)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_leaders_are_found_by_the_weighted_laplacian(seed: int) -> None:
+    network = weighted(12, seed)
+    graph = one(network)
+    change = np.linalg.norm(nx.laplacian_matrix(network).toarray() @ graph.x.numpy(), axis=1)
+    leaders = [node for node in network if change[node] >= max(change[other] for other in network[node])]
+    s = assignment(made("lapool")(graph)).dense()
+    assert s.shape == (12, len(leaders)) and torch.equal(s[leaders], torch.eye(len(leaders)))
+
+
 def test_factors_have_no_negative_entries_and_make_the_filter() -> None:
     graph = one(nx.disjoint_union(nx.complete_graph(4), nx.complete_graph(3)))
     torch.manual_seed(0)
@@ -216,6 +227,24 @@ def test_decimation_keeps_one_side_of_a_cut_across_all_edges() -> None:
     graph = one(nx.path_graph(9))
     node = assignment(ndp()(graph)).node.tolist()
     assert node in ([0, 2, 4, 6, 8], [1, 3, 5, 7])
+
+
+def test_a_cut_counts_by_its_share_of_the_weight() -> None:
+    """Of a path with one edge more, that is within a side; where the cut falls short, the side is a random one."""
+    path = nx.path_graph(6)
+    path.add_edge(0, 1, weight=3.0)
+    path.add_edge(0, 2, weight=0.5)
+    share = 7 / 7.5
+
+    def kept(least: float, seed: int) -> list[int]:
+        operator = made("ndp", seed)
+        assert isinstance(operator, NDP)
+        operator.least_cut = least
+        return assignment(operator(one(path))).node.tolist()
+
+    sides = ([0, 2, 4], [1, 3, 5])
+    assert all(kept(share - 1e-3, seed) in sides for seed in range(8))
+    assert not all(kept(share + 1e-3, seed) in sides for seed in range(8))
 
 
 def test_the_kron_reduction_keeps_resistances() -> None:
@@ -269,6 +298,37 @@ def test_graclus_pairs_neighbours_by_their_score() -> None:
         assert torch.allclose(inner, torch.tensor([[2 / 3, 1 / 3], [1 / 3, 2 / 3]]))
 
 
+def test_graclus_pairs_by_weight_where_degrees_are_equal() -> None:
+    """On a ring of four with heavy edges 0-3 and 1-2, from whichever node it begins."""
+    ring = nx.cycle_graph(4)
+    nx.set_edge_attributes(ring, {(0, 1): 1.0, (1, 2): 5.0, (2, 3): 1.0, (0, 3): 5.0}, "weight")
+    for seed in range(8):
+        assert sorted(assignment(made("graclus", seed)(one(ring))).node.tolist()) == [2, 3]
+
+
+@pytest.mark.filterwarnings("error")
+def test_graclus_pairs_a_node_that_no_edge_leads_to() -> None:
+    """As first choice of whoever it points to: its degree is zero, so its score is infinite."""
+    graph = one(nx.DiGraph([(0, 1), (1, 2), (2, 1)]))
+    pairs = set()
+    for seed in range(8):
+        coarse = made("graclus", seed)(graph)
+        assert coarse.graphs.weights.isfinite().all()
+        pairs.add(tuple(assignment(coarse).node.tolist()))
+    # The second node of 0 and 1 where it begins at 1, and that of 1 and 2 elsewhere.
+    assert pairs == {(1,), (2,)}
+
+
+@pytest.mark.parametrize("name", ["ndp", "nmf", "graclus"])
+def test_equal_edges_of_other_weights_are_another_graph(name: str) -> None:
+    """To an operator that keeps what it has found, too."""
+    operator, graph = made(name), one(weighted(12, 0))
+    other = replace(graph, edge_weight=graph.weights.square())
+    first, second = matrix(operator(graph).graphs), matrix(operator(other).graphs)
+    assert torch.equal(second, matrix(made(name)(other).graphs))
+    assert first.shape != second.shape or not torch.allclose(first, second)
+
+
 @pytest.mark.parametrize("name", ["nmf", "graclus"])
 def test_what_is_random_is_drawn_once_for_a_graph(name: str) -> None:
     graph = one(weighted(12, 0))
@@ -316,3 +376,43 @@ def test_ndp_takes_no_directed_graphs() -> None:
     directed = Graphs(graph.x, graph.edge_index[:, :-1], graph.weights[:-1], graph.batch, 1)
     with pytest.raises(ValueError, match="NDP pools undirected graphs"):
         made("ndp")(directed)
+
+
+def pairs_on_a_ring() -> Graphs:
+    """Six pairs, joined both ways by much weight; between them a ring that leads one way, by little."""
+    graph = nx.DiGraph()
+    rng = np.random.default_rng(0)
+    for node in range(0, 12, 2):
+        graph.add_edge(node, node + 1, weight=8.0)
+        graph.add_edge(node + 1, node, weight=8.0)
+    for node in range(12):
+        for step in (2, 3):
+            graph.add_edge(node, (node + step) % 12, weight=float(rng.uniform(0.5, 1)))
+    return one(graph)
+
+
+def by_degrees(adjacency: Tensor) -> Tensor:
+    """D^−½ A D^−½, D the weight that leads to each node. adjacency: a row for the node an edge comes from."""
+    scale = adjacency.sum(dim=0).rsqrt()
+    return scale[:, None] * adjacency * scale
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name != "ndp"])
+def test_edges_between_clusters_lead_where_those_of_their_nodes_do(name: str) -> None:
+    """A' = SᵀAS, as each operator normalises it, of a directed graph; NDP takes none."""
+    graph = pairs_on_a_ring()
+    coarse = made(name)(graph)
+    s, adjacency = assignment(coarse).dense(), matrix(graph)
+    if name == "graclus":  # It says of each pair the second node alone.
+        s = torch.eye(6)[assignment(coarse).node // 2].T.repeat_interleave(2, dim=0)
+    if name in ("topk", "sagpool"):  # Weights are scores.
+        s = (s != 0).to(s)
+    if name == "nmf":
+        adjacency = by_degrees(adjacency + torch.eye(12))
+    expected = s.T @ adjacency @ s
+    if name == "mincut":
+        expected = expected - torch.diag(expected.diagonal())
+    if name in ("mincut", "graclus"):
+        expected = by_degrees(expected)
+    assert torch.allclose(matrix(coarse.graphs), expected, rtol=0, atol=1e-5)
+    assert not torch.allclose(expected, expected.T, rtol=0, atol=1e-3), "the same both ways: a weak test"
