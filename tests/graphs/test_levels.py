@@ -56,6 +56,16 @@ def test_the_complement_of_a_level_is_the_complement_graph(topology: Topology) -
     assert torch.equal(DenseLevel(binary).complement.complement.adjacency, binary)
 
 
+def test_clusters_are_joined_on_the_complement_by_what_their_edge_falls_short_of_one() -> None:
+    """Not by less than nothing where an edge weighs more, and no cluster with itself."""
+    adjacency = 3 * torch.rand(2, 3, 5, 5, dtype=torch.double)
+    adjacency[0, 0] = 0
+    expected = (1 - adjacency).clamp(min=0) * (1 - torch.eye(5, dtype=torch.double))
+    level = DenseLevel(adjacency)
+    assert torch.allclose(level.complement.adjacency, expected)
+    assert level.complement.directed and not DenseLevel(adjacency + adjacency.mT, directed=False).complement.directed
+
+
 def test_rows_go_to_graphs_and_back(topology: Topology) -> None:
     level = SparseLevel(topology, CPU)
     x = torch.randn(3, topology.width, 4) * level.present

@@ -18,6 +18,7 @@ from rethinking.tasks.classification import Classification
 from rethinking.training.group import train_group
 from rethinking.training.settings import TrainerConfig
 from rethinking.training.state import Replica
+from tests.conftest import in_double, random_dataset
 from tests.peers import to_pyg
 
 
@@ -55,6 +56,24 @@ def test_each_replica_predicts_what_its_module_would(dataset: GraphDataset) -> N
     assert not torch.allclose(
         model.get_parameter_or_buffer("out.weight")[0], model.get_parameter_or_buffer("out.weight")[1]
     )
+
+
+@pytest.mark.usefixtures("double")
+def test_what_a_module_draws_is_new_in_every_step_and_replica() -> None:
+    """Dropout here: of equal weights and graphs, predictions are the same with the same stream only."""
+    dataset = in_double(random_dataset(7))
+    model = make(2, dataset)
+    initialise(model, [3, 3])
+    batches = Batches(dataset, torch.device("cpu"))
+
+    def predict(*keys: int) -> Tensor:
+        batch = batches.batch(np.array([[0, 5, 9, 20, 1, 6]] * 2), np.array(keys, np.uint64))
+        return model(batch.x, batch.level)[0]
+
+    first = predict(1, 2)
+    assert not torch.allclose(first[0], first[1], atol=1e-3)
+    assert not torch.allclose(predict(3, 2)[0], first[0], atol=1e-3)
+    assert torch.allclose(predict(2, 1), first.flip(0))
 
 
 def test_replicas_equal_single_runs(dataset: GraphDataset) -> None:

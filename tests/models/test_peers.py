@@ -19,16 +19,18 @@ from rethinking.models.inputs import DataShape
 from rethinking.tasks.classification import Classification
 from tests.conftest import random_dataset
 from tests.models.test_graclus import FixedMatching
-from tests.peers import FAMILIES, make_peer, to_pyg, train_epochs
+from tests.peers import BASELINES, FAMILIES, make_peer, to_pyg, train_epochs
 
 TASK = Classification()
 SOFT = ("diffpool", "diffpool_v2")
 CASES: list[tuple[str, ...]] = [
-    *((family,) for family in FAMILIES),
+    *((family,) for family in FAMILIES + BASELINES),
     # The first convolution sums; GMN has one head.
     *((family, "dataset=imdb_b") for family in (*SOFT, "gmn")),
     *((family, "model.pools=2", "model.ratio=0.25") for family in SOFT),
     *((family, "model.link_weight=0.3", "model.entropy_weight=2.0") for family in SOFT),
+    # None but the pooling layer's own, which is of the initial one's kind in the first of them only.
+    ("diffpool", "dataset=imdb_b", "model.convs_before_pool=1", "model.pools=2"),
     # Two or three convolutions before the pooling layer's own, and the convolution of PyG ≥ 1.5.
     *(("diffpool", f"model.convs_before_pool={convs}") for convs in (3, 4)),
     ("diffpool", "dataset=imdb_b", "fidelity.diffpool_convolutions_before=three"),
@@ -105,7 +107,7 @@ def test_a_peer_trains(family: str) -> None:
 
 
 def cell(family: str, *overrides: str) -> Cell:
-    variant = "none" if family == "global_mean" else "learned"
+    variant = "none" if family in ("global_mean", *BASELINES) else "learned"
     return compose_cell([f"model={family}", f"pooling={variant}", "dataset=digits", *overrides])
 
 

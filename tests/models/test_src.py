@@ -1,5 +1,7 @@
 """The classifier of experiment 3 of Grattarola et al. 2022 is what its description says, and trains as it says."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,10 @@ from rethinking.configuration.composition import compose_cell
 from rethinking.data.batches import Batches
 from rethinking.data.split import RandomSplit
 from rethinking.layers.initial import initialise
+from rethinking.layers.norm import BatchNorm
+from rethinking.models.inputs import DataShape
 from rethinking.models.src import SrcClassifier
+from rethinking.pooling.foreign import NoPool
 from rethinking.tasks.classification import Classification
 from rethinking.training.group import train_group
 from tests.conftest import CPU, random_dataset
@@ -37,10 +42,12 @@ def general_conv(weights: dict[str, Tensor], name: str, x: Tensor, adjacency: Te
     return adjacency @ (x / (1 + 0.001) ** 0.5).relu()
 
 
-@pytest.mark.parametrize("words", [["pooling=none"], ["pooler=src/diffpool", "pooling=learned"]])
-def test_equals_the_formula(words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "directed"), [(["pooling=none"], True), (["pooler=src/diffpool", "pooling=learned"], False)]
+)
+def test_equals_the_formula(words: list[str], directed: bool) -> None:
     """On one graph, with its matrix; the pooled one has weights, which count."""
-    classifier, dataset = network(*words), random_dataset(7)
+    classifier, dataset = network(*words), random_dataset(7, directed=directed)
     batch = Batches(dataset, CPU).batch(np.array([[3]]), np.zeros(1, np.uint64))
     weights = {name: value.detach() for name, value in classifier.state_dict().items()}
     nodes = int(dataset.sizes[3])
@@ -70,6 +77,19 @@ def test_clusters_are_half_of_the_rounded_mean_rounded_down() -> None:
     dataset = random_dataset(7)
     clusters = int(0.5 * np.ceil(dataset.sizes.mean()))
     assert network("pooler=src/mincut", "pooling=learned").state_dict()["pool.assign"].shape == (1, 16, clusters)
+
+
+def test_and_the_mean_is_rounded_up_before_that() -> None:
+    """⌊½ · ⌈7.2⌉⌋ = 4, and ⌊½ · 7.2⌋ would be 3."""
+    asked: list[dict[str, Any]] = []
+
+    def select(**sizes: Any) -> NoPool:
+        asked.append(sizes)
+        return NoPool(**sizes)
+
+    SrcClassifier(1, DataShape(5, 2, max_nodes=12, mean_nodes=7.2), select, BatchNorm, hidden=8, ratio=0.5)
+    (sizes,) = asked
+    assert (sizes["clusters"], sizes["max_nodes"], sizes["in_features"], sizes["ratio"]) == (4, 12, 16, 0.5)
 
 
 def test_the_epoch_that_counts_has_the_least_validation_loss() -> None:

@@ -1,7 +1,7 @@
 """The families as one would write them with PyG alone: an oracle for the tests, a peer for the benchmark.
 
 One seed, a `DataLoader`, dense or sparse convolutions of PyG, its pooling operators; a file a family. They have each
-family's own, learned Select, at least two convolutions before the first pooling, and no molecules.
+family's own, learned Select, at least two convolutions before the first pooling (DiffPool: or one), and no molecules.
 """
 
 from typing import Any
@@ -13,17 +13,21 @@ from rethinking.models.inputs import DataShape
 from tests.peers.data import to_pyg, topology_of
 from tests.peers.diffpool import PyGDiffPool
 from tests.peers.diffpool_v2 import PyGDiffPoolV2
+from tests.peers.gin import PyGGIN
 from tests.peers.global_mean import PyGGlobalMean
 from tests.peers.gmn import PyGGMN
 from tests.peers.graclus import PyGGraclus
+from tests.peers.graphsage import PyGGraphSAGE
 from tests.peers.mincut import PyGMinCut
+from tests.peers.mlp import PyGSummedFeaturesMLP
 from tests.peers.peer import Peer
 from tests.peers.train import train_epochs
 
-__all__ = ["FAMILIES", "Peer", "PyGGraclus", "make_peer", "to_pyg", "topology_of", "train_epochs"]
+__all__ = ["BASELINES", "FAMILIES", "Peer", "PyGGraclus", "make_peer", "to_pyg", "topology_of", "train_epochs"]
 
-# Those that have a peer, by their names in `conf/model`.
+# Those that have a peer, by their names in `conf/model`; that of a baseline is an oracle only, and not timed.
 FAMILIES = ("graclus", "global_mean", "diffpool", "diffpool_v2", "gmn", "mincut")
+BASELINES = ("gin", "graphsage", "mlp")
 
 
 def make_peer(cell: Cell, shape: DataShape) -> Peer:
@@ -39,6 +43,12 @@ def make_peer(cell: Cell, shape: DataShape) -> Peer:
             return PyGGraclus(*width, instantiate(cell.select)(), **given("layers", "hidden"))
         case "global_mean":
             return PyGGlobalMean(*width, **given("layers", "hidden"))
+        case "gin":
+            return PyGGIN(*width, **given("layers", "hidden"))
+        case "graphsage":
+            return PyGGraphSAGE(*width, **given("layers", "hidden"))
+        case "mlp":
+            return PyGSummedFeaturesMLP(*width, **given("layers", "hidden"))
         case "diffpool":
             sum_initially = cell.network["initial"]["_target_"].endswith(".DenseGraphConv")
             separate = cell.network["conv"] is not None
@@ -52,4 +62,4 @@ def make_peer(cell: Cell, shape: DataShape) -> Peer:
         case "mincut":
             pooling = given("layers", "hidden", "ratio", "mincut_weight", "orthogonality_weight")
             return PyGMinCut(*width, shape.max_nodes, **pooling)
-    raise ValueError(f"family={cell.family}; expected one of {', '.join(FAMILIES)}")
+    raise ValueError(f"family={cell.family}; expected one of {', '.join(FAMILIES + BASELINES)}")

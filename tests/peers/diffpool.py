@@ -19,7 +19,10 @@ from tests.peers.peer import Output, Peer, copy_each, copy_graph_conv, copy_line
 
 
 class PyGDiffPool(Peer):
-    """conv → (pool → 3 SAGE convolutions) × pools → max over clusters → Linear → ReLU → Linear."""
+    """conv → (pool → 3 SAGE convolutions) × pools → max over clusters → Linear → ReLU → Linear.
+
+    With one convolution before pooling there is none before this; its kind embeds the nodes of the first pooling layer.
+    """
 
     def __init__(
         self,
@@ -39,17 +42,20 @@ class PyGDiffPool(Peer):
         super().__init__()
         self.link_weight, self.entropy_weight = link_weight, entropy_weight
         sage = SeparateSAGEConv if separate else partial(DenseSAGEConv, add_loop=True, normalize=True)
-        self.initial = DenseGraphConv(in_features, hidden) if sum_initially else sage(in_features, hidden)
+        initial = DenseGraphConv if sum_initially else sage
+        self.initial = initial(in_features, hidden) if convs_before_pool > 1 else None
         more = convs_before_pool - 2
-        self.norm = nn.BatchNorm1d(hidden) if more else None
-        self.more = SageBlock(hidden, more, sage) if more else None
+        self.norm = nn.BatchNorm1d(hidden) if more > 0 else None
+        self.more = SageBlock(hidden, more, sage) if more > 0 else None
         self.selects, self.embeds, self.blocks = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         clusters = max_nodes
+        width, embed = (in_features, initial) if self.initial is None else (hidden, sage)
         for _ in range(pools):
             clusters = math.ceil(ratio * clusters)
-            self.selects.append(sage(hidden, clusters))
-            self.embeds.append(sage(hidden, hidden))
+            self.selects.append(sage(width, clusters))
+            self.embeds.append(embed(width, hidden))
             self.blocks.append(SageBlock(hidden, 3, sage))
+            width, embed = hidden, sage
         self.head = nn.Linear(hidden, mlp_hidden)
         self.out = nn.Linear(mlp_hidden, out_features)
 
@@ -57,7 +63,8 @@ class PyGDiffPool(Peer):
         """See `Peer`; the losses are `link` and `entropy`."""
         x, mask = to_dense_batch(data.x, data.batch)
         adj = dense_adjacency(data, x)
-        x = self.initial(x, adj, mask)
+        if self.initial is not None:
+            x = self.initial(x, adj, mask)
         if self.more is not None:
             x = self.more(norm_nodes(self.norm, F.relu(x), mask), adj, mask)
         link, entropy = x.new_zeros(()), x.new_zeros(())
@@ -71,15 +78,13 @@ class PyGDiffPool(Peer):
 
     def copy(self, network: Any, replica: int) -> None:
         """See `Peer`."""
-        if isinstance(self.initial, DenseGraphConv):
-            copy_graph_conv(self.initial, network.initial[0], replica)
-        else:
-            self.initial.copy(network.initial[0], replica)
+        if self.initial is not None:
+            copy_conv(self.initial, network.initial[0], replica)
         if self.more is not None:
             copy_norm(self.norm, network.norm, replica)
             self.more.copy(network.more, replica)
         copy_each(copy_sage, self.selects, [pool.select.scores for pool in network.pools], replica)
-        copy_each(copy_sage, self.embeds, [pool.reduce.embed for pool in network.pools], replica)
+        copy_each(copy_conv, self.embeds, [pool.reduce.embed for pool in network.pools], replica)
         copy_each(SageBlock.copy, self.blocks, network.blocks, replica)
         copy_linear(self.head, network.head, replica)
         copy_linear(self.out, network.out, replica)
@@ -118,6 +123,14 @@ class SeparateSAGEConv(dense_sage_conv.DenseSAGEConv):
         self.lin_root.weight.copy_(own.T)
         self.lin_rel.weight.copy_(neighbours.T)
         self.lin_root.bias.copy_(source.bias[replica, 0])
+
+
+def copy_conv(target: DenseGraphConv | DenseSAGEConv | SeparateSAGEConv, source: Any, replica: int) -> None:
+    """Take the weights of one replica of our layer."""
+    if isinstance(target, DenseGraphConv):
+        copy_graph_conv(target, source, replica)
+    else:
+        copy_sage(target, source, replica)
 
 
 def copy_sage(target: DenseSAGEConv | SeparateSAGEConv, source: Any, replica: int) -> None:

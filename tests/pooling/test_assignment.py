@@ -60,6 +60,17 @@ def test_random_assignments_are_drawn_as_stated_and_stay(distribution: Callable,
     assert "random" in select.state_dict()
 
 
+@pytest.mark.usefixtures("double")
+def test_nothing_is_taught_through_a_random_assignment(level: SparseLevel) -> None:
+    """Features are numbers to it that stand in the place of a node's number, not what it learns from."""
+    select = RandomAssignment(3, 4, 12, 5, Normal(0.0, 1.0), invariant=True)
+    initialise(select, [0, 1, 2])
+    x = torch.randn(3, level.topology.width, 4, requires_grad=True)
+    assignment = select(x, level).dense()
+    assert not assignment.requires_grad
+    assert torch.allclose(assignment, (x @ select.random).softmax(dim=-1))
+
+
 def test_rows_of_every_assignment_sum_to_one_and_random_ones_go_by_position(topology: Topology) -> None:
     level = SparseLevel(topology, CPU)
     x = torch.randn(3, topology.width, 4)

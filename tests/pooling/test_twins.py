@@ -113,10 +113,13 @@ def test_a_selection_says_the_same_in_all_its_forms(operator: Any, dataset: Grap
     batch = Batches(dataset, torch.device("cpu")).batch(np.array([[0, 5, 9], [20, 1, 5]]), np.zeros(2, np.uint64))
     pooled = pool(torch.randn(*batch.x.shape[:2], 3), batch.level)
     selection, soft = pooled.selection, pooled.selection.soft()
+    lifted, by_graph = (values.flatten(0, 1) for values in (selection.lift(pooled.x), selection.by_graph(pooled.x)))
     for graph in range(6):
         own = selection.of_graph(graph)
+        clusters = pooled.x.flatten(0, 1)[pooled.level.rows_of(graph)]
+        assert torch.equal(by_graph[graph, : len(clusters)], clusters) and not by_graph[graph, len(clusters) :].any()
+        assert torch.allclose(lifted[batch.level.rows_of(graph)], torch.from_numpy(own) @ clusters)
         assert np.allclose(soft.of_graph(graph)[:, : own.shape[1]], own)
-    assert torch.allclose(selection.lift(pooled.x)[0, 0], selection.dense()[0, 0] @ selection.by_graph(pooled.x)[0, 0])
     assert torch.equal(selection.members >= 0, selection.row_sums.squeeze(-1) > 0)
 
 
