@@ -41,7 +41,7 @@ def test_science_changes_the_id(override: str) -> None:
 @pytest.mark.parametrize(
     "override",
     ["device=cpu", "replicas=3", "threads=2", "runs=elsewhere", "seeds=3", "evaluation_batch_size=7", "fast=false",
-     "retry_failed=true", "save_model=true", "data.cache=elsewhere", "model.title=Other", "dataset.raw.url=elsewhere",
+     "retry_failed=true", "save_model=true", "data.cache=elsewhere", "pooler.title=Other", "dataset.raw.url=elsewhere",
      "dataset.read._target_=another.module.read_tu", "tasks.classification.margin=0.05", "pooling.is_local=false"],
 )  # fmt: skip
 def test_engineering_does_not(override: str) -> None:
