@@ -24,7 +24,6 @@ from rethinking.analysis.tidy import read_results
 from rethinking.analysis.wording import new_cell, overall_texts, row_texts, sentence
 from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
-from rethinking.runs.predictions import score_of
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, NOISE, RNG, ZINC, fill
 from tests.records import made_up
@@ -58,40 +57,6 @@ def test_positive_is_better_for_errors_too(store: RunStore) -> None:
         if comparison.answer_b is not None and abs(mean) > comparison.margin:
             # Of graphs, of which seeds have more and fewer.
             assert comparison.answer_b.estimate.mean == pytest.approx(mean, rel=0.2)
-
-
-def test_less_than_one_graph_in_all_seeds_is_chance(tmp_path: Path) -> None:
-    """The first seed tests on 501 graphs, and that is what a step is taken for."""
-    store = RunStore(tmp_path / "runs")
-    fill(store, NCI1 + "learned", np.array([400 / 501, 0.8, *[0.8] * 18]))
-    fill(store, NCI1 + "complement", np.array([400 / 501, 0.801, *[0.8] * 18]))
-    (c,) = made(store).values()
-    assert c.answer_a.estimate.mean == pytest.approx(0.1 / 20)
-    assert c.answer_a.estimate.error == pytest.approx(100 / 501 / 20)
-
-
-def test_new_graphs_are_test_graphs(tmp_path: Path) -> None:
-    """What was predicted of those for validation is no part of it."""
-    store = RunStore(tmp_path / "runs")
-    store.check_writable()
-    for variant, mean in (("learned", 0.8), ("complement", 0.7)):
-        cell = compose_cell((NCI1 + variant).split())
-        for seed, score in enumerate(mean + 0.001 * np.arange(6)):
-            record = made_up(cell, seed, float(score))
-            other = record.predictions.copy()
-            other.loc[other["part"] == "val", "prediction"] = 0
-            scores = record.scores | {"val_accuracy": score_of(cell.task(), other, "val")}
-            store.write_result(replace(record, predictions=other, scores=scores))
-    (c,) = made(store).values()
-    assert c.answer_b is not None and c.answer_b.estimate.mean == pytest.approx(-10, abs=0.1)
-
-
-def test_of_two_margins_the_stricter_one_holds(tmp_path: Path) -> None:
-    store = RunStore(tmp_path / "runs")
-    fill(store, NCI1 + "learned tasks.classification.margin=0.005", 0.8 + 0.01 * NOISE)
-    fill(store, NCI1 + "complement", 0.8 + 0.01 * NOISE[::-1])
-    (c,) = made(store).values()
-    assert c.margin == 0.5
 
 
 def test_cells_are_compared_that_differ_in_the_variant_only(store: RunStore) -> None:
