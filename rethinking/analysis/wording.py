@@ -18,6 +18,11 @@ APPROXIMATE = "*"
 # Over which comparisons verdicts hold.
 STANDING = "all comparisons that there are, whatever is shown"
 ON_ONE_DATA_SET = "all comparisons on the data set"
+TWO_QUESTIONS = (
+    "On this data set (A): over all splits and initialisations of these graphs. On new graphs (B): of the same "
+    "kind, after training on this data set; errors clustered by graph and seed. Of new training data (C) one data "
+    "set says nothing."
+)
 
 
 def sentence(answer: Overall, asked: Question) -> str:
@@ -127,7 +132,7 @@ def method(
     """
     first, second = sides or comparisons[0].sides
     return (
-        f"{by_how_much(asked, first, second)} {_of_two_kinds()} "
+        f"{by_how_much(asked, first, second)} {TWO_QUESTIONS} "
         f"{judged_how(comparisons, asked, family)} {_needed_how(asked)} {_marked(comparisons)}"
     ).strip()
 
@@ -156,15 +161,6 @@ def judged_how(comparisons: Sequence[Comparison], asked: Question, family: str =
     return (
         f"Verdicts: margin {' or '.join(margins)}, level {asked.level:g} over the looks at {looks} seeds and, "
         f"by {how}, over {family}; none below {asked.fewest} seeds or without variance."
-    )
-
-
-def _of_two_kinds() -> str:
-    """What A and B are."""
-    return (
-        "On this data set (A): over all splits and initialisations of these graphs. On new graphs (B): of the same "
-        "kind, after training on this data set; errors clustered by graph and seed. Of new training data (C) one data "
-        "set says nothing."
     )
 
 

@@ -52,6 +52,8 @@ REFUSED = {
     "pooling": "the operator and its controls; for some of them give controls=shuffled,none",
     "pooler": "operators are named without a key, as in `rethinking check pyg/TopKPooling`",
 }
+# Where the numbers of scorecards are had in a form that has no place for a second table.
+AS_CSV = "`rethinking scorecard OPERATOR --format csv` tells their numbers."
 # What a word begins with that is the check's own, in place of the controls of `conf/check.yaml`.
 CONTROLS = "controls="
 
@@ -284,7 +286,7 @@ def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
     write_report(check_page(made, results, asked, scored, said), path)
     if form == "csv":
         print(csv(made, asked), end="")
-        tell([*results.left_out, *without])
+        tell([*results.left_out, *without, *([f"{path} has the scorecards; {AS_CSV}"] if scored else [])])
         return True
     table, notes = texts(made, asked), [method(made, asked, SIDES, TOGETHER), *results.left_out, *said]
     title = "Does the pooling matter? Controls against the operator"

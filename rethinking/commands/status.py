@@ -22,7 +22,7 @@ from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
 from rethinking.errors import UserError
 from rethinking.progress import in_words
-from rethinking.runs.interrupted import files_of
+from rethinking.runs.interrupted import cell_of, files_of
 from rethinking.runs.store import Entry, RunStore, is_stale
 from rethinking.runs.together import as_text
 from rethinking.runs.workers import SILENCE
@@ -156,7 +156,7 @@ def _at_work(store: RunStore) -> Table | None:
 def _interrupted(store: RunStore, entries: list[Entry]) -> Iterator[str]:
     """Groups that stopped before they were done, and whose state was kept. Those of cells that train are left out."""
     at_work = {_cell_of(entry) for entry in entries if entry.state == "running"}
-    if not any(path.name.rpartition("-s")[0] not in at_work for path in files_of(store.folder)):
+    if all(cell_of(path) in at_work for path in files_of(store.folder)):
         return
     from rethinking.runs.checkpoints import kept  # Late: it takes torch to read them.
 

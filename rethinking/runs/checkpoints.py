@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from rethinking.errors import UserError
-from rethinking.runs.interrupted import NAME, SUFFIX, file_name, files_of
+from rethinking.runs.interrupted import NAME, SUFFIX, cell_of, file_name, files_of
 from rethinking.runs.outcome import is_of_surroundings
 from rethinking.runs.replacement import replaced_file
 from rethinking.training.saved import seeds_of
@@ -51,7 +51,7 @@ class Saved:
     @property
     def cell_id(self) -> str:
         """Of which cell."""
-        return self.path.name.rpartition("-s")[0]
+        return cell_of(self.path)
 
     @property
     def seeds(self) -> list[int]:

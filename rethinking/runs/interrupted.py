@@ -15,6 +15,11 @@ def file_name(cell_id: str, seeds: list[int]) -> str:
     return f"{cell_id}-s{seeds[0]:02d}-{group}{SUFFIX}"
 
 
+def cell_of(path: Path) -> str:
+    """The id of the cell that a file is of."""
+    return path.name.rpartition("-s")[0]
+
+
 def files_of(store: Path) -> list[Path]:
     """The files that there are, of groups that train, too."""
     return sorted((store / NAME).glob(f"[!.]*{SUFFIX}"))
