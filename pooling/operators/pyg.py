@@ -1,7 +1,8 @@
 """PyG's poolers of graphs that lie block-diagonal; `pyg_dense.py` has those of padded ones.
 
 Each is given the library's class with its arguments (`pooler`, a partial) and adds the sizes. Nothing here does what
-its forward does, but for clusters that are given: there, reducing and connecting stand beside it.
+its forward does, but for clusters that are given: there, reducing and connecting stand beside it (and but for one loop
+over edges, in `contraction.py`).
 PANPooling is not among them: it needs torch_sparse, and pools by what a PANConv before it returns.
 """
 
@@ -15,6 +16,7 @@ from torch_geometric.nn.pool.select import SelectOutput
 from torch_geometric.utils import add_remaining_self_loops, remove_self_loops, softmax
 
 from rethinking.pooling.operators.coarsen import joined, neighbours
+from rethinking.pooling.operators.contraction import merge_edges
 from rethinking.pooling.operators.dense import ascending, entries
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
@@ -124,7 +126,7 @@ class EdgeContraction(PygOperator):
         if given is not None:
             edges = neighbours(graphs, given)
             return Coarse(Graphs(given.reduce(graphs.x), edges, None, given.batch, graphs.count), given)
-        with in_one_sentence(self.name, graphs):
+        with in_one_sentence(self.name, graphs), replaced(self.pooler, _merge_edges=merge_edges):
             x, edge_index, batch, merged = self.pooler(graphs.x, graphs.edge_index, graphs.batch)
         nodes = torch.arange(len(graphs.x), device=x.device)
         weight = merged.new_edge_score[merged.cluster]

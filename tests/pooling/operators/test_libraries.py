@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.nn import dense_diff_pool, dense_mincut_pool
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
+from rethinking.pooling.operators.contraction import merge_edges
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
 from rethinking.pooling.operators.sentences import checked
 from rethinking.pooling.operators.tgp import TgpOperator, numpy_follows_torch, poolers
@@ -66,6 +67,23 @@ def test_equals_pyg(name: str, weighted: bool) -> None:
     else:
         x, edge_index, weight, coarse, *_ = theirs(graphs.x, graphs.edge_index, graphs.edge_weight, graphs.batch)
     equals(pool(graphs), x, edge_index, weight, coarse)
+
+
+@pytest.mark.parametrize("scores", ["distinct", "few", "equal"])
+def test_edges_merge_as_in_pyg(scores: str) -> None:
+    """Loops, edges twice, nodes without edges; of equal scores those go first that torch's sort puts first."""
+    torch.manual_seed(3)
+    nodes, edges = 60, 150
+    graph = torch.randint(nodes - 5, (2, edges)), torch.arange(nodes) // 20
+    drawn = {"distinct": torch.rand(edges), "few": torch.randint(3, (edges,)).float(), "equal": torch.ones(edges)}
+    score, x = (each.double().requires_grad_() for each in (drawn[scores], torch.randn(nodes, 4)))
+    found = merge_edges(x, *graph, score)
+    wanted = torch_geometric.nn.EdgePooling(4)._merge_edges(x, *graph, score)
+    for mine, theirs in zip((*found[:3], *found[3]), (*wanted[:3], *wanted[3]), strict=True):
+        assert torch.equal(mine, theirs)
+    upstream = torch.randn_like(found[0])
+    mine, theirs = (torch.autograd.grad(pooled, (x, score), upstream) for pooled in (found[0], wanted[0]))
+    assert all(map(torch.equal, mine, theirs))
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])

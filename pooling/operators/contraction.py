@@ -1,0 +1,51 @@
+"""Merging the ends of edges, one edge after another: PyG's EdgePooling with its loop over edges compiled.
+
+The loop takes nine tenths of the time of a step with the library's own, which reads a tensor's element at each edge.
+"""
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+from torch_geometric.nn.pool.edge_pool import UnpoolInfo
+from torch_geometric.utils import coalesce, scatter
+
+
+def merge_edges(
+    x: Tensor, edge_index: Tensor, batch: Tensor, edge_score: Tensor
+) -> tuple[Tensor, Tensor, Tensor, UnpoolInfo]:
+    """What EdgePooling's `_merge_edges` returns, to the bit.
+
+    x: [N, F]. edge_index: int64 [2, E]. batch: int64 [N]. edge_score: [E]. Returns the same of the clusters, those of
+    merged edges first, the highest score before others; and what to unpool by.
+    """
+    order = edge_score.argsort(descending=True).cpu().numpy()
+    cluster_of, chosen_edges, count = _merged(*edge_index.cpu().numpy(), order, len(x))
+    cluster, chosen = (torch.from_numpy(each).to(x.device) for each in (cluster_of, chosen_edges))
+    score = torch.cat([edge_score[chosen], edge_score.new_ones(count - len(chosen))])
+    pooled = scatter(x, cluster, dim=0, dim_size=count, reduce="sum") * score[:, None]
+    edges = coalesce(cluster[edge_index], num_nodes=count)
+    return pooled, edges, batch.new_empty(count).scatter_(0, cluster, batch), UnpoolInfo(edge_index, cluster, batch, score)
+
+
+@njit(cache=True, nogil=True)
+def _merged(source, target, order, nodes):
+    """The cluster of each node, the edges whose ends are one, in their order, and how many clusters there are.
+
+    An edge is passed over as soon as one of its ends is taken. A node that no edge takes is a cluster by itself.
+    """
+    cluster = np.full(nodes, -1, np.int64)
+    chosen = np.empty(nodes, np.int64)
+    count = 0
+    for edge in order:
+        if cluster[source[edge]] < 0 and cluster[target[edge]] < 0:
+            cluster[source[edge]] = count
+            cluster[target[edge]] = count
+            chosen[count] = edge
+            count += 1
+    merged = count
+    for node in range(nodes):
+        if cluster[node] < 0:
+            cluster[node] = count
+            count += 1
+    return cluster, chosen[:merged], count
