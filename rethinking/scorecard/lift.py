@@ -4,6 +4,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from scipy.linalg import eigh, eigvalsh
+from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
 from rethinking.pooling.operators.interface import Assignment
@@ -41,34 +43,47 @@ def _inverse(assignment: Assignment, dtype: torch.dtype, threshold: float) -> Te
 
 
 class _Lift(torch.autograd.Function):
-    """S (SᵀS)⁺ X', which is (S⁺)ᵀ X', with G = SᵀS of K × K in double precision.
+    """S (SᵀS)⁺ X', which is (S⁺)ᵀ X', by the eigenvectors V of G = SᵀS, K × K in double precision, that count.
 
-    Its eigenvectors take half the time of the singular vectors of S, and the derivative needs products with F columns
-    only, where that of torch's `pinv` has N × K × K. Double, as the condition of G is the square of that of S: then it
-    is as exact as singular values in single precision.
+    These take a fraction of the time of the singular vectors of S, and most softmax assignments have a few dozen that
+    count among more than a thousand. All products, those of the derivative too, are with V's r columns or X's F, where
+    the derivative of torch's `pinv` has N × K × K. Double, as the condition of G is the square of that of S: then it is
+    as exact as singular values in single precision.
     """
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, x: Tensor, threshold: float) -> Tensor:
         exact = s.double()
-        values, vectors = torch.linalg.eigh(exact.T @ exact)
-        # What is a number of G is no smaller than its rounding, where that of S might be: in double precision alone.
-        kept = values > max(threshold**2, len(values) * torch.finfo(values.dtype).eps) * values[-1]
-        inverse = (vectors * (kept / values.where(kept, 1))) @ vectors.T
-        u = inverse @ x.double()
+        values, vectors = _eigenvectors(exact, threshold)
+        reduced, seen = exact @ vectors, vectors.T @ x.double()
         # What of X' no node has a part in, which only the derivative sees.
-        lost = None if kept.all() else ((vectors * ~kept) @ (vectors.T @ x.double())).to(x.dtype)
-        lifted = (exact @ u).to(x.dtype)
-        ctx.save_for_backward(s, lifted, inverse, u, lost)
-        return lifted
+        lost = x - (vectors @ seen).to(x.dtype) if len(values) < len(vectors) else None
+        ctx.save_for_backward(values, vectors, reduced, seen / values[:, None], lost)
+        return (reduced @ (seen / values[:, None])).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        # From dA⁺ = −A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I − AA⁺) + (I − A⁺A) dAᵀ A⁺ᵀA⁺ with A = Sᵀ (Golub and Pereyra 1973).
-        s, lifted, inverse, u, lost = ctx.saved_tensors
-        exact = inverse @ (s.T @ grad).double()
-        u, w = u.to(grad.dtype), exact.to(grad.dtype)
-        grad_s = (grad - s @ w) @ u.T - lifted @ w.T
+        # From dA⁺ = −A⁺ dA A⁺ + A⁺A⁺ᵀ dAᵀ (I − AA⁺) + (I − A⁺A) dAᵀ A⁺ᵀA⁺ with A = Sᵀ (Golub and Pereyra 1973). With
+        # V written out, G⁺SᵀY = Vw, G⁺X' = Vu and S = (SV)Vᵀ where it meets them.
+        values, vectors, reduced, u, lost = ctx.saved_tensors
+        exact = grad.double()
+        w = (reduced.T @ exact) / values[:, None]
+        left = (exact - reduced @ w) @ u.T - reduced @ (u @ w.T)
+        grad_s = left.to(grad.dtype) @ vectors.T.to(grad.dtype)
         if lost is not None:
-            grad_s += s @ (inverse @ exact).to(grad.dtype) @ lost.T
-        return grad_s, w, None
+            grad_s += reduced.to(grad.dtype) @ ((w / values[:, None]).to(grad.dtype) @ lost.T)
+        return grad_s, (vectors @ w).to(grad.dtype), None
+
+
+def _eigenvectors(s: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """The eigenvalues of SᵀS that count, ascending, [r], and their vectors, [K, r]. s: [N, K], in double precision."""
+    gramian = dsyrk(1.0, s.T.cpu().numpy(), lower=1)  # Its lower half, which is all that the library reads.
+    values = eigvalsh(gramian)
+    # What is a number of G is no smaller than its rounding, where that of S might be: in double precision alone.
+    least = max(threshold**2, len(values) * torch.finfo(s.dtype).eps) * values[-1]
+    count = int((values > least).sum())
+    if count < len(values) / 4:  # The library is faster with all than with more of them than this.
+        values, vectors = eigh(gramian, subset_by_index=(len(values) - count, len(values) - 1))
+    else:
+        values, vectors = (found[..., -count:] for found in eigh(gramian, driver="evd"))
+    return torch.from_numpy(values).to(s), torch.from_numpy(vectors).to(s)

@@ -34,6 +34,10 @@ def without_full_rank(generator: torch.Generator) -> Tensor:
     return torch.rand(7, 2, generator=generator)[:, [0, 1, 1]]
 
 
+def of_low_rank(generator: torch.Generator) -> Tensor:
+    return torch.rand(15, 2, generator=generator) @ torch.rand(2, 12, generator=generator)
+
+
 def hard(generator: torch.Generator) -> Tensor:
     """A node in no cluster, one cluster without nodes, and any weights."""
     s = torch.zeros(7, 4)
@@ -42,14 +46,14 @@ def hard(generator: torch.Generator) -> Tensor:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("kind", [soft, without_full_rank, hard])
+@pytest.mark.parametrize("kind", [soft, without_full_rank, of_low_rank, hard])
 def test_the_lift_is_the_pseudo_inverse(kind: Callable[[torch.Generator], Tensor]) -> None:
     generator = torch.Generator().manual_seed(0)
     s = kind(generator)
     x = torch.randn(s.shape[1], 2, generator=generator)
     assert torch.allclose(pseudo_inverse_lift(x, assignment(s)), torch.linalg.pinv(s).T @ x)
     # Its least-squares property: lifting what was reduced is a projection.
-    projected = pseudo_inverse_lift(s.T @ torch.ones(7, 1), assignment(s))
+    projected = pseudo_inverse_lift(s.T @ torch.ones(len(s), 1), assignment(s))
     assert torch.allclose(pseudo_inverse_lift(s.T @ projected, assignment(s)), projected)
 
 
@@ -67,7 +71,7 @@ def test_gradients_flow_through_the_lift(kind: Callable[[torch.Generator], Tenso
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("kind", [soft, without_full_rank])
+@pytest.mark.parametrize("kind", [soft, without_full_rank, of_low_rank])
 def test_its_gradients_are_those_of_the_inverse(kind: Callable[[torch.Generator], Tensor]) -> None:
     """Also where columns of S hang on each other, where torch has the same rule for those that are left out."""
     generator = torch.Generator().manual_seed(2)

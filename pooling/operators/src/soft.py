@@ -1,8 +1,11 @@
 """Soft clusters: DiffPool, MinCutPool and LaPool."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
+from rethinking.pooling.gramian import gramian_square
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
 from rethinking.pooling.operators.src.graphwise import (
     GraphwiseOperator,
@@ -11,6 +14,7 @@ from rethinking.pooling.operators.src.graphwise import (
     times_adjacency,
     with_matrix,
 )
+from rethinking.pooling.orthogonality import orthogonality
 
 # What keeps logarithms and quotients finite, Keras's.
 EPSILON = 1e-7
@@ -30,9 +34,9 @@ class DiffPool(GraphwiseOperator):
         """See `GraphwiseOperator`."""
         x = filtered(graph.x, graph)
         s = (x @ self.assign).softmax(dim=1) if given is None else given.dense()
-        coarse = s.T @ times_adjacency(s, graph)
-        losses = {} if given else {"link": _link_loss(graph, s, coarse), "entropy": _entropy(s)}
-        return Coarse(with_matrix(graph, s.T @ x @ self.embed, coarse), given or by_entries(s), losses)
+        along = times_adjacency(s, graph)
+        losses = {} if given else {"link": _link_loss(graph, s, along), "entropy": _entropy(s)}
+        return Coarse(with_matrix(graph, s.T @ x @ self.embed, s.T @ along), given or by_entries(s), losses)
 
 
 class MinCut(GraphwiseOperator):
@@ -48,8 +52,9 @@ class MinCut(GraphwiseOperator):
     def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
         """See `GraphwiseOperator`."""
         s = (graph.x @ self.assign + self.bias).softmax(dim=1) if given is None else given.dense()
-        coarse = s.T @ times_adjacency(s, graph)
-        losses = {} if given else {"cut": _cut_loss(graph, s, coarse), "orthogonality": _orthogonality_loss(s)}
+        along = times_adjacency(s, graph)
+        losses = {} if given else {"cut": _cut_loss(graph, s, along), "orthogonality": _of_one(orthogonality, s)}
+        coarse = s.T @ along
         apart = coarse - torch.diag(coarse.diagonal())
         degree = apart.sum(dim=1)
         # The root has no derivative at zero, where no edge leads to another cluster.
@@ -92,9 +97,9 @@ def _leaders(graph: Graphs) -> Tensor:
     return torch.ones_like(change, dtype=torch.bool).index_fill(0, source[behind], False)
 
 
-def _link_loss(graph: Graphs, s: Tensor, coarse: Tensor) -> Tensor:
-    """‖A − SSᵀ‖, without making SSᵀ: ‖A‖² − 2 tr(SᵀAS) + ‖SᵀS‖² is its square."""
-    squared = graph.weights.square().sum() - 2 * coarse.diagonal().sum() + (s.T @ s).square().sum()
+def _link_loss(graph: Graphs, s: Tensor, along: Tensor) -> Tensor:
+    """‖A − SSᵀ‖, without making SSᵀ: ‖A‖² − 2 tr(SᵀAS) + ‖SᵀS‖² is its square. along: AS, [n, k]."""
+    squared = graph.weights.square().sum() - 2 * (s * along).sum() + _of_one(gramian_square, s)
     return squared.clamp(min=EPSILON**2).sqrt()
 
 
@@ -102,16 +107,16 @@ def _entropy(s: Tensor) -> Tensor:
     return -(s * (s + EPSILON).log()).sum(dim=1).mean()
 
 
-def _cut_loss(graph: Graphs, s: Tensor, coarse: Tensor) -> Tensor:
-    """A graph without edges has nothing to cut and counts as zero."""
+def _cut_loss(graph: Graphs, s: Tensor, along: Tensor) -> Tensor:
+    """A graph without edges has nothing to cut and counts as zero. along: AS, [n, k]."""
     degree = graph.weights.new_zeros(len(s)).index_add(0, graph.edge_index[1], graph.weights)
-    return -coarse.diagonal().sum() / (degree @ s.square().sum(dim=1)).clamp(min=EPSILON)
+    return -(s * along).sum() / (degree @ s.square().sum(dim=1)).clamp(min=EPSILON)
 
 
-def _orthogonality_loss(s: Tensor) -> Tensor:
-    gramian = s.T @ s
-    one = torch.eye(s.shape[1], dtype=s.dtype, device=s.device)
-    return (gramian / gramian.norm() - one / one.norm()).norm()
+def _of_one(loss: Callable[[Tensor, Tensor, Tensor, int], Tensor], s: Tensor) -> Tensor:
+    """A loss of the project's own poolers, of one graph. s: [n, k]."""
+    start = torch.zeros(1, dtype=torch.int64, device=s.device)
+    return loss(s[None], start, start + len(s), len(s))[0]
 
 
 def _glorot(rows: int, columns: int) -> nn.Parameter:
