@@ -20,12 +20,14 @@ def merge_edges(
     merged edges first, the highest score before others; and what to unpool by.
     """
     order = edge_score.argsort(descending=True).cpu().numpy()
-    cluster_of, chosen_edges, count = _merged(*edge_index.cpu().numpy(), order, len(x))
+    source, target = edge_index.cpu().numpy()
+    cluster_of, chosen_edges, count = _merged(source, target, order, len(x))
     cluster, chosen = (torch.from_numpy(each).to(x.device) for each in (cluster_of, chosen_edges))
     score = torch.cat([edge_score[chosen], edge_score.new_ones(count - len(chosen))])
     pooled = scatter(x, cluster, dim=0, dim_size=count, reduce="sum") * score[:, None]
     edges = coalesce(cluster[edge_index], num_nodes=count)
-    return pooled, edges, batch.new_empty(count).scatter_(0, cluster, batch), UnpoolInfo(edge_index, cluster, batch, score)
+    coarse = batch.new_empty(count).scatter_(0, cluster, batch)
+    return pooled, edges, coarse, UnpoolInfo(edge_index, cluster, batch, score)
 
 
 @njit(cache=True, nogil=True)

@@ -43,7 +43,7 @@ from rethinking.progress import track
 from rethinking.runs.measured_here import measured_here
 from rethinking.runs.scorecards import of_store, scorecard_key
 from rethinking.runs.store import RunStore
-from rethinking.scorecard.card import EXPRESSIVE
+from rethinking.scorecard.card import EXPRESSIVE, Part
 from rethinking.scorecard.measuring import measurements
 from rethinking.scorecard.settings import card_settings, section
 
@@ -80,14 +80,21 @@ class Measuring:
     def card(self, asked: Measured, names: Sequence[str], store: Path) -> Card:
         """These parts of an operator's card, in the same way."""
         use_threads(1)
-        kept, key = of_store(store), scorecard_key(asked.operator, self.settings)
-        parts, damaged = kept.read(key)
-        if damaged:
-            print(damaged, file=sys.stderr, flush=True)
+        key = scorecard_key(asked.operator, self.settings)
+        kept, begun = of_store(store), of_store(store, unfinished=True)
+        (parts, damaged), (rest, damaged_rest) = kept.read(key), begun.read(key)
+        for sentence in filter(None, (damaged, damaged_rest)):
+            print(sentence, file=sys.stderr, flush=True)
         missing = [name for name in names if name not in parts]
         for name in track(missing, f"Scorecard of {asked.title}"):
-            parts[name] = measured_here(self.measurements[name], instantiate(asked.operator))
-            kept.add(key, asked.operator, {name: parts[name]})
+            part = so_far = rest.get(name, Part())
+            for part in measured_here(self.measurements[name], instantiate(asked.operator), so_far):
+                if not part.problem:
+                    begun.add(key, asked.operator, {name: part})
+            parts[name] = part
+            kept.add(key, asked.operator, {name: part})
+            if not part.problem:
+                begun.remove(key, asked.operator, name)
         return Card(asked.name, asked.title, {name: parts[name] for name in names})
 
     def _note(self) -> str:

@@ -71,13 +71,24 @@ class Scorecards:
         except OSError as error:
             raise _cannot_write(path, error) from error
 
+    def remove(self, key: str, operator: Mapping[str, Any], name: str) -> None:
+        """Take one part out, if it is there; see `write`."""
+        parts = self.read(key)[0]
+        if parts.pop(name, None) is None:
+            return
+        if parts:
+            self.write(key, operator, parts)
+        else:
+            self._path(key).unlink(missing_ok=True)
+
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
 
 
-def of_store(runs: Path) -> Scorecards:
-    """Those of a run store."""
-    return Scorecards(runs / ".scorecards")
+def of_store(runs: Path, unfinished: bool = False) -> Scorecards:
+    """Those of a run store; or the parts that are being measured, with the runs that are done."""
+    folder = runs / ".scorecards"
+    return Scorecards(folder / "unfinished" if unfinished else folder)
 
 
 def of_results(results: Path) -> Scorecards:

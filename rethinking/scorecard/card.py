@@ -37,6 +37,11 @@ class Part:
     problem: str = ""
     origin: Mapping[str, Fact] = field(default_factory=dict)
 
+    @property
+    def runs(self) -> int:
+        """How many numbers there are of each measure."""
+        return max(map(len, self.values.values()), default=0)
+
 
 def part_name(kind: str, graph: str = "") -> str:
     """KIND/GRAPH, or KIND where it is not of a graph."""

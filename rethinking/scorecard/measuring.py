@@ -1,6 +1,6 @@
 """All measurements of a scorecard, each by its name: what an operator cannot do is said in one sentence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -20,9 +20,13 @@ from rethinking.scorecard.point_clouds import PointCloud, point_cloud
 from rethinking.scorecard.settings import CardSettings, CostSettings, DrawnSettings, ExpressiveSettings
 from rethinking.scorecard.spectral import compare_structure, density, signals, spectrum
 
-Measure = Callable[[MakeOperator], Part]
+# Called with what earlier runs came to, a part without values if there were none. Gives the part after each run that is
+# done, and so in the end the whole.
+Measure = Callable[[MakeOperator, Part], Iterator[Part]]
 # Digits of what is drawn.
 DIGITS = 4
+
+Values = dict[str, list[float]]
 
 
 def measurements(settings: CardSettings) -> dict[str, Measure]:
@@ -44,30 +48,29 @@ def measurements(settings: CardSettings) -> dict[str, Measure]:
     return found
 
 
-def measured(measure: Measure, make: MakeOperator) -> Part:
-    """The part, or its problem in one sentence: operators of elsewhere may raise anything."""
+def measured(measure: Measure, make: MakeOperator, so_far: Part) -> Iterator[Part]:
+    """The part after each run, or in the end its problem in one sentence: operators of elsewhere may raise anything."""
     try:
-        return measure(make)
+        yield from measure(make, so_far)
     except UserError:
         raise
     except (MemoryError, torch.OutOfMemoryError):
-        return Part(problem="there is not enough memory")
+        yield Part(problem="there is not enough memory")
     except ValueError as error:
-        return Part(problem=str(error).strip().rstrip("."))
+        yield Part(problem=str(error).strip().rstrip("."))
     except Exception as error:
-        return Part(problem=in_words(error))
+        yield Part(problem=in_words(error))
 
 
-def features(make: MakeOperator, cloud: PointCloud, settings: CardSettings) -> Part:
+def features(make: MakeOperator, so_far: Part, cloud: PointCloud, settings: CardSettings) -> Iterator[Part]:
     """How well coordinates can be rebuilt, and of the clusters by which they were: how local, and the sums of rows."""
-    values: dict[str, list[float]] = {}
-    drawn: dict[str, Drawn] = {}
+    values, drawn = so_far.values, so_far.drawn
     graphs = cloud.with_signals(torch.from_numpy(cloud.coordinates))
-    for seed in range(settings.autoencoder.runs):
+    for seed in range(so_far.runs, settings.autoencoder.runs):
         result = reconstruct(make, cloud, settings.autoencoder, seed)
         assignment = known(result.coarse)
         sums = row_sums(assignment, settings.tolerance)
-        _add(
+        values = _with(
             values,
             {"mse": result.mse, "steps": result.fit.steps, "available": assignment.clusters}
             | locality(assignment, graphs)
@@ -78,21 +81,21 @@ def features(make: MakeOperator, cloud: PointCloud, settings: CardSettings) -> P
                 "graph": _drawn(graphs, cloud.coordinates, settings.drawn),
                 "rebuilt": Drawn(_rounded(result.x.double().numpy())),
             }
-    return Part(values, drawn)
+        yield Part(values, drawn)
 
 
-def structure(make: MakeOperator, cloud: PointCloud, settings: CardSettings) -> Part:
+def structure(make: MakeOperator, so_far: Part, cloud: PointCloud, settings: CardSettings) -> Iterator[Part]:
     """How far the pooled graph is from the graph."""
     asked = settings.spectral
-    values: dict[str, list[float]] = {}
-    drawn: dict[str, Drawn] = {}
+    values, drawn = so_far.values, so_far.drawn
     x = signals(cloud, asked.eigenvectors)
     graphs = cloud.with_signals(x)
     dense, median = density(graphs, asked.threshold)
-    for seed in range(asked.runs):
+    for seed in range(so_far.runs, asked.runs):
         result = compare_structure(make, cloud, x, asked, seed)
-        _add(values, {"distance": result.distance, "steps": result.fit.steps, "density": result.density,
-                      "median_weight": result.median, "density_before": dense, "median_before": median})  # fmt: skip
+        found = {"distance": result.distance, "steps": result.fit.steps, "density": result.density,
+                 "median_weight": result.median, "density_before": dense, "median_before": median}  # fmt: skip
+        values = _with(values, found)
         if not drawn:
             coarse = result.coarse
             # Where clusters are not known, they lie where the pooled coordinates say.
@@ -103,29 +106,30 @@ def structure(make: MakeOperator, cloud: PointCloud, settings: CardSettings) -> 
                 "graph": _drawn(graphs, cloud.coordinates, settings.drawn, with_spectrum=True),
                 "pooled": _drawn(coarse.graphs, points, settings.drawn, with_spectrum=True),
             }
-    return Part(values, drawn)
+        yield Part(values, drawn)
 
 
-def expressive(make: MakeOperator, settings: ExpressiveSettings) -> Part:
+def expressive(make: MakeOperator, so_far: Part, settings: ExpressiveSettings) -> Iterator[Part]:
     """The accuracy on pairs of graphs that the Weisfeiler-Leman test tells apart."""
-    values: dict[str, list[float]] = {}
-    for seed in range(settings.runs):
+    values = so_far.values
+    for seed in range(so_far.runs, settings.runs):
         found = accuracy(make, settings, seed)
-        _add(values, {"test": found.test, "train": found.train})
-    return Part(values)
+        values = _with(values, {"test": found.test, "train": found.train})
+        yield Part(values)
 
 
-def cost(make: MakeOperator, settings: CostSettings) -> Part:
-    """Time in seconds and memory in bytes of a step, a number a size."""
+def cost(make: MakeOperator, so_far: Part, settings: CostSettings) -> Iterator[Part]:
+    """Time in seconds and memory in bytes of a step, a number a size; all sizes at once, so that they compare."""
     values: dict[str, list[float]] = {}
     for found in costs(make, settings):
-        _add(values, {"nodes": found.nodes, "first": found.first, "seconds": found.seconds, "memory": found.memory})
-    return Part(values)
+        step = {"nodes": found.nodes, "first": found.first, "seconds": found.seconds, "memory": found.memory}
+        values = _with(values, step)
+    yield Part(values)
 
 
-def _add(values: dict[str, list[float]], more: dict[str, float]) -> None:
-    for name, value in more.items():
-        values.setdefault(name, []).append(float(value))
+def _with(values: Values, more: Mapping[str, float]) -> Values:
+    """With those of one run more."""
+    return {name: [*values.get(name, []), float(value)] for name, value in more.items()}
 
 
 def _centres(assignment: Assignment, coordinates: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Studies: suites whose parts are measured, each once, kept at once, and shown with what is missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -64,11 +65,11 @@ def test_measured_once_graph_after_graph(
     """An interrupted command goes on with the next part; then nothing is measured again."""
     measured: list[str] = []
 
-    def interrupted(measure: Measure, make: object) -> Part:
+    def interrupted(measure: Measure, make: object, so_far: Part) -> Iterator[Part]:
         measured.append(measure.keywords["cloud"].nodes)  # type: ignore[attr-defined]
         if len(measured) == 10:
             raise KeyboardInterrupt
-        return MADE
+        yield MADE
 
     monkeypatch.setattr(scorecard, "measured_here", interrupted)
     assert rethinking("reproduce", "src_autoencoder").returncode == 130
@@ -85,10 +86,47 @@ def test_measured_once_graph_after_graph(
     assert "lacks" not in rethinking("status", "src_autoencoder").stdout
 
 
+def test_a_part_goes_on_after_its_last_run(
+    rethinking: Call, tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs that are done are kept, but a part is there only when all are; the time is that of all of them."""
+    begun: list[int] = []
+    first = replace(MADE, values={name: values[:1] for name, values in MADE.values.items()})
+
+    def in_turns(measure: Measure, make: object, so_far: Part) -> Iterator[Part]:
+        begun.append(so_far.runs)
+        if not so_far.runs:
+            yield first
+            raise KeyboardInterrupt
+        assert so_far == first
+        yield MADE
+
+    monkeypatch.setattr(scorecard, "measured_here", in_turns)
+    key, store = study.key(study.operators[0]), tmp_path / "runs"
+    assert rethinking("reproduce", "src_autoencoder").returncode == 130
+    assert of_store(store).read(key) == ({}, "") and of_store(store, unfinished=True).read(key)[0]
+    assert "DiffPool (SRC): grid2d 0/2" in rethinking("status", "src_autoencoder").stdout
+    assert rethinking("reproduce", "src_autoencoder").returncode == 130, "the next one is interrupted, too"
+    assert begun == [0, 1, 0] and of_store(store).read(key)[0] == {"features/grid2d": MADE}
+    assert [path.stem for path in (store / ".scorecards" / "unfinished").glob("*.json")] == [
+        study.key(study.operators[1])
+    ]
+
+
+def test_what_fails_keeps_the_runs_before(
+    rethinking: Call, tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorecard, "measured_here", lambda *_: iter([MADE, Part(problem="the disk is full")]))
+    assert rethinking("run", "suite=src_autoencoder").returncode == 1
+    key = study.key(study.operators[0])
+    assert of_store(tmp_path / "runs").read(key) == ({}, "")
+    assert of_store(tmp_path / "runs", unfinished=True).read(key)[0] == {"features/grid2d": MADE, "features/ring": MADE}
+
+
 def test_what_cannot_be_measured_is_said_and_tried_again(
     rethinking: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorecard, "measured_here", lambda *_: Part(problem="there is not enough memory"))
+    monkeypatch.setattr(scorecard, "measured_here", lambda *_: iter([Part(problem="there is not enough memory")]))
     done = rethinking("run", "suite=src_spectral")
     assert done.returncode == 1
     assert "Not measured of NDP (SRC): structure on ring, as there is not enough memory." in done.stderr

@@ -12,8 +12,8 @@ import torch
 from rethinking.errors import UserError
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
 from rethinking.runs.scorecards import Scorecards, _sha256, scorecard_key
-from rethinking.scorecard.card import COST, EXPRESSIVE, Drawn, Part
-from rethinking.scorecard.measuring import measured, measurements
+from rethinking.scorecard.card import COST, EXPRESSIVE, Drawn, Part, as_data, from_data
+from rethinking.scorecard.measuring import Measure, measured, measurements
 from rethinking.scorecard.settings import CardSettings, card_settings
 from tests.scorecard.operators import Identity, Pairs, Silent, Soft
 
@@ -36,7 +36,11 @@ def small(size: str = "brief", steps: int = 3) -> CardSettings:
 
 
 def card(operator: Any, settings: CardSettings) -> dict[str, Part]:
-    return {name: measured(measure, operator) for name, measure in measurements(settings).items()}
+    return {name: whole(measure, operator) for name, measure in measurements(settings).items()}
+
+
+def whole(measure: Measure, operator: Any) -> Part:
+    return list(measured(measure, operator, Part()))[-1]
 
 
 def test_known_operators() -> None:
@@ -83,6 +87,24 @@ def test_what_an_operator_cannot_do_is_said_and_the_rest_goes_on() -> None:
     assert "expected each signal pooled" in card(Wide, settings)["structure/ring"].problem
     (problem,) = {part.problem for part in card(Broken, settings).values()}
     assert problem.startswith("KeyError: 'out of ideas' (test_card.py, line "), "where in one's own file"
+
+
+def test_what_was_begun_goes_on_after_its_last_run() -> None:
+    """What it comes to is what it would have come to at once, drawings and all."""
+    settings = replace(small(), cost=None)
+    assert settings.expressive
+    settings = replace(
+        settings,
+        autoencoder=replace(settings.autoencoder, runs=2),
+        spectral=replace(settings.spectral, runs=2),
+        expressive=replace(settings.expressive, runs=2),
+    )
+    for measure in measurements(settings).values():
+        first, both = list(measured(measure, Soft, Part()))
+        (resumed,) = list(measured(measure, Soft, from_data(json.loads(json.dumps(as_data(first))))))
+        assert (first.runs, both.runs) == (1, 2) and as_data(resumed) == as_data(both)
+        assert as_data(first)["drawn"] == as_data(both)["drawn"]
+        assert list(measured(measure, Soft, both)) == []
 
 
 def test_only_the_heaviest_edges_are_drawn() -> None:
