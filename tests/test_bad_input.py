@@ -93,6 +93,8 @@ def test_a_wrong_run_command(
         (("seeds=1000000000",), ("seeds=1000000000", "up to 10000")),
         (("seeds=[99999999999999999999]",), ("seeds=[99999999999999999999]",)),
         (("model=host", "pooling=learned"), ("none is chosen", "pooler=pyg/TopKPooling", "pooling=none")),
+        (("model=gin", "pooling=none", "pooler=tgp/topk"), ("model=gin has", "operator Top-K (tgp)", "model=host")),
+        (("model=graclus", "pooling=learned", "pooler=pyg/SAGPooling"), ("model=graclus has", "would change nothing")),
         (("model=src", "pooling=shuffled"), ("model=src with pooling=shuffled", "none is chosen")),
         (("model=host", "pooler=own", "pooling=learned"), ("pooler.operator.path=my_package.MyPool",)),
         (("trainer.learning_rate=inf",), ("learning_rate=inf",)),

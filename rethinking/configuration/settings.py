@@ -95,12 +95,7 @@ def settings(config: DictConfig | Plain) -> Settings:
     Raises UserError for an impossible pair of model and pooling, or a value of the wrong kind.
     """
     cell = cell_of(config)
-    if OPERATOR in cell.select and not config.pooler.get("chosen", True):
-        raise UserError(
-            f"model={config.model.name} with pooling={config.pooling.name} pools by an operator, and none is chosen; "
-            "expected pooler=pyg/TopKPooling or another file of conf/pooler (for a class of your own: `rethinking "
-            "check`), or pooling=none."
-        )
+    _expect_operator(config, cell)
     if config.device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={config.device} is unknown; expected auto, cpu or cuda.")
     return Settings(
@@ -119,6 +114,23 @@ def settings(config: DictConfig | Plain) -> Settings:
         logger=_plain(config.logger),
         places=_typed(config, "data"),
     )
+
+
+def _expect_operator(config: DictConfig | Plain, cell: Cell) -> None:
+    """Raises UserError if the model pools by an operator and none is chosen, or has no place for the one that is."""
+    model, chosen = config.model.name, config.pooler.get("chosen", True)
+    if OPERATOR in cell.select and not chosen:
+        raise UserError(
+            f"model={model} with pooling={config.pooling.name} pools by an operator, and none is chosen; expected "
+            "pooler=pyg/TopKPooling or another file of conf/pooler (for a class of your own: `rethinking check`), or "
+            "pooling=none."
+        )
+    if chosen and not any(OPERATOR in (made or ()) for made in config.model.learned.values()):
+        raise UserError(
+            f"model={model} has pooling layers of its own or none, so the operator "
+            f"{config.pooler.get('title', config.pooler.name)} would change nothing; expected model=host, a network around "
+            "any operator, or no pooler."
+        )
 
 
 def cell_of(config: DictConfig | Plain) -> Cell:

@@ -128,8 +128,7 @@ class NDP(FixedOperator):
 
         Raises ValueError for directed graphs, of whose Laplacian it needs the eigenvectors.
         """
-        if not np.allclose(adjacency, adjacency.T):
-            raise ValueError("NDP pools undirected graphs, and this one has an edge without its opposite.")
+        self._expect_undirected(adjacency)
         side = np.ones(len(adjacency)) if len(adjacency) == 1 else _last_eigenvector(adjacency, rng)
         if len(adjacency) > 1 and _cut(adjacency, side >= 0) < self.least_cut:
             side = rng.choice([-1.0, 1.0], len(adjacency))
@@ -138,7 +137,8 @@ class NDP(FixedOperator):
         return kept_only(graph, node, graph.x.new_ones(len(node)))
 
     def connect(self, adjacency: np.ndarray, assignment: Assignment) -> Tensor:
-        """See `FixedOperator`."""
+        """See `FixedOperator`. Raises ValueError for directed graphs, whose Laplacian is not symmetric."""
+        self._expect_undirected(adjacency)
         laplacian = np.diag(adjacency.sum(axis=1)) - adjacency
         kept = assignment.node[assignment.cluster.argsort()].cpu().numpy()
         dropped = np.setdiff1d(np.arange(len(adjacency)), kept)
@@ -147,6 +147,10 @@ class NDP(FixedOperator):
         coarse = -(reduced + reduced.T) / 2
         np.fill_diagonal(coarse, 0)
         return torch.from_numpy(np.where(np.abs(coarse) > self.dropped, coarse, 0))
+
+    def _expect_undirected(self, adjacency: np.ndarray) -> None:
+        if not np.allclose(adjacency, adjacency.T):
+            raise ValueError("NDP pools undirected graphs, and this one has an edge without its opposite.")
 
     def _solved(self, inner: np.ndarray, between: np.ndarray) -> np.ndarray:
         from scipy.linalg import cho_factor, cho_solve

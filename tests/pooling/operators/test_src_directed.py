@@ -20,6 +20,8 @@ def test_ndp_takes_no_directed_graphs() -> None:
     directed = Graphs(graph.x, graph.edge_index[:, :-1], graph.weights[:-1], graph.batch, 1)
     with pytest.raises(ValueError, match="NDP pools undirected graphs"):
         made("ndp")(directed)
+    with pytest.raises(ValueError, match="NDP pools undirected graphs"):  # as its twins do
+        made("ndp")(directed, made("ndp")(graph).assignment)
 
 
 def pairs_on_a_ring() -> Graphs:
