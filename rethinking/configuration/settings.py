@@ -128,8 +128,8 @@ def _expect_operator(config: DictConfig | Plain, cell: Cell) -> None:
     if chosen and not any(OPERATOR in (made or ()) for made in config.model.learned.values()):
         raise UserError(
             f"model={model} has pooling layers of its own or none, so the operator "
-            f"{config.pooler.get('title', config.pooler.name)} would change nothing; expected model=host, a network around "
-            "any operator, or no pooler."
+            f"{config.pooler.get('title', config.pooler.name)} would change nothing; expected model=host, a network "
+            "around any operator, or no pooler."
         )
 
 
