@@ -66,10 +66,12 @@ def test_rows_sum_to_one_and_distance_prefers_the_farthest_key(topology: Topolog
         assignment = select(x, level).assignment
         assert torch.allclose(assignment.sum(dim=-1), torch.ones(3, topology.width))
         assert (select.combine.weight is None) == (heads == 1)
+    distance = torch.cdist(x, select.keys)
     if heads == 1:
-        distance = torch.cdist(x, select.keys)
         assert torch.equal(assignment.argmax(dim=-1), distance.argmax(dim=-1))
-        assert torch.allclose(assignment, distance.softmax(dim=-1), atol=1e-5)
+    of_heads = distance.split(KEYS, dim=-1)  # The keys of a head stand together.
+    combined = sum(w[:, None, None] * d for w, d in zip(select.combine.weights(x).T, of_heads, strict=True))
+    assert torch.allclose(assignment, combined.softmax(dim=-1), atol=1e-5)
 
 
 def test_a_node_that_lies_on_a_key_has_finite_gradients() -> None:

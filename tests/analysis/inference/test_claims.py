@@ -143,6 +143,37 @@ def test_seeds_needed_give_the_power() -> None:
         assert bounds[0] <= (p[:, Claim.NOT_WORSE] <= 0.05).mean() <= bounds[1]
 
 
+def test_seeds_of_a_longer_plan_give_the_power_at_its_last_look() -> None:
+    """Which shares the level with those before."""
+    plan, level, sd = (20, 40), 0.05, 2.0
+    needed = seeds_needed(Estimate(40, 0.7, sd / math.sqrt(40)), 0.1, np.full(4, level), 0.8, plan)
+    assert needed is not None and plan[-1] < needed < 60
+    share = weights((*plan, needed))[-1]
+    assert 0.2 < share < 0.5
+    x = 0.7 + sd * RNG.normal(size=(20_000, needed))
+    p = p_values_of(x.mean(axis=1), x.std(axis=1, ddof=1) / math.sqrt(needed), np.full(len(x), needed - 1.0), 0.1)
+    # Of the claims the one that asks for least is decided first: that the second is not worse.
+    assert (p[:, Claim.NOT_WORSE] <= share * level).mean() == pytest.approx(0.8, abs=0.015)
+
+
+def test_seeds_are_counted_at_the_level_that_a_family_leaves() -> None:
+    """As things stand after adjusting: a p-value below the level that does not hold in its family leaves no more."""
+    asked = question(looks=[20])
+    noise = RNG.normal(size=20)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    # One of twenty has p = 0.02 for a difference, which is not found among so many.
+    size = float(stats.t.isf(0.01, 19)) / math.sqrt(20)
+    margin = 0.05 * size
+    answers = [answer_a(noise + mean, margin, asked) for mean in [size] + [0.5 * size] * 19]
+    assert answers[0].p[Claim.DIFFERENT] == pytest.approx(0.02)
+    decided = decide_together(answers, [margin] * 20, asked)
+    assert not any(answer.verdict.decided for answer in decided)
+    left = level_left(np.array([answer.adjusted for answer in decided]), asked.level, asked.adjust)
+    assert left[Claim.DIFFERENT] == pytest.approx(asked.level / 20)
+    for answer in decided:
+        assert answer.needed == seeds_needed(answer.estimate, margin, left, asked.power, asked.looks)
+
+
 def test_fewer_seeds_are_needed_for_clearer_answers_and_none_suffice_for_too_few_graphs() -> None:
     levels = np.full(4, 0.05)
     needed = [seeds_needed(Estimate(5, mean, 0.8), 1.0, levels, 0.8, PLAN) for mean in (0.0, -0.9, -3.0)]
