@@ -1,8 +1,8 @@
 """PyG's poolers of graphs that lie block-diagonal; `pyg_dense.py` has those of padded ones.
 
 Each is given the library's class with its arguments (`pooler`, a partial) and adds the sizes. Nothing here does what
-its forward does, but for clusters that are given: there, reducing and connecting stand beside it (and but for one loop
-over edges, in `contraction.py`).
+its forward does, but for clusters that are given, where reducing and connecting stand beside it, and for two that merge
+the ends of edges in a loop or in matrices of all nodes, which takes many times as long as it needs to.
 PANPooling is not among them: it needs torch_sparse, and pools by what a PANConv before it returns.
 """
 
@@ -16,8 +16,8 @@ from torch_geometric.nn.pool.select import SelectOutput
 from torch_geometric.utils import add_remaining_self_loops, remove_self_loops, softmax
 
 from rethinking.pooling.operators.coarsen import joined, neighbours
-from rethinking.pooling.operators.contraction import merge_edges
-from rethinking.pooling.operators.dense import ascending, entries
+from rethinking.pooling.operators.contraction import components, merge_edges
+from rethinking.pooling.operators.dense import ascending, entries, renumbered
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
 from rethinking.pooling.operators.sentences import in_one_sentence
@@ -146,30 +146,35 @@ class EdgeComponents(PygOperator):
 
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """See the base class."""
-        if given is not None:
-            return self._merged(graphs, given)
-        with in_one_sentence(self.name, graphs):
-            x, edge_index, batch, merged = self.pooler(graphs.x, graphs.edge_index, graphs.batch)
-        nodes = torch.arange(len(graphs.x), device=x.device)
-        assignment = Assignment(nodes, merged.cluster, torch.ones_like(graphs.x[:, 0]), batch, len(graphs.x))
-        return Coarse(*ascending(Graphs(x, edge_index, None, batch, graphs.count), assignment))
+        score = self._scores(graphs)
+        assignment = self._components(graphs, score) if given is None else given
+        (source, target), _ = remove_self_loops(graphs.edge_index)
+        messages = graphs.x[source] * score[:, None]
+        received = torch.zeros_like(graphs.x).index_add(0, target, messages)
+        members = torch.bincount(assignment.cluster, minlength=assignment.clusters)
+        alone = (members[assignment.cluster] == 1)[:, None]
+        rows = (received[assignment.node] + graphs.x[assignment.node] * alone) * assignment.weight[:, None]
+        x = graphs.x.new_zeros(assignment.clusters, rows.shape[1]).index_add(0, assignment.cluster, rows)
+        edges, _ = remove_self_loops(neighbours(graphs, assignment))
+        return Coarse(Graphs(x, edges, None, assignment.batch, graphs.count), assignment)
 
-    def _merged(self, graphs: Graphs, given: Assignment) -> Coarse:
-        """The library's `_merge_edges` for given clusters; scores as in its forward, which keeps them to itself."""
+    def _scores(self, graphs: Graphs) -> Tensor:
+        """Of each edge that is no loop, as the library's forward has them, which keeps them to itself."""
         scores: list[Tensor] = []
         with in_one_sentence(self.name, graphs), replaced(
             self.pooler, _merge_edges=lambda *inputs: scores.append(inputs[3])
         ):  # fmt: skip
             self.pooler(graphs.x, graphs.edge_index, graphs.batch)
-        (source, target), _ = remove_self_loops(graphs.edge_index)
-        messages = graphs.x[source] * scores[0][:, None]
-        received = torch.zeros_like(graphs.x).index_add(0, target, messages)
-        members = torch.bincount(given.cluster, minlength=given.clusters)
-        alone = (members[given.cluster] == 1)[:, None]
-        rows = (received[given.node] + graphs.x[given.node] * alone) * given.weight[:, None]
-        x = graphs.x.new_zeros(given.clusters, rows.shape[1]).index_add(0, given.cluster, rows)
-        edges, _ = remove_self_loops(neighbours(graphs, given))
-        return Coarse(Graphs(x, edges, None, given.batch, graphs.count), given)
+        return scores[0]
+
+    def _components(self, graphs: Graphs, score: Tensor) -> Assignment:
+        """What the library's `_merge_edges` finds."""
+        edges, _ = remove_self_loops(graphs.edge_index)
+        nodes = torch.arange(len(graphs.x), device=score.device)
+        cluster = components(edges[:, score > self.pooler.threshold], len(nodes))
+        batch = graphs.batch.new_empty(int(cluster.max()) + 1).scatter_(0, cluster, graphs.batch)
+        found = Assignment(nodes, cluster, torch.ones_like(graphs.x[:, 0]), batch, len(nodes))
+        return renumbered(found, batch.argsort(stable=True))
 
 
 class Memory(PygOperator):

@@ -86,6 +86,29 @@ def test_edges_merge_as_in_pyg(scores: str) -> None:
     assert all(map(torch.equal, mine, theirs))
 
 
+@pytest.mark.usefixtures("double")
+def test_components_merge_as_in_pyg() -> None:
+    """Loops, edges twice and one way only, nodes without edges; gradients too."""
+    torch.manual_seed(3)
+    nodes, edges = 60, 80
+    first = torch.arange(3).repeat_interleave(20)
+    edge_index = torch.stack([torch.randint(18, (edges,)), torch.randint(18, (edges,))]) + 20 * torch.randint(
+        3, (edges,)
+    )
+    x = torch.randn(nodes, SIZES["in_features"]).requires_grad_()
+    pool: Any = operator("pyg/ClusterPooling")
+    found = pool(Graphs(x, edge_index, None, first, 3))
+    pooled, joined, batch, merged = pool.pooler(x, edge_index, first)
+    assert 3 < len(pooled) < nodes - 6, "some are merged, and not all"
+    equals(found, pooled, joined, None, batch)
+    order = batch.argsort(stable=True)
+    assert torch.equal(found.assignment.cluster[found.assignment.node.argsort()], order.argsort()[merged.cluster])
+    along, inputs = torch.randn_like(pooled), (x, *pool.parameters())
+    wanted = torch.autograd.grad(pooled, inputs, along)
+    for mine, theirs in zip(torch.autograd.grad(found.graphs.x, inputs, along[order]), wanted, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("name", ["DiffPool", "MinCutPool", "DMoNPooling", "MemPooling"])
 def test_equals_pyg_where_graphs_are_padded(name: str, weighted: bool) -> None:
