@@ -40,10 +40,39 @@ class DenseOperator(Operator):
             s, exists = matrices(given, graphs)
             return Coarse(unpad(*self.coarsen(x, adjacency, s), exists), given)
         with in_one_sentence(self.name, graphs):
-            x, adjacency, s, losses = self.pool(x, adjacency, mask)
+            x, adjacency, s, losses = self._pooled(x, adjacency, mask)
         exists = torch.ones_like(s[:, 0], dtype=torch.bool)
         weighted = {name: self.weights[name] * loss for name, loss in losses.items()}
         return Coarse(unpad(x, adjacency, exists), entries(s[mask], graphs, exists), weighted)
+
+    def _pooled(self, x: Tensor, adjacency: Tensor, mask: Tensor) -> Pooled:
+        return self.pool(x, adjacency, mask)
+
+
+class CuttingOperator(DenseOperator):
+    """The base of those whose losses the library divides by the edges of a graph.
+
+    Graphs without edges, as complements of complete ones are, have no part in the losses, which would be no numbers.
+    """
+
+    def select(self, x: Tensor) -> Tensor:
+        """x: [B, n, F]. Returns S as the library makes it, [B, n, K], but for padding."""
+        raise NotImplementedError
+
+    def _pooled(self, x: Tensor, adjacency: Tensor, mask: Tensor) -> Pooled:
+        joined = adjacency.flatten(1).any(dim=1)
+        if bool(joined.all()):
+            return self.pool(x, adjacency, mask)
+        s = self.select(x) * mask[..., None]
+        pooled = self.coarsen(x, adjacency, s)
+        losses = {name: x.new_zeros(()) for name in self.weights}
+        if bool(joined.any()):
+            *found, losses = self.pool(x[joined], adjacency[joined], mask[joined])
+            pooled_x, coarse, s = (
+                whole.index_put((joined,), part) for whole, part in zip((*pooled, s), found, strict=True)
+            )
+            return pooled_x, coarse, s, losses
+        return *pooled, s, losses
 
 
 class DiffPool(DenseOperator):
@@ -69,7 +98,7 @@ class DiffPool(DenseOperator):
         return s.mT @ x, s.mT @ adjacency @ s
 
 
-class MinCut(DenseOperator):
+class MinCut(CuttingOperator):
     """`dense_mincut_pool` (Bianchi et al. 2020), with a linear layer for S as in its paper."""
 
     name = "PyG's dense_mincut_pool"
@@ -89,12 +118,16 @@ class MinCut(DenseOperator):
         s = (logits / self.temperature).softmax(-1) * mask[..., None]
         return x, adjacency, s, {"cut": cut, "orthogonality": orthogonality}
 
+    def select(self, x: Tensor) -> Tensor:
+        """See the base class."""
+        return (self.assign(x) / self.temperature).softmax(-1)
+
     def coarsen(self, x: Tensor, adjacency: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """See the base class."""
         return s.mT @ x, normalised(s.mT @ adjacency @ s)
 
 
-class DMoN(DenseOperator):
+class DMoN(CuttingOperator):
     """DMoNPooling (Tsitsulin et al. 2023). pooler: the library's class with its arguments, a partial."""
 
     name = "PyG's DMoNPooling"
@@ -111,6 +144,10 @@ class DMoN(DenseOperator):
         """See the base class."""
         s, x, adjacency, spectral, orthogonality, cluster = self.pooler(x, adjacency, mask)
         return x, adjacency, s, {"spectral": spectral, "orthogonality": orthogonality, "cluster": cluster}
+
+    def select(self, x: Tensor) -> Tensor:
+        """See the base class."""
+        return F.dropout(self.pooler.mlp(x), self.pooler.dropout, self.training).softmax(-1)
 
     def coarsen(self, x: Tensor, adjacency: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """See the base class."""
