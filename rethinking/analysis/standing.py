@@ -9,6 +9,7 @@ from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import PAPER, Cell
 from rethinking.configuration.composition import compose_cell
+from rethinking.runs.reading import WEIGHTS
 from rethinking.runs.store import Entry, State, is_stale
 
 Place = tuple[str, str]
@@ -18,7 +19,8 @@ Place = tuple[str, str]
 class Standing:
     """Of the seeds that a suite wants of a cell, how many are done, train, or failed; older: of schema 1.
 
-    seconds: that the others take on one core, None if nobody has measured anything alike.
+    without_weights: done, but of no use to a suite that is made of weights. seconds: that the others take on one core,
+    None if nobody has measured anything alike.
     """
 
     wanted: int
@@ -26,6 +28,7 @@ class Standing:
     running: int
     failed: int
     older: int
+    without_weights: int
     seconds: float | None
 
     @property
@@ -50,26 +53,31 @@ def wanted_of(suite: Suite) -> dict[Place, Cell]:
 
 
 def standing_of(
-    wanted: Mapping[Place, Cell], seeds: int, results: Results, entries: Sequence[Entry], rates: Rates
+    wanted: Mapping[Place, Cell], suite: Suite, results: Results, entries: Sequence[Entry], rates: Rates
 ) -> dict[Place, Standing]:
     """How far each cell of a suite is. entries: of the run store as it is now, which `results` may have been before."""
     states: dict[str, dict[State, set[int]]] = defaultdict(lambda: defaultdict(set))
+    with_weights: dict[str, set[int]] = defaultdict(set)
     for entry in entries:
         if "seed" in entry.record and not is_stale(entry):
             states[entry.record["cell_id"]][entry.state].add(entry.record["seed"])
-    first = set(range(seeds))
+            if entry.state == "done" and WEIGHTS in entry.record.get("files", ()):
+                with_weights[entry.record["cell_id"]].add(entry.record["seed"])
+    first = set(range(suite.seeds))
     standing = {}
     for place, cell in wanted.items():
         ids = results.ids_of(cell)
         there = [first & (results.seeds.get(id, set()) | states[id]["done"]) for id in ids]
-        done = max(there, key=len, default=set())
+        useful = [first & with_weights[id] for id in ids] if suite.keeps_weights else there
+        done = max(useful, key=len, default=set())
+        without_weights = len(max(there, key=len, default=set()) - done)
         # A run of a results folder may train again here.
         running, failed = (
             len({seed for id in ids for seed in first & states[id][state]} - done) for state in ("running", "failed")
         )
         older = max((len(first & results.seeds.get(results.older.get(id, ""), set())) for id in ids), default=0)
-        left = seeds - len(done)
+        left = suite.seeds - len(done)
         each = rates.seconds(cell, ids) if left else 0.0
         seconds = None if each is None else each * left
-        standing[place] = Standing(seeds, len(done), running, failed, older, seconds)
+        standing[place] = Standing(suite.seeds, len(done), running, failed, older, without_weights, seconds)
     return standing

@@ -52,6 +52,11 @@ class Suite:
         """What the rows choose."""
         return {word.partition("=")[0] for overrides in self.rows.values() for word in overrides or ()}
 
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether it is made of weights, so that runs without them are not enough."""
+        return "save_model=true" in self.common
+
     def sweeps(self, changed: Sequence[str] = ()) -> list[list[str]]:
         """The overrides of a multirun for each row that is trained, with some of them changed.
 

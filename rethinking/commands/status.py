@@ -84,7 +84,7 @@ def _watch(console: Console, everything: Results, wanted: Wanted) -> int:
     with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
         while True:
             entries = store.entries()
-            standing = [(suite, standing_of(cells, suite.seeds, everything, entries, rates)) for suite, cells in wanted]
+            standing = [(suite, standing_of(cells, suite, everything, entries, rates)) for suite, cells in wanted]
             # A terminal shows the first lines if there are too many.
             shown: list[RenderableType] = [
                 _at_work(store) or f"Nobody works on {store.folder}/ at the moment.",
@@ -218,7 +218,7 @@ def _print_missing(console: Console, everything: Results, wanted: Wanted, entrie
     there, rates = _of_store(everything), Rates(everything)
     whole = True
     for suite, cells in wanted:
-        standing = standing_of(cells, suite.seeds, everything, entries, rates)
+        standing = standing_of(cells, suite, everything, entries, rates)
         whole &= all(cell.is_whole for cell in standing.values())
         if suite.operators:
             _print_operators(console, suite, standing)
@@ -237,6 +237,7 @@ def _print_rows(
             notes = [f"{cell.running} running"] if cell.running else []
             notes += [f"{cell.failed} failed"] if cell.failed else []
             notes += [f"+{cell.older} of schema 1"] if cell.older else []
+            notes += [f"+{cell.without_weights} without weights"] if cell.without_weights else []
             said = "; ".join([*notes, *others.get((row, title), [])])
             count = f"{title} {cell.done}/{cell.wanted}"
             lacking[row].append(f"{count} ({said})" if said else count)

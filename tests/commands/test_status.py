@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from rethinking.analysis import remaining
 from rethinking.analysis.standing import Standing
@@ -26,6 +28,7 @@ from rethinking.runs.interrupted import NAME
 from rethinking.runs.record import head_of
 from rethinking.runs.store import RunStore
 from tests.analysis.conftest import NCI1, fill
+from tests.records import made_up
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 SCORES = np.array([0.7, 0.8])
@@ -52,6 +55,21 @@ def test_collected_runs_are_not_said(rethinking: Call, tmp_path: Path) -> None:
     fill(store, NCI1 + "learned trainer.max_epochs=60", SCORES)
     assert rethinking("collect", "--runs", "elsewhere").returncode == 0
     assert "with max_epochs" not in rethinking("status", "table1").stdout
+
+
+def test_what_is_drawn_from_weights_lacks_them(rethinking: Call, tmp_path: Path) -> None:
+    """A run without them counts for a table, and for a figure of trained networks it does not."""
+    store = RunStore(tmp_path / "runs")
+    store.check_writable()
+    rows = load_suite("figure5").rows
+    for row, words in rows.items():
+        cell = compose_cell([*(words or ()), "dataset=zinc"])
+        weights = {"w": torch.ones(1)} if row == "U-DiffPool" else None
+        store.write_result(replace(made_up(cell, 0, 0.4), weights=weights))
+    said = rethinking("status", "figure5")
+    assert said.returncode == 1 and "Figure 5: 1 of 3 seeds are done, 2 missing" in said.stdout
+    assert "  Complement: ZINC 0/1 (+1 without weights)\n" in said.stdout and "U-DiffPool" not in said.stdout
+    assert "without weights" not in rethinking("status", "table1").stdout
 
 
 def test_a_study_cannot_be_watched(rethinking: Call) -> None:
@@ -220,8 +238,8 @@ def test_time_left_is_what_such_runs_took(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_time_that_is_left_is_of_what_lacks_and_says_what_nobody_knows() -> None:
     def told(*seconds: float | None) -> str:
-        lacking = {("row", str(n)): Standing(3, 2, 0, 0, 0, each) for n, each in enumerate(seconds)}
-        return told_of_all(load_suite("table1"), {("row", "done"): Standing(3, 3, 0, 0, 0, 0.0), **lacking})
+        lacking = {("row", str(n)): Standing(3, 2, 0, 0, 0, 0, each) for n, each in enumerate(seconds)}
+        return told_of_all(load_suite("table1"), {("row", "done"): Standing(3, 3, 0, 0, 0, 0, 0.0), **lacking})
 
     assert told(None).endswith("1 missing; how long they will take nobody has measured yet.")
     assert told(60.0, 120.0).endswith("2 missing; about 3 min of one core left, at the rates measured so far.")
