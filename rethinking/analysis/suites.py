@@ -23,8 +23,9 @@ class Suite:
     controls; where there are any, `compare` has these and what all operators are compared with. note: what is known
     of its rows. known: by data set what is known or expected of it, where that is not the question but its test.
     table, figure: its number in the paper, if it is one; a figure may have another name. drawn: how a figure is drawn,
-    see `analysis/figures`. axes: the two arguments of the network that a figure varies. common: words of all rows that
-    make no other cells of them.
+    see `analysis/figures`. axes: the two arguments of the network that a figure varies. looked_at: how many test
+    graphs, or permutations of all graphs, a figure shows of each trained network. common: words of all rows that make
+    no other cells of them.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Suite:
     figure: str | None = None
     drawn: str = ""
     axes: Sequence[str] = ()
+    looked_at: int = 0
     common: Sequence[str] = ()
 
     @property

@@ -14,7 +14,7 @@ from PIL import Image
 
 from rethinking.analysis import figures, trained
 from rethinking.analysis.comparisons import compare
-from rethinking.analysis.figures import draw, figure_names, networks, score_curves
+from rethinking.analysis.figures import draw, figure_names, score_curves
 from rethinking.analysis.figures.colours import reach, variant_colour, verdict_look
 from rethinking.analysis.figures.curves import DASHES
 from rethinking.analysis.inference.verdicts import DECIDED, Finding, Verdict
@@ -257,19 +257,26 @@ def test_pictures_of_trained_networks(tmp_path: Path, monkeypatch: pytest.Monkey
         assert execute(job, lambda state, settled: None).trained == [0]
     suites = {
         drawn: Suite(
-            drawn, drawn, 1, _rows(rows, overrides), {"digits": "Digits"}, [], figure=f"of {drawn}", drawn=drawn
+            drawn,
+            drawn,
+            1,
+            _rows(rows, overrides),
+            {"digits": "Digits"},
+            [],
+            figure=f"of {drawn}",
+            drawn=drawn,
+            looked_at=3,
         )
         for drawn, rows in cells.items()
     }
-    monkeypatch.setattr(networks, "PERMUTATIONS", 3)
     monkeypatch.setattr(figures, "suite_names", lambda: list(suites))
     monkeypatch.setattr(figures, "load_suite", suites.__getitem__)
     results = read_results(RunStore(tmp_path / "runs"), tmp_path / "none")
     three, five = (draw(f"of {drawn}", results) for drawn in cells)
     plain, invariant = (path.get_offsets()[:, 1] for path in three.figure.axes[0].collections)
     assert np.abs(invariant).max() < 1 < np.abs(plain).max()
-    assert len(plain) == networks.PERMUTATIONS
-    assert len(five.figure.axes) == 2 * 2 * networks.GRAPHS
+    assert len(plain) == 3
+    assert len(five.figure.axes) == 2 * 2 * 3
     assert all("nan" not in axis.get_ylabel() for axis in five.figure.axes)
     explained = " ".join(five.figure.get_supxlabel().split())
     assert all(

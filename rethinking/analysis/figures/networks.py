@@ -17,24 +17,21 @@ from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.trained import activations, all_with_weights, cosine_distances, permuted_scores, with_weights
 
-# Of Figures 5 and 6, and Figure 3.
-GRAPHS, PERMUTATIONS = 3, 10
-
 
 def activations_around_pooling(suite: Suite, results: Results, fidelity: str) -> Picture:
-    """Figures 5 and 6: node features of three test graphs before and after the first pooling layer, as heat maps."""
-    dataset = next(iter(suite.columns))
+    """Figures 5 and 6: node features of some test graphs before and after the first pooling layer, as heat maps."""
+    dataset, count = next(iter(suite.columns)), suite.looked_at
     looks, missing = {}, []
     for row in suite.rows:
         run = with_weights(row_cell(suite, row, dataset, fidelity), results)
         if run is None:
             missing.append(row)
         else:
-            looks[row] = (activations(run, GRAPHS), run)
+            looks[row] = (activations(run, count), run)
     if not looks:
         raise nothing_to_draw(suite, "saved weights", "save_model=true")
-    size = (2.3 * GRAPHS + 1, 1.9 * len(looks) + 1.1)
-    made, axes = plt.subplots(len(looks), 2 * GRAPHS, figsize=size, squeeze=False, layout="constrained")
+    size = (2.3 * count + 1, 1.9 * len(looks) + 1.1)
+    made, axes = plt.subplots(len(looks), 2 * count, figsize=size, squeeze=False, layout="constrained")
     for line, (row, (graphs, run)) in zip(axes, looks.items(), strict=True):
         for number, pair in enumerate(graphs):
             kinds = (f"graph {number + 1}\n{len(pair[0])} nodes", f"pooled to\n{len(pair[1])} clusters")
@@ -47,7 +44,7 @@ def activations_around_pooling(suite: Suite, results: Results, fidelity: str) ->
         line[0].set_ylabel(f"{row}\n(seed {run.seed})\n{before} → {after}", fontsize=9)
     say_within(
         made,
-        f"{GRAPHS} test graphs of {suite.columns[dataset]} before and after the first pooling layer of one trained "
+        f"{count} test graphs of {suite.columns[dataset]} before and after the first pooling layer of one trained "
         "network (one seed) a line. A row of a panel is a node, after pooling a cluster; a column is a feature. "
         "Colour: the feature's value, which has no unit, from the least (dark) to the largest (bright) of the panel. "
         "Rows that look alike cannot be told apart any more.\n"
@@ -67,7 +64,7 @@ def permuted(suite: Suite, results: Results, fidelity: str) -> Picture:
         for row in suite.rows:
             runs = all_with_weights(row_cell(suite, row, dataset, fidelity), results)
             for run in runs[: suite.seeds]:
-                own, *others = permuted_scores(run, PERMUTATIONS)
+                own, *others = permuted_scores(run, suite.looked_at)
                 rows += [{"row": row, "seed": run.seed, "change": score - own} for score in others]
             if not runs:
                 missing.append(f"{row} on {title}")
@@ -88,7 +85,7 @@ def permuted(suite: Suite, results: Results, fidelity: str) -> Picture:
         axis.set(title=title, xlabel="", ylabel=f"permuted minus as it is, {difference_label(unit)}")
     made.tight_layout()
     text = (
-        f"{suite.title}, on the validation set. A point a seed and permutation ({PERMUTATIONS} each), with the "
+        f"{suite.title}, on the validation set. A point a seed and permutation ({suite.looked_at} each), with the "
         "weights of the best epoch; invariant variants differ by rounding only."
     )
     return Picture(made, text + partial_text(missing, []))
