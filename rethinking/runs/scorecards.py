@@ -8,7 +8,8 @@ names is imported or called.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,8 @@ class Scorecards:
 
         See `write`.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with lock(self.folder / LOCK, PATIENCE) as mine:
-                if not mine:
-                    raise UserError(f"Another process is writing into {self.folder}/; try again when it is done.")
-                self.write(key, operator, self.read(key)[0] | dict(parts))
-        except OSError as error:
-            raise _cannot_write(self.folder, error) from error
+        with self._alone():
+            self.write(key, operator, self.read(key)[0] | dict(parts))
 
     def write(self, key: str, operator: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
         """In the place of what was there, with all parts but those that have a problem: these are tried again.
@@ -72,14 +67,30 @@ class Scorecards:
             raise _cannot_write(path, error) from error
 
     def remove(self, key: str, operator: Mapping[str, Any], name: str) -> None:
-        """Take one part out, if it is there; see `write`."""
-        parts = self.read(key)[0]
-        if parts.pop(name, None) is None:
-            return
-        if parts:
-            self.write(key, operator, parts)
-        else:
-            self._path(key).unlink(missing_ok=True)
+        """Take one part out, if it is there, and leave the others. See `write`."""
+        with self._alone():
+            parts = self.read(key)[0]
+            if parts.pop(name, None) is None:
+                return
+            if parts:
+                self.write(key, operator, parts)
+            else:
+                self._path(key).unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Within it no other process adds or removes a part.
+
+        Raises UserError if one goes on doing so, or where nothing can be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with lock(self.folder / LOCK, PATIENCE) as mine:
+                if not mine:
+                    raise UserError(f"Another process is writing into {self.folder}/; try again when it is done.")
+                yield
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"

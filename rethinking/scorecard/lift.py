@@ -82,6 +82,8 @@ def _eigenvectors(s: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     # What is a number of G is no smaller than its rounding, where that of S might be: in double precision alone.
     least = max(threshold**2, len(values) * torch.finfo(s.dtype).eps) * values[-1]
     count = int((values > least).sum())
+    if not count:  # No node is in any cluster.
+        return s.new_zeros(0), s.new_zeros(len(values), 0)
     if count < len(values) / 4:  # The library is faster with all than with more of them than this.
         values, vectors = eigh(gramian, subset_by_index=(len(values) - count, len(values) - 1))
     else:

@@ -86,6 +86,14 @@ def test_its_gradients_are_those_of_the_inverse(kind: Callable[[torch.Generator]
         assert torch.allclose(one, other)
 
 
+def test_where_nothing_is_in_a_cluster_nothing_is_lifted() -> None:
+    made = assignment(soft(torch.Generator().manual_seed(4)))
+    weight, x = torch.zeros(len(made.weight)).requires_grad_(), torch.ones(3, 2).requires_grad_()
+    lifted = pseudo_inverse_lift(x, replace(made, weight=weight))
+    assert lifted.shape == (7, 2) and not lifted.any()
+    assert not any(gradient.any() for gradient in torch.autograd.grad(lifted.sum(), (x, weight)))
+
+
 def test_clusters_that_stay_are_inverted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = assignment(soft(torch.Generator().manual_seed(5)))
     first = pseudo_inverse_lift(torch.ones(3, 1), made)
