@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 
 import pandas as pd
-import yaml
 
-from rethinking import paths
 from rethinking.analysis.comparisons import Comparison, compare_together
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.pairs import Pair
 from rethinking.analysis.questions import Question
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import row_texts
+from rethinking.configuration.own_files import own_file
 
 # What the two of a comparison are called where there are several.
 SIDES = ("operator", "control")
@@ -35,7 +34,7 @@ class CheckSettings:
 @cache
 def check_settings() -> CheckSettings:
     """The file's."""
-    return CheckSettings(**yaml.safe_load((paths.CONF / "check.yaml").read_text(encoding="utf-8")))
+    return CheckSettings(**own_file("check"))
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _found(made: Sequence[Comparison], asked: Question) -> str:
         words, number = (_words(c), f" {_number(c, asked)}") if c.verdict.decided else (_open(c), "")
         said[words].append(f"{with_meaning(c.variant)}{number}")
     found = "; ".join(f"{words} {', '.join(controls)}" for words, controls in said.items())
-    units = dict.fromkeys("points" if c.unit.scale == 100 else c.unit.name for c in made if c.verdict.decided)
+    units = dict.fromkeys("points" if c.unit.in_points else c.unit.name for c in made if c.verdict.decided)
     return f"{found} (numbers: by how much the control is better, {' or '.join(units)})" if units else found
 
 

@@ -3,11 +3,10 @@
 from functools import cache
 from typing import Any
 
-import yaml
 from hydra.utils import instantiate
 
-from rethinking import paths
 from rethinking.configuration.identity import class_name
+from rethinking.configuration.own_files import own_file
 from rethinking.tasks.task import Task
 
 
@@ -18,5 +17,5 @@ def known_task(target: Any) -> Task | None:
 
 @cache
 def _task(name: str) -> Task | None:
-    tasks = yaml.safe_load((paths.CONF / "tasks.yaml").read_text(encoding="utf-8"))["tasks"].values()
+    tasks = own_file("tasks")["tasks"].values()
     return next((instantiate(task) for task in tasks if class_name(task["_target_"]) == name), None)

@@ -106,7 +106,7 @@ def _on_average(board: Leaderboard) -> str:
         return ""
     texts = [f"{control} {_interval(answer, board)}" for control, answer in pooled.items()]
     unit = next(iter(pooled.values())).unit
-    what = "points" if unit.scale == 100 else "margins" if unit is MARGINS else unit.name
+    what = "points" if unit.in_points else "margins" if unit is MARGINS else unit.name
     return f"On average over operators, by how much the control is better, in {what}: {', '.join(texts)}."
 
 

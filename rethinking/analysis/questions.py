@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from rethinking import paths
 from rethinking.analysis.inference.adjusting import Adjustment
+from rethinking.configuration.own_files import own_file
 from rethinking.errors import UserError
 
 
@@ -43,7 +43,7 @@ NO_POOLING = "none"
 
 def question(**changed: Any) -> Question:
     """What the configuration asks, with some of it changed. Raises UserError for what makes no sense."""
-    asked = yaml.safe_load((paths.CONF / "compare.yaml").read_text(encoding="utf-8"))
+    asked = own_file("compare")
     made = Question(**{"margins": {}, **asked, **changed})
     _check(made)
     return made

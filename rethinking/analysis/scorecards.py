@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from rethinking import paths
+from rethinking.configuration.own_files import own_file
 from rethinking.scorecard.card import COST, EXPRESSIVE, FEATURES, STRUCTURE, Part, part_name
 
 ROUNDING = 1e-12  # Of a value: what differs by less is equal.
@@ -47,7 +46,7 @@ class Measured:
 
 def of_file(name: str) -> Measured:
     """An operator as its file in `conf/pooler` has it."""
-    conf = yaml.safe_load((paths.CONF / "pooler" / f"{name}.yaml").read_text(encoding="utf-8"))
+    conf = own_file(f"pooler/{name}")
     return Measured(name, conf["title"], conf["operator"])
 
 

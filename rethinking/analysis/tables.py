@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from omegaconf import OmegaConf
 
 from rethinking import paths
@@ -24,6 +23,7 @@ from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import margin_texts
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
+from rethinking.configuration.own_files import own_file
 from rethinking.errors import UserError
 from rethinking.tasks.task import Measure, Unit
 
@@ -243,7 +243,7 @@ def hyperparameters(name: str) -> tuple[str, pd.DataFrame]:
 
 
 def _hyperparameters() -> dict[str, Any]:
-    return yaml.safe_load((paths.CONF / "hyperparameters.yaml").read_text(encoding="utf-8"))
+    return own_file("hyperparameters")
 
 
 def _published(table: str, row: str, title: str) -> Published | None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from rethinking import paths
 from rethinking.analysis.cells import StoredCell
 from rethinking.analysis.retrained import Difference, Trained, difference, platforms_differ, tolerance
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.check import check
+from rethinking.configuration.own_files import own_file
 from rethinking.configuration.rebuilt import rebuilt
 from rethinking.configuration.settings import Settings
 from rethinking.data.load import load
@@ -46,7 +45,7 @@ class Asked:
 
 def asked() -> Asked:
     """What the configuration asks."""
-    return Asked(**yaml.safe_load((paths.CONF / "verify.yaml").read_text(encoding="utf-8")))
+    return Asked(**own_file("verify"))
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def _sides(answer: Overall) -> tuple[str, str]:
 def _unit(answer: Overall) -> str:
     if answer.unit is MARGINS:
         return "margins"
-    return "points" if answer.unit.scale == 100 else f"of {answer.unit.name}"
+    return "points" if answer.unit.in_points else f"of {answer.unit.name}"
 
 
 def _of_how_much(answer: Overall) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from rethinking import paths
+from rethinking.configuration.own_files import own_file
 from rethinking.errors import UserError
 
 
@@ -126,7 +124,7 @@ def card_settings(size: str) -> CardSettings:
 
 
 def _file() -> dict[str, Any]:
-    return yaml.safe_load((paths.CONF / "scorecard.yaml").read_text(encoding="utf-8"))
+    return own_file("scorecard")
 
 
 def _autoencoder(values: dict[str, Any]) -> AutoencoderSettings:

@@ -23,6 +23,11 @@ class Unit:
     scale: float
     digits: int
 
+    @property
+    def in_points(self) -> bool:
+        """Whether it is a share that is shown in per cent, so that its differences are points."""
+        return self.scale == 100
+
     def number(self, recorded: float) -> str:
         """A number as it is recorded, in this unit."""
         return f"{self.scale * recorded:z.{self.digits}f}"

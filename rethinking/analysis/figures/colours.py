@@ -4,11 +4,10 @@ from functools import cache
 from typing import Any
 from zlib import crc32
 
-import yaml
 from matplotlib.colors import to_rgb
 
-from rethinking import paths
 from rethinking.analysis.inference.verdicts import Finding, Verdict
+from rethinking.configuration.own_files import own_file
 
 Colour = tuple[float, float, float]
 
@@ -40,4 +39,4 @@ def reach() -> float:
 
 @cache
 def _conf() -> dict[str, Any]:
-    return yaml.safe_load((paths.CONF / "figures.yaml").read_text(encoding="utf-8"))
+    return own_file("figures")

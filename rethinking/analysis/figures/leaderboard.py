@@ -64,7 +64,7 @@ def leaderboard_matrix(suite: Suite, results: Results, fidelity: str) -> Picture
 
 def _units(board: Leaderboard) -> str:
     units = {c.unit for c in board.comparisons}
-    return "in points" if all(unit.scale == 100 for unit in units) else "in the metric's own unit, or points"
+    return "in points" if all(unit.in_points for unit in units) else "in the metric's own unit, or points"
 
 
 def _draw(axis: Axes, column: int, row: int, c: Comparison) -> None:

@@ -66,12 +66,12 @@ def say_within(figure: Figure, text: str, size: float = 7) -> None:
 
 def score_label(of: str, unit: Unit) -> str:
     """What an axis of scores says. of: the part, such as `test`."""
-    return f"{of} {unit.name}" + (", %" if unit.scale == 100 else "")
+    return f"{of} {unit.name}" + (", %" if unit.in_points else "")
 
 
 def difference_label(unit: Unit) -> str:
     """What an axis of differences is in."""
-    return f"points of {unit.name}" if unit.scale == 100 else unit.name
+    return f"points of {unit.name}" if unit.in_points else unit.name
 
 
 def row_cell(suite: Suite, row: str, dataset: str, fidelity: str) -> Cell:
