@@ -65,9 +65,10 @@ def _room(folder: Path) -> Iterator[Path]:
         with scratch(folder / "import") as room:
             yield room
     except OSError as error:
-        raise UserError(
-            f"{folder}/ cannot be written ({error.strerror}); no run was imported that is not whole."
-        ) from error
+        # A disk may fail on the other side, too.
+        own = error.filename is None or Path(str(error.filename)).is_relative_to(folder)
+        what = f"{folder}/ cannot be written" if own else f"{error.filename} cannot be read"
+        raise UserError(f"{what} ({error.strerror}); no run was imported that is not whole.") from error
 
 
 def _copy(source: Path, room: Path, made: Imported) -> None:

@@ -288,6 +288,19 @@ def test_results_that_cannot_be_written_are_one_sentence(
         imported_results.import_results(made / "theirs_results", tmp_path / "results")
 
 
+@pytest.mark.parametrize("side", ["theirs", "mine"])
+def test_a_disk_that_fails_is_the_one_that_is_named(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    def failing(source: Path, target: Path, names: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", str((source if side == "theirs" else target) / "result.json"))
+
+    monkeypatch.setattr(imported, "copy_files", failing)
+    said = {"theirs": "/theirs/.*/result.json cannot be read", "mine": "/mine/ cannot be written"}[side]
+    with pytest.raises(UserError, match=rf"{said} \(Input/output error\); no run was imported"):
+        imported.import_store(made / "theirs", RunStore(tmp_path / "mine"))
+
+
 @pytest.mark.parametrize(
     ("name", "harm", "reason"),
     [
