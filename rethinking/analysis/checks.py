@@ -13,7 +13,7 @@ from rethinking.analysis.pairs import Pair
 from rethinking.analysis.questions import Question
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import row_texts
-from rethinking.configuration.own_files import own_file
+from rethinking.own_files import own_file
 
 # What the two of a comparison are called where there are several.
 SIDES = ("operator", "control")

@@ -6,7 +6,7 @@ from typing import Any
 from hydra.utils import instantiate
 
 from rethinking.configuration.identity import class_name
-from rethinking.configuration.own_files import own_file
+from rethinking.own_files import own_file
 from rethinking.tasks.task import Task
 
 

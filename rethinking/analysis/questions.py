@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from rethinking.analysis.inference.adjusting import Adjustment
-from rethinking.configuration.own_files import own_file
 from rethinking.errors import UserError
+from rethinking.own_files import own_file
 
 
 @dataclass(frozen=True)

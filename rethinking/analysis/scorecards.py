@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rethinking.configuration.own_files import own_file
+from rethinking.own_files import own_file
 from rethinking.scorecard.card import COST, EXPRESSIVE, FEATURES, STRUCTURE, Part, part_name
 
 ROUNDING = 1e-12  # Of a value: what differs by less is equal.

@@ -23,8 +23,8 @@ from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import margin_texts
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
-from rethinking.configuration.own_files import own_file
 from rethinking.errors import UserError
+from rethinking.own_files import own_file
 from rethinking.tasks.task import Measure, Unit
 
 # How many seeds the paper has.

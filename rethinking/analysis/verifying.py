@@ -15,12 +15,12 @@ from rethinking.analysis.retrained import Difference, Trained, difference, platf
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.check import check
-from rethinking.configuration.own_files import own_file
 from rethinking.configuration.rebuilt import rebuilt
 from rethinking.configuration.settings import Settings
 from rethinking.data.load import load
 from rethinking.data.sources import Places
 from rethinking.errors import UserError
+from rethinking.own_files import own_file
 from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
 from rethinking.runs.identity import cell_id, run_id

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rethinking.configuration.own_files import own_file
 from rethinking.errors import UserError
+from rethinking.own_files import own_file
 
 
 @dataclass(frozen=True)

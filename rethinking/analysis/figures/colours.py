@@ -7,7 +7,7 @@ from zlib import crc32
 from matplotlib.colors import to_rgb
 
 from rethinking.analysis.inference.verdicts import Finding, Verdict
-from rethinking.configuration.own_files import own_file
+from rethinking.own_files import own_file
 
 Colour = tuple[float, float, float]
 
