@@ -89,7 +89,7 @@ def test_measured_once_graph_after_graph(
 def test_a_part_goes_on_after_its_last_run(
     rethinking: Call, tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Runs that are done are kept, but a part is there only when all are; the time is that of all of them."""
+    """Runs that are done are kept, but a part is there only when all are."""
     begun: list[int] = []
     first = replace(MADE, values={name: values[:1] for name, values in MADE.values.items()})
 

@@ -11,6 +11,7 @@ import torch
 
 from rethinking.errors import UserError
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+from rethinking.runs.measured_here import measured_here
 from rethinking.runs.scorecards import Scorecards, _sha256, scorecard_key
 from rethinking.scorecard.card import COST, EXPRESSIVE, Drawn, Part, as_data, from_data
 from rethinking.scorecard.measuring import Measure, measured, measurements
@@ -105,6 +106,15 @@ def test_what_was_begun_goes_on_after_its_last_run() -> None:
         assert (first.runs, both.runs) == (1, 2) and as_data(resumed) == as_data(both)
         assert as_data(first)["drawn"] == as_data(both)["drawn"]
         assert list(measured(measure, Soft, both)) == []
+
+
+def test_the_time_is_that_of_all_runs() -> None:
+    measure = measurements(replace(small(), cost=None, expressive=None))["features/ring"]
+    origin = {"elapsed_seconds": 1000.0, "processor_seconds": 500.0, "git_commit": "before"}
+    (part,) = measured_here(measure, Soft, Part(origin=origin))
+    assert 1000 < float(part.origin["elapsed_seconds"] or 0) < 1500
+    assert 500 < float(part.origin["processor_seconds"] or 0) < 1000
+    assert part.origin["git_commit"] != "before"
 
 
 def test_only_the_heaviest_edges_are_drawn() -> None:
