@@ -33,7 +33,7 @@ from rethinking.analysis.manifest import (
     read_manifest,
     remedy,
 )
-from rethinking.analysis.parsing import parse_cells, parse_provenance, parse_runs
+from rethinking.analysis.parsing import parse_cells, parse_provenance, parse_runs, without_misnamed
 from rethinking.errors import UserError
 from rethinking.runs.predictions import read_predictions, read_tested
 
@@ -174,7 +174,8 @@ def _read_tables(folder: Path) -> Collected:
     runs, damaged = parse_runs(folder / RUNS, contents.get(RUNS), problems)
     provenance = parse_provenance(folder / PROVENANCE, contents.get(PROVENANCE), problems)
     cells = parse_cells(folder / CELLS, contents.get(CELLS), problems)
-    return Collected(folder, runs, provenance, cells, manifest, problems, damaged)
+    runs, misnamed = without_misnamed(folder / RUNS, runs, cells, problems)
+    return Collected(folder, runs, provenance, cells, manifest, problems, damaged + misnamed)
 
 
 def _anyway(path: Path) -> bytes | None:

@@ -104,10 +104,13 @@ def _on_average(board: Leaderboard) -> str:
     pooled = {control: answer for control in _shown(board) if (answer := average(board, control))}
     if not pooled:
         return ""
-    texts = [f"{control} {_interval(answer, board)}" for control, answer in pooled.items()]
-    unit = next(iter(pooled.values())).unit
-    what = "points" if unit.in_points else "margins" if unit is MARGINS else unit.name
-    return f"On average over operators, by how much the control is better, in {what}: {', '.join(texts)}."
+    # Controls may be there on other data sets than others, whose metrics have other units.
+    units: dict[str, list[str]] = {}
+    for control, answer in pooled.items():
+        what = "points" if answer.unit.in_points else "margins" if answer.unit is MARGINS else answer.unit.name
+        units.setdefault(what, []).append(f"{control} {_interval(answer, board)}")
+    texts = "; ".join(f"in {what}: {', '.join(texts)}" for what, texts in units.items())
+    return f"On average over operators, by how much the control is better, {texts}."
 
 
 def _apart(board: Leaderboard, titles: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rethinking.analysis.cells import StoredCell
-from rethinking.analysis.pairs import Pair, Unpaired, two_schemas
+from rethinking.analysis.pairs import Pair, Unpaired, same_graphs, two_schemas
 from rethinking.analysis.tidy import Results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import compose_cell
@@ -55,6 +55,11 @@ def _pair(other: StoredCell, local: StoredCell, typed: Sequence[str]) -> Pair:
         raise UserError(
             f"{other.title} and {local.title} have other graphs or another metric; two cells are compared on one data "
             "set, such as dataset=nci1 for both."
+        )
+    if not same_graphs(other, local):
+        raise UserError(
+            f"{typed[0]} and {typed[1]} split {other.title} otherwise, so a seed of one and the same seed of the other "
+            "are of other graphs; two cells are compared on the same splits."
         )
     first, second = (f"{cell.config['family']} {cell.config['variant']}" for cell in (other, local))
     if first == second:

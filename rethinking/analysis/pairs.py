@@ -1,5 +1,7 @@
 """Which cells are compared: a local one, and each non-local one that differs from it in nothing but the Select.
 
+Of the arguments of the two Selects those that both have must agree, such as the number of heads.
+
 Or one that pools with one that does not; or two that somebody names (`named.py`).
 """
 
@@ -61,7 +63,11 @@ def find_pairs(results: Results, asked: Question) -> tuple[list[Pair], list[Unpa
         said += [Unpaired(cell, _not_local(asked.reference)) for cell in reference if cell.is_local is False]
         locals_ = [cell for cell in reference if cell.is_local]
         for other, own in zip(others, _own_settings(others), strict=True):
+            if locals_ and not any(same_arguments(cell.config["select"], other.config["select"]) for cell in locals_):
+                said.append(Unpaired(other, _alone(other, own, asked.reference)))
             for local, theirs in zip(locals_, _own_settings(locals_), strict=True):
+                if not same_arguments(local.config["select"], other.config["select"]):
+                    continue
                 if local.schema == other.schema:
                     against = f"against {asked.reference} with {theirs}" if theirs else ""
                     settings = ", ".join(filter(None, [text, own, against]))
@@ -70,6 +76,17 @@ def find_pairs(results: Results, asked: Question) -> tuple[list[Pair], list[Unpa
                 else:
                     said.append(Unpaired(other, two_schemas(local, other), schemas=True))
     return pairs, said
+
+
+def same_arguments(local: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two Selects, as configured, agree in all arguments that both have.
+
+    Also where one has the other inside it, as the Select on complement graphs has that of the family.
+    """
+    one, two = canonical(local), canonical(other)
+    inside = [value for value in two.values() if isinstance(value, Mapping) and value.get("class") == one.get("class")]
+    shared = (one.keys() & two.keys()) - {"class"}
+    return all(one[key] == two[key] for key in shared) and all(value == one for value in inside)
 
 
 def two_schemas(local: StoredCell, other: StoredCell) -> str:
@@ -90,7 +107,7 @@ def _with_no_pooling(
         pooling = [cell for cell in cells if cell.selects]
         for cell, own in zip(pooling, _own_settings(pooling), strict=True):
             without = [c for c in results.cells.values() if c.config["family"] in asked.without_pooling]
-            for other in (c for c in without if not c.selects and _same_graphs(c, cell)):
+            for other in (c for c in without if not c.selects and same_graphs(c, cell)):
                 if other.schema == cell.schema:
                     names = cell.config["family"], cell.config["variant"], other.config["family"]
                     pairs.append(Pair(cell, other, *names, ", ".join(filter(None, [text, own])), POOLING))
@@ -99,7 +116,7 @@ def _with_no_pooling(
     return sorted(pairs, key=lambda pair: asked.without_pooling.index(pair.reference)), said
 
 
-def _same_graphs(one: StoredCell, other: StoredCell) -> bool:
+def same_graphs(one: StoredCell, other: StoredCell) -> bool:
     """Whether two cells learn the same from the same graphs, split the same, in runs of one fidelity."""
     configs = [identity(cell.config, cell.fingerprint)["dataset"] for cell in (one, other)]
     return configs[0] == configs[1] and one.config["fidelity"] == other.config["fidelity"]
@@ -158,6 +175,11 @@ def _unknown(cell: StoredCell) -> str:
         f"`is_local: false` in the file of {file}, or as an attribute of its class, and train it into a folder of its "
         "own (runs=DIR); finished runs keep what was said of them."
     )
+
+
+def _alone(cell: StoredCell, settings: str, reference: str) -> str:
+    name = " ".join(filter(None, [cell.config["family"], cell.config["variant"], settings and f"with {settings}"]))
+    return f"{name} on {cell.title} is left out: no {reference} with the same arguments has been trained."
 
 
 def _not_local(reference: str) -> str:

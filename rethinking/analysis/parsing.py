@@ -17,6 +17,8 @@ from rethinking.runs.plain import read_plain
 
 KEYS = ["run_id", "cell_id", "family", "variant", "dataset", "fidelity", "seed"]
 COLUMNS = [*KEYS, "split", "metric", "value"]
+# What a row says of its cell, which `cells.yaml` says too.
+NAMES = ("family", "variant", "dataset", "fidelity")
 
 
 def parse_runs(path: Path, content: bytes | None, problems: list[str]) -> tuple[pd.DataFrame, int]:
@@ -47,6 +49,27 @@ def parse_runs(path: Path, content: bytes | None, problems: list[str]) -> tuple[
         )
     sound = frame[~left_out]
     return sound.assign(seed=sound["seed"].astype(float).astype(int), value=sound["value"].map(_number)), count
+
+
+def without_misnamed(
+    path: Path, runs: pd.DataFrame, cells: Mapping[str, Mapping[str, Any]], problems: list[str]
+) -> tuple[pd.DataFrame, int]:
+    """The runs that are called as `cells.yaml` calls their cell, and how many others there are."""
+    wrong: dict[str, str] = {}
+    for id, *names in runs[["cell_id", *NAMES]].drop_duplicates().itertuples(index=False):
+        cell = cells.get(id, {}).get("cell")
+        if not isinstance(cell, Mapping) or not isinstance(cell.get("dataset"), Mapping):
+            continue  # It is said where it is read.
+        own = {**cell, "dataset": cell["dataset"].get("name")}
+        for name, found in zip(NAMES, names, strict=True):
+            if own.get(name) != found:
+                wrong[id] = f"the {name} {found}, where cells.yaml has {own.get(name)}"
+    misnamed = runs["cell_id"].isin(list(wrong))
+    counts = runs[misnamed].groupby("cell_id")["run_id"].nunique()
+    for id, text in wrong.items():
+        many = f"{counts[id]} runs are" if counts[id] > 1 else "1 run is"
+        problems.append(f"{path}: {many} left out; the cell {id} has {text}.")
+    return runs[~misnamed].reset_index(drop=True), int(counts.sum())
 
 
 def parse_cells(path: Path, content: bytes | None, problems: list[str]) -> dict[str, dict[str, Any]]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 # Signs that LaTeX's text mode has other names for.
 LATEX = {
@@ -64,7 +64,7 @@ def on_screen(console: Console, texts: pd.DataFrame, title: str, notes: Sequence
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in texts[columns].itertuples(index=False):
-            table.add_row(*(escape(str(text)) for text in row))
+            table.add_row(*(Text(str(text)) for text in row))
         console.print(table)
     for note in notes:
         console.print(note, markup=False)
@@ -106,5 +106,7 @@ def _tex(text: str) -> str:
     escaped = re.sub(r"([&%$#_{}])", r"\\\1", text)
     for sign, name in LATEX.items():
         escaped = escaped.replace(sign, name)
-    lines = escaped.split("\n")
+    # After a line break these two would be its arguments.
+    lines = [f"{{{line[0]}}}{line[1:]}" if line[:1] in ("[", "*") else line for line in escaped.split("\n")]
+    escaped = "\n".join(lines)
     return escaped if len(lines) == 1 else r"\shortstack[l]{" + r" \\ ".join(lines) + "}"

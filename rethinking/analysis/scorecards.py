@@ -294,8 +294,8 @@ def _several(values: np.ndarray, scale: float = 1, unit: str = "") -> str:
     if not len(known):
         return NOTHING
     # Of equal values rounding may leave some.
-    spread = known.std() if np.ptp(known) > ROUNDING * abs(known).max() else 0.0
-    spread = f" ± {spread:.2g}" if len(known) > 1 else ""
+    differ = np.ptp(known) > ROUNDING * abs(known).max()
+    spread = f" ± {known.std(ddof=1) if differ else 0.0:.2g}" if len(known) > 1 else ""
     return f"{known.mean():.3g}{spread}{unit}"
 
 

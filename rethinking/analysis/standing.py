@@ -59,7 +59,7 @@ def standing_of(
     states: dict[str, dict[State, set[int]]] = defaultdict(lambda: defaultdict(set))
     with_weights: dict[str, set[int]] = defaultdict(set)
     for entry in entries:
-        if "seed" in entry.record and not is_stale(entry):
+        if "seed" in entry.record and not is_stale(entry) and entry.run_id not in results.refused:
             states[entry.record["cell_id"]][entry.state].add(entry.record["seed"])
             if entry.state == "done" and WEIGHTS in entry.record.get("files", ()):
                 with_weights[entry.record["cell_id"]].add(entry.record["seed"])

@@ -28,7 +28,7 @@ class Stored:
     """What a store has. cells: by their ids, as they were stored, and as they are understood.
 
     done: runs that can be used. stale: how many are of an older schema. damaged: how many cannot be used.
-    problems: sentences on the latter.
+    refused: the ids of the latter; problems: sentences on them.
     """
 
     done: list[Entry]
@@ -37,6 +37,7 @@ class Stored:
     stale: int
     damaged: int
     problems: list[str]
+    refused: frozenset[str]
 
 
 def usable(store: RunStore, entries: list[Entry] | None = None) -> Stored:
@@ -75,6 +76,7 @@ def usable(store: RunStore, entries: list[Entry] | None = None) -> Stored:
         stale,
         len(problems),
         [f"{store.folder / run} is left out: {reason}." for run, reason in sorted(problems.items())],
+        frozenset(problems),
     )
 
 

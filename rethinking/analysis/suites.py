@@ -122,6 +122,9 @@ def _read(path: Path) -> Suite:
             raise TypeError("a row is a list of overrides, or cited")
         if type(spec["seeds"]) is not int or not {row for pair in pairs for row in pair} <= set(rows):
             raise ValueError("seeds is a whole number, and compare has pairs of rows")
+        controls = [word for row in for_all for word in rows[row] or () if word.startswith("pooling=")]
+        if operators and len(set(controls)) < len(controls):
+            raise ValueError("each row that all operators are compared with has a pooling of its own")
         if not known.keys() <= columns.keys():
             raise ValueError("known speaks of data sets of columns")
         read = ("rows", "compare", "operators", "columns", "known")

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from string import ascii_lowercase
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from rethinking.analysis.pairs import same_arguments
 from rethinking.analysis.questions import question
 from rethinking.analysis.scores import Scores
 from rethinking.analysis.settings import differing
@@ -52,7 +54,7 @@ def print_summary(jobs: Sequence[Settings]) -> None:
             job.cell.variant,
             f"{len(values)}/{len(job.seeds)}",
             unit.show(summary.mean, summary.std) if summary else "—",
-            _against_local(job, jobs, scores),
+            _against_local(job, {id(jobs[i]): letters[settings[i]] for i in range(len(jobs))}, jobs, scores),
             *([letters[differs]] if any(settings) else []),
         )
     console.print(table)
@@ -68,22 +70,34 @@ def print_summary(jobs: Sequence[Settings]) -> None:
     )
 
 
-def _against_local(job: Settings, jobs: Sequence[Settings], scores: dict[int, tuple[Unit, Scores]]) -> str:
-    """This cell minus the learned variant of the same sweep, where the two differ in nothing else."""
+def _against_local(
+    job: Settings, letters: dict[int, str], jobs: Sequence[Settings], scores: dict[int, tuple[Unit, Scores]]
+) -> str:
+    """This cell minus the learned variant of the same sweep, where the two differ in nothing else.
+
+    Where there are several such, as this one lacks an argument that they have, a line for each, with its letter.
+    """
     if job.cell.variant == LOCAL:
         return ""
-    for other in jobs:
-        same = (other.cell.family, other.cell.dataset, other.cell.network, other.cell.trainer) == (
-            job.cell.family,
-            job.cell.dataset,
-            job.cell.network,
-            job.cell.trainer,
-        )
-        if other.cell.variant == LOCAL and same:
-            unit, values = scores[id(job)]
-            d = values.minus(scores[id(other)][1])
-            return unit.interval(d.mean, *d.interval(question().confidence)) if d else "—"
-    return ""
+    fitting = [
+        other
+        for other in jobs
+        if other.cell.variant == LOCAL
+        and _shared(other) == _shared(job)
+        and same_arguments(other.cell.select, job.cell.select)
+    ]
+    unit, values = scores[id(job)]
+    lines = []
+    for other in fitting:
+        d = values.minus(scores[id(other)][1])
+        text = unit.interval(d.mean, *d.interval(question().confidence)) if d else "—"
+        lines.append(f"{text} ({letters[id(other)]})" if len(fitting) > 1 else text)
+    return "\n".join(lines)
+
+
+def _shared(job: Settings) -> dict[str, Any]:
+    """All of a cell but its variant."""
+    return identity(job.cell, None) | {"variant": None, "select": None}
 
 
 def _entries(job: Settings) -> list[Entry]:

@@ -184,7 +184,7 @@ def long_frame(table: Table) -> pd.DataFrame:
                 "std": ours.std if ours else None,
                 "seeds": ours.n if ours else 0,
                 "schema 1": cell.older,
-                "mark": MEANINGS.get(cell.mark, ""),
+                "mark": "; ".join(MEANINGS[mark] for mark in cell.mark),
                 "published_mean": published.mean if published else None,
                 "published_std": published.std if published else None,
                 "published_certainty": published.certainty if published else None,

@@ -27,11 +27,12 @@ class Results:
     """Finished runs, of each cell those of one schema only.
 
     runs: tidy, `COLUMNS`. cells: those that have runs, by their ids.
-    seeds: by cell all seeds there are, those of the other schema of a cell too. older: the id of a cell's runs of
-    schema 1, by the id that it has now.
+    seeds: by cell all seeds whose score is a number, those of the other schema of a cell too. older: the id of a cell's
+    runs of schema 1, by the id that it has now.
     sources: where they were read, in words. store, collected: the run store and results folder they are of.
     done: the runs that are in the store; what the folder has of them does not count.
     left_out: sentences on what is damaged; learning curves and predictions add theirs when they are read.
+    refused: the ids of the store's finished runs that are damaged.
     kept: what was worked out from all of it and may be asked for again.
     """
 
@@ -44,6 +45,7 @@ class Results:
     collected: Collected
     done: Sequence[Entry]
     left_out: list[str] = field(default_factory=list)
+    refused: frozenset[str] = frozenset()
     kept: dict[str, Any] = field(default_factory=dict, init=False)
 
     @cached_property
@@ -187,16 +189,18 @@ def read_results(store: RunStore, folder: Path, entries: list[Entry] | None = No
     known, stale, problems = _understood(collected, stored)
     runs = united(tidy(stored.done), collected.runs)
     sound = runs["cell_id"].isin(list(known))
+    present = set(runs.loc[sound, "cell_id"])
+    metrics = runs["cell_id"].map({id: cell.measure.metric for id, cell in known.items()})
+    scored = sound & (runs["split"] == "test") & (runs["metric"] == metrics) & runs["value"].notna()
     seeds: dict[str, set[int]] = defaultdict(set)
-    there = runs.loc[sound, ["cell_id", "seed"]].drop_duplicates()
-    for id, seed in zip(there["cell_id"], there["seed"], strict=True):
+    for id, seed in zip(runs.loc[scored, "cell_id"], runs.loc[scored, "seed"], strict=True):
         seeds[id].add(int(seed))
-    older = {cell.now: id for id, cell in known.items() if cell.older and id in seeds}
-    aside = [id if len(seeds.get(now, ())) >= len(seeds[id]) else now for now, id in older.items()]
+    older = {cell.now: id for id, cell in known.items() if cell.older and id in present}
+    aside = [id if len(seeds.get(now, ())) >= len(seeds.get(id, ())) else now for now, id in older.items()]
     runs = runs[sound & ~runs["cell_id"].isin(aside)].reset_index(drop=True)
     return Results(
         runs=runs,
-        cells={id: known[id] for id in known if id in seeds and id not in aside},
+        cells={id: known[id] for id in known if id in present and id not in aside},
         seeds=dict(seeds),
         older=older,
         sources=_sources(store, stored, collected, known, stale),
@@ -204,6 +208,7 @@ def read_results(store: RunStore, folder: Path, entries: list[Entry] | None = No
         collected=collected,
         done=stored.done,
         left_out=[*stored.problems, *collected.problems, *problems],
+        refused=stored.refused,
     )
 
 

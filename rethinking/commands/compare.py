@@ -28,6 +28,11 @@ NAMED = (
     "what is compared here and all comparisons of local with non-local pooling that there are (on a data set that is "
     "left out unless named, those on it)"
 )
+REFERENCE = "compare.reference="
+NOT_NAMED = (
+    f"Two cells that are named are compared with each other and with nothing else: --dataset, --family and {REFERENCE} "
+    "do not go with them; write dataset=nci1 beside the two for one data set."
+)
 CHECKS = "p-values, Wilcoxon's test and bootstrap intervals: --format csv."
 
 
@@ -51,7 +56,10 @@ def compare_runs(
     if asked.reference != NO_POOLING:
         _known("compare.reference", "variant", [asked.reference], (cell.config["variant"] for cell in cells))
     try:
-        named = _named(everything, [word for word in words if word not in settings], asked, fidelity)
+        others = [word for word in words if word not in settings]
+        if others and (datasets or families or any(word.startswith(REFERENCE) for word in settings)):
+            raise UserError(NOT_NAMED)
+        named = _named(everything, others, asked, fidelity)
         made, unpaired = named or compare(everything, asked, fidelity, datasets, families)
     except UserError as error:
         raise UserError(" ".join([str(error), *everything.left_out])) from error

@@ -16,12 +16,12 @@ from rethinking.analysis.checks import Checked, comparisons_of
 from rethinking.analysis.comparisons import Comparison, all_comparisons, apart
 from rethinking.analysis.inference.adjusting import least_level
 from rethinking.analysis.inference.verdicts import Verdict
-from rethinking.analysis.pairs import find_pairs, in_host
+from rethinking.analysis.pairs import find_pairs, in_host, same_arguments
 from rethinking.analysis.questions import Question
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
-from rethinking.configuration.settings import OPERATOR, Settings
+from rethinking.configuration.settings import Settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.runs.identity import cell_id
@@ -121,10 +121,10 @@ def _checked(pair: Planned) -> Checked:
 
 def _are_compared(local: Cell, other: Cell, asked: Question) -> bool:
     """Of two cells that differ in nothing but the Select."""
-    if local.variant != asked.reference:
+    if local.variant != asked.reference or not same_arguments(local.select, other.select):
         return False
     if in_host(local.network, asked):
-        return other.variant != asked.reference and other.select.get(OPERATOR) in (None, local.select.get(OPERATOR))
+        return other.variant != asked.reference
     return bool(local.is_local) and other.is_local is False
 
 

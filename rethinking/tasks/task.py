@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+FINEST = 3
+
+
 @dataclass(frozen=True)
 class Unit:
     """How the numbers of a metric are shown. name: of the metric, in words. scale: shown = scale × recorded."""
@@ -44,8 +47,15 @@ class Unit:
         return text
 
     def signed(self, difference: float) -> str:
-        """A difference, scaled already, with its sign; one that rounds to zero has a plus."""
-        return f"{difference:+z.{self.digits}f}"
+        """A difference, scaled already, with its sign; one that rounds to zero up to the first digit that is not.
+
+        So that one sees on which side of zero it is. What has no such digit within FINEST more is zero.
+        """
+        digits = self.digits
+        if difference and float(f"{difference:.{digits}f}") == 0:
+            first = -math.floor(math.log10(abs(difference)))
+            digits = first if first <= digits + FINEST else digits
+        return f"{difference:+z.{digits}f}"
 
     def amount(self, size: float) -> str:
         """How much, scaled already: `1 point`, `0.01`."""

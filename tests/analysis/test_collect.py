@@ -247,6 +247,22 @@ def test_a_row_that_makes_no_sense_costs_its_run_only(more: RunStore, results: P
         collect(more, results)
 
 
+@pytest.mark.parametrize("column", ["family", "variant", "dataset", "fidelity"])
+def test_runs_that_are_called_otherwise_than_their_cell_are_left_out(
+    more: RunStore, results: Path, column: str
+) -> None:
+    (results / "manifest.yaml").unlink()
+    rows = pd.read_csv(results / "runs.csv", dtype=str)
+    first = rows["cell_id"] == rows.loc[0, "cell_id"]
+    rows.loc[first, column] = "zinc"
+    rows.to_csv(results / "runs.csv", index=False)
+    read = read_results(RunStore(results / "none"), results)
+    assert set(read.runs["run_id"]) == set(rows.loc[~first, "run_id"])
+    assert f"has the {column} zinc, where cells.yaml has" in read.left_out[0]
+    with pytest.raises(UserError, match=rf"Nothing was collected. .*has the {column} zinc"):
+        collect(more, results)
+
+
 def test_two_scores_of_one_run(results: Path) -> None:
     (results / "manifest.yaml").unlink()
     rows = pd.read_csv(results / "runs.csv", dtype=str)

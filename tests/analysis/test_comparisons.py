@@ -17,11 +17,13 @@ from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import Comparison, compare
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.long_comparisons import frame
+from rethinking.analysis.named import named_pairs
 from rethinking.analysis.overall import MARGINS, by_data_set, overall
 from rethinking.analysis.questions import question
 from rethinking.analysis.tables import make_table
 from rethinking.analysis.tidy import read_results
 from rethinking.analysis.wording import new_cell, overall_texts, row_texts, sentence
+from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
@@ -298,9 +300,22 @@ def test_any_two_cells(store: RunStore, rethinking: Call) -> None:
         ((first, "model=mlp pooling=none", "dataset=nci1"), "There are no finished runs of model=mlp"),
         ((first, "model=speed pooling=none", "dataset=nci1"), "speed"),
         ((ZINC + "learned", NCI1 + "learned"), "other graphs"),
+        ((first, second, "--dataset", "nci1"), "write dataset=nci1 beside the two"),
+        ((first, second, "--family", "gin"), "compared with each other and with nothing else"),
+        ((first, second, "dataset=nci1", "compare.reference=none"), "compared with each other and with nothing else"),
     ):
         refused = rethinking(*asked, *wrong)
         assert refused.returncode == 2 and text in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_two_cells_with_other_splits_have_no_seed_in_common(tmp_path: Path) -> None:
+    store, half = RunStore(tmp_path / "runs"), "dataset.split.test=0.2"
+    fill(store, NCI1 + "learned", 0.80 + 0.01 * NOISE)
+    fill(store, f"{NCI1}complement {half}", 0.80 + 0.01 * RNG.normal(size=20))
+    results = read_results(store, tmp_path / "none")
+    words = [(NCI1 + name).split() for name in ("complement", "learned")]
+    with pytest.raises(UserError, match="split NCI1 otherwise"):
+        named_pairs(results, [*words[0], half], words[1], [], PAPER)
 
 
 def test_is_pooling_needed_at_all(store: RunStore, rethinking: Call) -> None:

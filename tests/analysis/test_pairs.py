@@ -15,6 +15,7 @@ import yaml
 from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import compare
 from rethinking.analysis.older import completed
+from rethinking.analysis.pairs import same_arguments
 from rethinking.analysis.questions import question
 from rethinking.analysis.tidy import read_results
 from rethinking.configuration.composition import compose_cell
@@ -205,3 +206,30 @@ def test_ids_in_a_table_cannot_leave_the_folder(results: Path, rethinking: Call,
     assert refused.returncode == 2 and "names no run" in refused.stderr
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
     assert after.items() <= before.items()
+
+
+GMN = "model=gmn dataset=nci1 pooling="
+
+
+def test_arguments_that_both_selects_have_agree(tmp_path: Path) -> None:
+    """Else a number of heads would count as what local and non-local pooling differ by."""
+    store = RunStore(tmp_path / "runs")
+    fill(store, GMN + "learned model.heads=1", 0.7 + 0.01 * NOISE)
+    fill(store, GMN + "distance model.heads=1", 0.7 + 0.01 * NOISE[::-1])
+    fill(store, GMN + "distance model.heads=5", 0.8 + 0.01 * NOISE)
+    made, said = compare(read_results(store, tmp_path / "none"), question())
+    assert [c.settings for c in made] == ["heads=1"]
+    assert said == [
+        "gmn distance with heads=5 on NCI1 is left out: no learned with the same arguments has been trained."
+    ]
+    fill(store, GMN + "learned model.heads=5", 0.8 + 0.01 * NOISE[::-1])
+    made, said = compare(read_results(store, tmp_path / "none"), question())
+    assert {c.settings for c in made} == {f"heads={n}, against learned with heads={n}" for n in (1, 5)} and not said
+
+
+def test_arguments_agree_inside_each_other_too() -> None:
+    own = {"_target_": "rethinking.pooling.assignment.SageAssignment", "hidden": 32}
+    complement = {"_target_": "rethinking.pooling.select.OnComplement", "select": own}
+    assert same_arguments(own, complement) and same_arguments(own, {"_target_": "rethinking.pooling.Other"})
+    assert not same_arguments(own | {"hidden": 64}, complement)
+    assert not same_arguments(own, {"_target_": "rethinking.pooling.Other", "hidden": 64})

@@ -112,6 +112,17 @@ def test_a_broken_suite_of_ones_own_stops_no_other(tmp_path: Path) -> None:
             load_suite("broken")
 
 
+def test_rows_that_operators_are_compared_with_are_told_apart_by_their_pooling(tmp_path: Path) -> None:
+    """They are columns of the table, each called by its variant."""
+    path = tmp_path / "twice.yaml"
+    rows = "rows:\n  None: [model=host, pooling=none]\n  Sum: [model=host, pooling=none, model.readout=sum]\n"
+    path.write_text(
+        f"title: Twice\nseeds: 2\n{rows}operators:\n  pyg/TopKPooling: [shuffled]\ncolumns: {{mutag: MUTAG}}\n"
+    )
+    with pytest.raises(UserError, match=r"twice.yaml is no suite .*has a pooling of its own"):
+        suites._read(path)
+
+
 def test_what_is_known_is_of_the_data_sets_of_a_suite(tmp_path: Path) -> None:
     (tmp_path / "suite").mkdir()
     text = "title: t\nseeds: 1\nrows: {}\ncolumns: {digits: Digits}\nknown: {%s: Nothing.}\n"

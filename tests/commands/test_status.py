@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import torch
 
 from rethinking.analysis import remaining
+from rethinking.analysis.collect import collect
 from rethinking.analysis.standing import Standing
 from rethinking.analysis.suites import load_suite
 from rethinking.commands.status import told_of_all
@@ -112,6 +114,28 @@ def test_the_exit_status_is_whether_a_suite_is_complete(rethinking: Call, tmp_pa
     watched = rethinking(*asked, "--watch")
     assert watched.returncode == 0 and "Some cells is complete." in watched.stdout
     assert rethinking("status").returncode == 0, "of what nobody named it says nothing"
+
+
+def test_what_no_table_takes_is_not_done(rethinking: Call, tmp_path: Path, own: Path) -> None:
+    """A score that is no number, though its file is as it was written; or an empty one of a results folder."""
+    store = RunStore(tmp_path / "runs")
+    fill(store, NCI1 + "learned", np.array([0.7, 0.8, 0.75]))
+    fill(store, NCI1 + "complement", np.array([0.7, 0.8, 0.9]))
+    collect(store, tmp_path / "results")
+    (entry, *_) = [entry for entry in store.entries() if entry.record["variant"] == "complement"]
+    path = store.folder / entry.run_id / "result.json"
+    record = json.loads(path.read_text()) | {"test_loss": float("nan")}
+    del record["sha256"]
+    asked = ("status", "some", "--config-dir", str(own), "--results", str(tmp_path / "none"))
+    assert rethinking(*asked).returncode == 0
+    path.write_text(json.dumps({**record, "sha256": sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()}))
+    assert "  Complement: NCI1 2/3" in rethinking(*asked).stdout
+    rows = pd.read_csv(tmp_path / "results" / "runs.csv", dtype=str)
+    rows.loc[(rows["split"] == "test") & (rows["metric"] == "accuracy") & (rows["seed"] == "0"), "value"] = ""
+    rows.to_csv(tmp_path / "results" / "runs.csv", index=False)
+    (tmp_path / "results" / "manifest.yaml").unlink()
+    asked = (*asked[:-2], "--runs", str(tmp_path / "none"), "--results", str(tmp_path / "results"))
+    assert "Some cells: 4 of 6 seeds are done" in rethinking(*asked).stdout
 
 
 def test_who_watches_sees_first_what_changes(

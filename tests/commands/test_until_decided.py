@@ -49,6 +49,20 @@ def test_a_pair_is_a_local_reference_and_a_non_local_cell_that_differs_in_the_se
     }
 
 
+def test_arguments_that_both_selects_have_agree() -> None:
+    """The number of heads is one; a variant without heads is compared with each."""
+    jobs = []
+    for variant, heads in (("learned", 1), ("learned", 5), ("distance", 1), ("distance", 5), ("uniform", 5)):
+        words = ["model=gmn", f"pooling={variant}", "dataset=nci1", f"model.heads={heads}"]
+        jobs.append(Job(words, compose_job(words), f"{variant} {heads}"))
+    assert {pair.ids for pair in plan(jobs, question())} == {
+        ("learned 1", "distance 1"),
+        ("learned 5", "distance 5"),
+        ("learned 1", "uniform 5"),
+        ("learned 5", "uniform 5"),
+    }
+
+
 def in_host(pooler: str, variant: str) -> Job:
     words = ["model=host", f"pooler={pooler}", f"pooling={variant}", "dataset=nci1"]
     return Job(words, compose_job(words), f"{pooler}-{variant}")

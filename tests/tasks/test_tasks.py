@@ -112,6 +112,11 @@ def test_numbers_that_are_not_finite_have_no_error() -> None:
 
 def test_units() -> None:
     accuracy, error = Unit("accuracy", 100, 1), Unit("MAE", 1, 3)
+    # On which side of zero a limit is can be seen.
+    assert accuracy.interval(-0.783, -1.556, -0.010) == "-0.8 [-1.6, -0.01]"
+    assert accuracy.interval(0.8, -0.0004, 1.7) == "+0.8 [-0.0004, +1.7]"
+    assert accuracy.signed(0.0) == accuracy.signed(-0.0) == accuracy.signed(-1e-12) == "+0.0"
+    assert accuracy.signed(0.05) == "+0.1" and error.signed(-0.0004) == "-0.0004"
     assert accuracy.number(0.876) == "87.6" and error.number(0.3871) == "0.387"
     assert accuracy.show(80.0, 1.25) == "80.0 ± 1.2" and error.show(0.4, math.nan) == "0.400"
     assert (
