@@ -64,10 +64,13 @@ class ForeignPool(Copies, PoolingLayer):
         self.key: Tensor
         self.register_buffer("key", torch.zeros(replicas, dtype=torch.int64))
 
-    def reset(self, draw: InitialDraw) -> None:
-        """See `Copies`; and the key of each replica from its `assignment` stream."""
-        super().reset(draw)
+    def know(self, draw: InitialDraw) -> None:
+        """The key of each replica from its `assignment` stream."""
         self.key.copy_(draw.assignment_keys())
+
+    def name_of(self, replica: int) -> int:
+        """Its key."""
+        return int(self.key[replica])
 
     def forward(self, x: Tensor, level: SparseLevel | ListedLevel) -> Pooled:
         """See `PoolingLayer`."""
@@ -136,6 +139,13 @@ def _pooled(coarse: list[Coarse], level: SparseLevel | ListedLevel) -> Pooled:
     x = nn.utils.rnn.pad_sequence([c.graphs.x for c in coarse], batch_first=True)
     assignments = [c.assignment for c in coarse if c.assignment is not None]
     names = coarse[0].losses
+    for other in (c.losses for c in coarse):
+        if other.keys() != names.keys():
+            found = [", ".join(sorted(losses)) or "none" for losses in (names, other)]
+            raise ValueError(
+                f"the operator returns other losses in one call ({found[0]}) than in another ({found[1]}); expected "
+                "the same names in each."
+            )
     return Pooled(
         x,
         ListedLevel(level, parts),

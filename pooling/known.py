@@ -14,7 +14,7 @@ from torch import Tensor
 from rethinking.pooling.operators.explained import alike, some_graphs
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator, alone
 from rethinking.pooling.operators.sentences import checked
-from rethinking.randomness import torch_follows
+from rethinking.randomness import generators_follow
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +94,9 @@ def is_known_by_edges(operator: Operator) -> bool:
         return False
     graph = alone(some_graphs(3), 0)
     try:
-        with torch_follows(0):
+        with generators_follow(0):
             expected = checked(operator(graph), graph, "").graphs.x
-        with torch_follows(0):
+        with generators_follow(0):
             found = pooled([know(operator, graph)], graph.x).graphs.x
     except Exception:  # What is wrong will be said where it matters.
         return False

@@ -32,8 +32,8 @@ def stream_keys(seeds: Sequence[int], *names: Name) -> np.ndarray:
 
 
 @contextmanager
-def torch_follows(seed: int) -> Iterator[None]:
-    """Within it torch's own generators begin with `seed`; after it they go on as if nothing had been drawn.
+def generators_follow(seed: int) -> Iterator[None]:
+    """Within it torch's and NumPy's own generators begin with `seed`; after it they go on as if nothing had been drawn.
 
     For modules that draw by no generator of ours.
     """
@@ -43,8 +43,13 @@ def torch_follows(seed: int) -> Iterator[None]:
     # torch.manual_seed would do, but it writes down the stack of calls for each kind of device that has not begun:
     # 1.5 ms in every step of every replica, a third of a step of Top-K.
     on_devices = torch.cuda.is_initialized()
+    before = np.random.get_state()
     with torch.random.fork_rng(devices=None if on_devices else []):
         torch.default_generator.manual_seed(seed)
         if on_devices:
             torch.cuda.manual_seed_all(seed)
-        yield
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)

@@ -4,6 +4,7 @@ One of torch-geometric-pool's is taken as Select, Reduce, Connect, one of our ow
 called as PyG's, `forward(x, edge_index, [edge_weight or edge_attr], batch)`; `returned.py` says what they may return.
 """
 
+import copy
 import importlib
 import importlib.util
 import inspect
@@ -26,6 +27,7 @@ from rethinking.pooling.operators.returned import read
 from rethinking.pooling.operators.scatter import stand_in_where_missing
 from rethinking.pooling.operators.sentences import in_one_sentence, in_words
 from rethinking.pooling.operators.tgp import SelectReduceConnect
+from rethinking.randomness import generators_follow
 
 # What a constructor may call the sizes that the harness gives any operator.
 NAMES = {
@@ -34,6 +36,8 @@ NAMES = {
     "ratio": ("ratio", "pooling_ratio", "pool_ratio"),
     "max_nodes": ("max_nodes", "max_num_nodes"),
 }
+# By how much weights are changed, a standard deviation, to see what a pooler does.
+SHAKEN = 0.1
 # The width of clusters' features is that of nodes', where it has to be said.
 WIDTHS = ("out_features", "out_channels", "out_dim", "output_dim")
 
@@ -56,9 +60,12 @@ def operator(
     sizes = {"in_features": in_features, "clusters": clusters, "ratio": ratio, "max_nodes": max_nodes}
     pooler = made(imported(path), path, sizes, dict(arguments or {}))
     if isinstance(pooler, Operator):
+        # One that pays no heed to the clusters it is given would be its own twin.
+        pooler.says_assignment = pooler.says_assignment and takes_clusters(pooler, in_features)
         return pooler
     library = sys.modules.get("tgp.src")
     if library is not None and isinstance(pooler, library.SRCPooling):
+        pooler.sparse_output = True  # Whether results are block-diagonal; a subclass may not ask for it.
         found = SelectReduceConnect(pooler, path)
         found.says_assignment = takes_clusters(found, in_features)
         return found
@@ -132,11 +139,11 @@ class AsPyg(Operator):
         widths = [getattr(pooler, width, None) for width in WIDTHS]
         self.out_features = next((width for width in widths if isinstance(width, int)), None)
         self._parameters_of_call()
+        self.says_assignment = True
+        # One that has a `select` may yet select in its own way.
+        self._selects = self._selects and takes_clusters(self, in_features)
         if not self._selects:
-            pooler.eval()
-            with torch.no_grad():
-                self._connect = explained(self.forward, in_features)
-            pooler.train()
+            self._connect = self._explained(in_features)
         self.says_assignment = self._selects or self._connect is not None
 
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
@@ -168,7 +175,25 @@ class AsPyg(Operator):
             )
         return replace(coarse, assignment=with_weights(coarse, graphs)) if self._connect is not None else coarse
 
+    def _explained(self, in_features: int) -> Connect | None:
+        """See `explained.py`: in training as in evaluation, so that layers of the pooler's own are seen.
+
+        And with other weights than at the beginning, when a branch may be multiplied by zero.
+        """
+        own = self.pooler
+        try:
+            self.pooler = _shaken(own)
+            found = []
+            for training in (True, False):
+                self.pooler.train(training)
+                with torch.no_grad(), generators_follow(0):
+                    found.append(explained(self.forward, in_features))
+        finally:
+            self.pooler = own
+        return found[0] if found[0] is found[1] else None
+
     def _call(self, graphs: Graphs) -> dict[str, Tensor | None]:
+        """Copies, as a pooler may change what it is given."""
         parameters = self._parameters_of_call()
         call: dict[str, Tensor | None] = {"x": graphs.x, "edge_index": graphs.edge_index, "batch": graphs.batch}
         for weight in ("edge_weight", "edge_attr"):
@@ -176,7 +201,7 @@ class AsPyg(Operator):
                 call[weight] = graphs.weights
             elif weight in parameters:
                 call[weight] = graphs.edge_weight
-        return call
+        return {name: None if value is None else value.clone() for name, value in call.items()}
 
     def _parameters_of_call(self) -> Mapping[str, inspect.Parameter]:
         parameters = inspect.signature(self.pooler.forward).parameters
@@ -188,6 +213,20 @@ class AsPyg(Operator):
                 "with a pooler of padded graphs."
             )
         return parameters
+
+
+def _shaken(pooler: nn.Module) -> nn.Module:
+    """A copy with other weights; the pooler itself if it cannot be copied."""
+    try:
+        with not_ending():
+            copied = copy.deepcopy(pooler)
+    except Exception:  # Somebody's own module may hold anything.
+        return pooler
+    with torch.no_grad(), generators_follow(0):
+        for parameter in copied.parameters():
+            if parameter.is_floating_point():
+                parameter.add_(SHAKEN * torch.randn_like(parameter))
+    return copied
 
 
 def _required(parameters: Mapping[str, inspect.Parameter]) -> list[str]:

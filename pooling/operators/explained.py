@@ -5,7 +5,7 @@ clusters by a weight each, edges those between clusters, in one of the usual way
 in which way it connects, is seen on a few graphs; whether its clusters are soft, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,17 +14,19 @@ from torch_geometric.utils import coalesce
 
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.sentences import checked
-from rethinking.randomness import torch_follows
+from rethinking.randomness import generators_follow
 
 # How far what is returned may be from what it should be, relative to the largest number.
 TOLERANCE = 1e-4
 # Nodes of the graphs on which it is seen, in rings with a chord.
 SIZES = (7, 5, 8)
+# And trees: of each node but the first, the one that it hangs on. A star, a path, and one with leaves at two heights.
+TREES = ((0, 0, 0, 0), (0, 1, 2), (0, 0, 1, 1, 2))
 
 
 def explained(pool: Callable[[Graphs], Coarse], in_features: int) -> "Connect | None":
     """How a pooler of that kind connects its clusters; None for one that is of another. pool: as it is called."""
-    graphs = some_graphs(in_features)
+    graphs = some_graphs(in_features, TREES)
     try:
         own = checked(pool(graphs), graphs, "")
     except Exception:  # What is wrong will be said where it matters.
@@ -46,7 +48,7 @@ def is_soft(operator: Operator, in_features: int) -> bool:
     """
     graphs = some_graphs(in_features)
     try:
-        with torch.no_grad(), torch_follows(0):
+        with torch.no_grad(), generators_follow(0):
             own = operator(graphs).assignment
     except Exception:  # What is wrong will be said where it matters.
         return False
@@ -54,16 +56,22 @@ def is_soft(operator: Operator, in_features: int) -> bool:
 
 
 def takes_clusters(operator: Operator, in_features: int) -> bool:
-    """Whether an operator can be given clusters: its own change nothing, those of other nodes change the features."""
-    graphs = some_graphs(in_features)
+    """Whether an operator can be given clusters: its own change nothing, those of other nodes change the features.
+
+    Seen without what only training draws (dropout), which is other in each call.
+    """
+    graphs, training = some_graphs(in_features), operator.training
+    operator.eval()
     try:
-        with torch.no_grad(), torch_follows(0):
+        with torch.no_grad(), generators_follow(0):
             own = checked(operator(graphs), graphs, "")
             assert own.assignment is not None
             backwards = torch.arange(len(graphs.x)).flip(0)[graphs.batch.flip(0).argsort(stable=True)]
             again, other = operator(graphs, own.assignment), operator(graphs, own.assignment.permuted(backwards))
     except Exception:  # What is wrong will be said where it matters.
         return False
+    finally:
+        operator.train(training)
     return alike(own.graphs.x, again.graphs.x) and not alike(again.graphs.x, other.graphs.x)
 
 
@@ -126,8 +134,8 @@ def sums_between(edges: Tensor, weight: Tensor | None, single: bool) -> tuple[Te
     return sums_of_weights(edges[:, between], None if weight is None else weight[between], single)
 
 
-def some_graphs(features: int) -> Graphs:
-    """Rings with a chord, of random features."""
+def some_graphs(features: int, trees: Sequence[Sequence[int]] = ()) -> Graphs:
+    """Rings with a chord, and trees (see TREES), of random features."""
     edges, batch, first = [], [], 0
     for graph, size in enumerate(SIZES):
         ring = torch.arange(size)
@@ -135,8 +143,14 @@ def some_graphs(features: int) -> Graphs:
         edges += [pairs, pairs.flip(0)]
         batch += [graph] * size
         first += size
+    for graph, parents in enumerate(trees, len(SIZES)):
+        size = len(parents) + 1
+        pairs = torch.stack([torch.arange(1, size), torch.tensor(parents)]) + first
+        edges += [pairs, pairs.flip(0)]
+        batch += [graph] * size
+        first += size
     x = torch.randn(first, features, generator=torch.Generator().manual_seed(0))
-    return Graphs(x.to(torch.get_default_dtype()), torch.cat(edges, dim=1), None, torch.tensor(batch), len(SIZES))
+    return Graphs(x.to(torch.get_default_dtype()), torch.cat(edges, dim=1), None, torch.tensor(batch), batch[-1] + 1)
 
 
 def alike(found: Tensor, expected: Tensor) -> bool:

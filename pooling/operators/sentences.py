@@ -64,6 +64,9 @@ def checked(coarse: Coarse, graphs: Graphs, name: str, numbers: bool = True) -> 
     """
     pooled = coarse.graphs
     _expect(_is(pooled.x, 2, floating=True), name, "the clusters' features as floats [K, F]", pooled.x)
+    _expect(pooled.x.dtype == graphs.x.dtype, name, f"features as {graphs.x.dtype}, as those of the nodes,", pooled.x)
+    if pooled.x.device != graphs.x.device:
+        raise ValueError(f"{name} returns features on {pooled.x.device}, where the nodes' are on {graphs.x.device}.")
     clusters = len(pooled.x)
     _expect(_is(pooled.batch, 1) and len(pooled.batch) == clusters, name,
             f"the graph of each of its {clusters} clusters as int64 [{clusters}]", pooled.batch)  # fmt: skip

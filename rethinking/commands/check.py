@@ -1,6 +1,7 @@
 """`rethinking check`: does a pooling operator do more than its own twins, than no pooling, than global pooling?"""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from rethinking.analysis.checks import (
     comparisons_of,
     texts,
 )
+from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.long_comparisons import csv
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, prose, render
@@ -178,8 +180,8 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
         controls = conf.black_box
         asked.told.append(
             f"{name} does not say which nodes its clusters are made of (as `perm` or `cluster`), or its features and "
-            f"edges do not follow from them, so of the controls it can have {', '.join(check_settings().black_box)} "
-            "only: whether it puts the right nodes together stays open."
+            "edges do not follow from them alone, or it pays no heed to clusters that it is given, so of the controls it "
+            f"can have {', '.join(check_settings().black_box)} only: whether it puts the right nodes together stays open."
         )
     if not controls:
         raise UserError(f"none of these controls is left: {asked.told[0]}")
@@ -268,6 +270,30 @@ def _told(plan: Plan) -> list[str]:
     return told
 
 
+def _failed(plan: Plan, made: Sequence[Comparison], folder: Path) -> list[str]:
+    """Sentences on seeds that failed, whose cells are judged by the others, and on controls of which none is left."""
+    counts = Counter(entry.record.get("cell_id") for entry in RunStore(folder).entries() if entry.state == "failed")
+    why = f"`rethinking status --failed --runs={folder}` says why."
+    there, families = {(c.local, c.other) for c in made}, {c.family for c in made}
+    said = []
+    for operator in plan.operators:
+        for job in operator.jobs:
+            if count := counts[job.id]:
+                cell = job.settings.cell
+                seeds = "1 seed" if count == 1 else f"{count} seeds"
+                said.append(
+                    f"{seeds} of {operator.name} with pooling={cell.variant} on {cell.dataset.title} failed, so what "
+                    f"is said of it is of the others; {why}"
+                )
+        said += [
+            f"{operator.name} is not compared with {pair.other.settings.cell.variant} on "
+            f"{pair.other.settings.cell.dataset.title}: no seed of both is done."
+            for pair in operator.pairs
+            if pair.ids not in there and operator.name in families
+        ]
+    return list(dict.fromkeys(said))
+
+
 def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
     """Print what was found, and write the page. Returns whether there was anything to compare."""
     asked, folder = plan.asked, _store(plan)
@@ -282,11 +308,12 @@ def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
         for operator in plan.operators
         if operator.name not in {c.family for c in made}
     ]
-    said = [*plan.refused, *without, *_told(plan)]
+    failed = _failed(plan, made, folder)
+    said = [*plan.refused, *without, *failed, *_told(plan)]
     write_report(check_page(made, results, asked, scored, said), path)
     if form == "csv":
         print(csv(made, asked), end="")
-        tell([*results.left_out, *without, *([f"{path} has the scorecards; {AS_CSV}"] if scored else [])])
+        tell([*results.left_out, *without, *failed, *([f"{path} has the scorecards; {AS_CSV}"] if scored else [])])
         return True
     table, notes = texts(made, asked), [method(made, asked, SIDES, TOGETHER), *results.left_out, *said]
     title = "Does the pooling matter? Controls against the operator"

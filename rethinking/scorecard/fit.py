@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.randomness import Name, stream_key, torch_follows
+from rethinking.randomness import Name, generators_follow, stream_key
 from rethinking.scorecard.settings import FitSettings
 
 
@@ -65,11 +64,5 @@ def _weights(module: nn.Module) -> dict[str, Tensor]:
 @contextmanager
 def seeded(seed: int, *names: Name) -> Iterator[None]:
     """Within it torch's and NumPy's global generators begin with a named stream, as operators of elsewhere use them."""
-    before = np.random.get_state()
-    key = stream_key(seed, *names)
-    with torch_follows(key % 2**63):
-        np.random.seed(key % 2**32)
-        try:
-            yield
-        finally:
-            np.random.set_state(before)
+    with generators_follow(stream_key(seed, *names) % 2**63):
+        yield

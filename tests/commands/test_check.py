@@ -8,15 +8,20 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from rethinking.analysis.checks import check_settings
+from rethinking.analysis.checks import check_settings, comparisons_of
+from rethinking.analysis.tidy import read_results
 from rethinking.commands import operators
-from rethinking.commands.check import planned
+from rethinking.commands.check import _failed, planned
 from rethinking.commands.operators import chosen
 from rethinking.configuration.composition import compose_job
+from rethinking.runs.record import head_of
+from rethinking.runs.store import RunStore
 from tests.conftest import FEW_DIGITS
+from tests.records import fill_cell
 
 Call = Callable[..., CompletedProcess[str]]
 SMALL = ("dataset=digits", "trainer.max_epochs=1", "model.hidden=4", "model.batch_size=256", "diagnosed_graphs=0",
@@ -186,6 +191,25 @@ def test_what_a_class_is_known_by_is_no_number(digits: str, monkeypatch: pytest.
     monkeypatch.setattr(operators, "hashlib", SimpleNamespace(sha256=lambda text: of_all))
     job = compose_job(["model=host", *chosen("torch_geometric.nn.TopKPooling"), "pooling=learned", "dataset=digits"])
     assert job.cell.select["operator"]["text"] == digits
+
+
+def test_what_failed_is_said_beside_the_verdict(tmp_path: Path) -> None:
+    """Else an operator that diverges in half of its seeds would be judged by the others, and nobody would know."""
+    store = RunStore(tmp_path / "runs")
+    plan = planned(["pyg/TopKPooling", "dataset=digits", f"runs={store.folder}", "controls=shuffled,none", "seeds=4"])
+    jobs = {job.settings.cell.variant: job for job in plan.operators[0].jobs}
+    fill_cell(store, jobs["learned"].settings.cell, np.array([0.7, 0.8, 0.75]))
+    fill_cell(store, jobs["none"].settings.cell, np.array([0.7, 0.8, 0.9, 0.7]))
+    for variant, seeds in (("learned", [3]), ("shuffled", range(4))):
+        for seed in seeds:
+            head = head_of(jobs[variant].settings.cell, jobs[variant].id, seed)
+            store.write_failure(head["run_id"], {}, head, "ValueError: the loss is not a number")
+    made = comparisons_of(read_results(store, tmp_path / "none"), plan.asked, plan.operators[0].checked)
+    assert [c.variant for c in made] == ["none"]
+    first, second, third = _failed(plan, made, store.folder)
+    assert first.startswith("1 seed of pyg/TopKPooling with pooling=learned on Digits failed, so what is said of it is")
+    assert second.startswith("4 seeds of pyg/TopKPooling with pooling=shuffled on Digits failed")
+    assert third == "pyg/TopKPooling is not compared with shuffled on Digits: no seed of both is done."
 
 
 def test_controls_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

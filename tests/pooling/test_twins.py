@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch_geometric.nn import GraphConv as PyGGraphConv
 
 from rethinking.data.batches import Batches
@@ -246,6 +247,51 @@ def test_clusters_that_are_drawn_do_not_depend_on_when_a_graph_was_met(dataset: 
         found.append({number: selection.of_graph(place) for place, number in enumerate(order[0])})
     for number in (9, 5, 2):
         assert np.array_equal(found[0][number], found[1][number])
+
+
+@pytest.mark.usefixtures("double")
+def test_what_an_operator_remembers_is_its_replicas_own(dataset: GraphDataset) -> None:
+    """In attributes that are no buffers, and what it draws from NumPy; also when another replica has left."""
+
+    class Counts(FirstHalf):
+        step = 0
+
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            self.step += 1
+            coarse = super().forward(graphs, given)
+            x = coarse.graphs.x * (self.step + np.random.rand())
+            return replace(coarse, graphs=replace(coarse.graphs, x=x))
+
+    together, *alone = (make_pool(Counts, None, seeds) for seeds in ([3, 4], [3], [4]))
+    batches = Batches(dataset, torch.device("cpu"))
+    numbers, keys = np.array([[9, 5], [2, 7]]), np.array([1, 2], np.uint64)
+    for step in range(3):
+        there = [0, 1] if step < 2 else [1]
+        if step == 2:
+            together.key, together.anchor = together.key[1:], nn.Parameter(together.anchor[1:])
+        batch = batches.batch(numbers[there], keys[there])
+        x = torch.randn(*batch.x.shape[:2], 3)
+        found = together(x, batch.level).x
+        for place, replica in enumerate(there):
+            single = batches.batch(numbers[[replica]], keys[[replica]])
+            expected = alone[replica](x[[place], : single.x.shape[1]], single.level).x[0]
+            assert torch.equal(found[place, : len(expected)], expected)
+
+
+@pytest.mark.usefixtures("double")
+def test_losses_have_the_same_names_in_each_call(dataset: GraphDataset) -> None:
+    class Moody(FirstHalf):
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            name = "a" if float(self.anchor.detach()) else "b"
+            return replace(super().forward(graphs, given), losses={name: graphs.x.sum()})
+
+    pool = make_pool(Moody, None, [3, 4])
+    batch = Batches(dataset, torch.device("cpu")).batch(np.array([[9], [2]]), np.zeros(2, np.uint64))
+    x = torch.randn(*batch.x.shape[:2], 3)
+    assert list(pool(x, batch.level).losses) == ["b"]
+    pool.anchor.data[1] = 1.0
+    with pytest.raises(ValueError, match=r"other losses in one call \(b\) than in another \(a\)"):
+        pool(x, batch.level)
 
 
 def permuted_at_random(assignment: Assignment, graphs: Graphs) -> Assignment:

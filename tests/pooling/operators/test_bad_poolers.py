@@ -127,6 +127,21 @@ class BadLoss(Base):
         return x, edge_index, batch, {"cut": x.sum() / 0}
 
 
+class LossOfEach(Base):
+    def pool(self, x, edge_index, batch):
+        return {"x": x, "edge_index": edge_index, "batch": batch, "cut_loss": x.sum(1)}
+
+
+class Double(Base):
+    def pool(self, x, edge_index, batch):
+        return x.double(), edge_index, batch
+
+
+class Elsewhere(Base):
+    def pool(self, x, edge_index, batch):
+        return x.to("meta"), edge_index, batch
+
+
 class Drops(Base):
     def pool(self, x, edge_index, batch):
         return x[batch > 0], edge_index[:, :0], batch[batch > 0]
@@ -182,7 +197,7 @@ SENTENCES = {
     "bad_poolers.ExitsLater": r"fails on 4 graph\(s\) of 7 to 12 nodes: RuntimeError: it ends the program",
     "bad_poolers.OtherCall": r"called as forward\(h, adjacency\), where x, edge_index and batch",
     "bad_poolers.NoBatch": r"called as forward\(x, edge_index\), where x, edge_index and batch",
-    "bad_poolers.OneTensor": r"returns one tensor \[36, 4\], without x and edge_index",
+    "bad_poolers.OneTensor": r"returns one tensor float32 \[36, 4\], without x and edge_index",
     "bad_poolers.WithoutBatch": r"returns a tuple of 2, without batch",
     "bad_poolers.Flat": r"returns torch.float32 \[36\] where the clusters' features as floats \[K, F\]",
     "bad_poolers.ShortBatch": r"returns torch.int64 \[35\] where the graph of each of its 36 clusters",
@@ -195,6 +210,9 @@ SENTENCES = {
     "bad_poolers.NoSuchCluster": r"edges of clusters 0 to 35, but 35 clusters",
     "bad_poolers.NotANumber": r"features that are not finite, on 4 graph\(s\) of 7 to 12 nodes",
     "bad_poolers.BadLoss": r"values of its loss 'cut' that are not finite",
+    "bad_poolers.LossOfEach": r"returns one tensor float32 \[36\] as its loss 'cut_loss', where one number",
+    "bad_poolers.Double": r"returns torch.float64 \[36, 4\] where features as torch.float32, as those of the nodes,",
+    "bad_poolers.Elsewhere": r"returns features on meta, where the nodes' are on cpu",
     "bad_poolers.Drops": r"leaves nothing of 1 of 4 graph\(s\) of 7 to 12 nodes: each must keep a cluster",
     "bad_poolers.WrongNodes": r"assigns nodes that were not given",
     "bad_poolers.OtherGraphsNodes": r"assigns nodes of one graph to clusters of another",
