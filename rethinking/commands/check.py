@@ -180,8 +180,9 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
         controls = conf.black_box
         asked.told.append(
             f"{name} does not say which nodes its clusters are made of (as `perm` or `cluster`), or its features and "
-            "edges do not follow from them alone, or it pays no heed to clusters that it is given, so of the controls it "
-            f"can have {', '.join(check_settings().black_box)} only: whether it puts the right nodes together stays open."
+            "edges do not follow from them alone, or it pays no heed to clusters that it is given, so of the controls "
+            f"it can have {', '.join(check_settings().black_box)} only: whether it puts the right nodes together stays "
+            "open."
         )
     if not controls:
         raise UserError(f"none of these controls is left: {asked.told[0]}")
