@@ -61,7 +61,8 @@ def operator(
     pooler = made(imported(path), path, sizes, dict(arguments or {}))
     if isinstance(pooler, Operator):
         # One that pays no heed to the clusters it is given would be its own twin.
-        pooler.says_assignment = pooler.says_assignment and takes_clusters(pooler, in_features)
+        if pooler.says_assignment and not takes_clusters(pooler, in_features):
+            pooler.says_assignment = False
         return pooler
     library = sys.modules.get("tgp.src")
     if library is not None and isinstance(pooler, library.SRCPooling):
@@ -189,7 +190,7 @@ class AsPyg(Operator):
                 with torch.no_grad(), generators_follow(0):
                     found.append(explained(self.forward, in_features))
         finally:
-            self.pooler = own
+            self.pooler = own.train()
         return found[0] if found[0] is found[1] else None
 
     def _call(self, graphs: Graphs) -> dict[str, Tensor | None]:

@@ -59,7 +59,8 @@ def standing_of(
     states: dict[str, dict[State, set[int]]] = defaultdict(lambda: defaultdict(set))
     with_weights: dict[str, set[int]] = defaultdict(set)
     for entry in entries:
-        if "seed" in entry.record and not is_stale(entry) and entry.run_id not in results.refused:
+        refused = entry.state == "done" and entry.run_id in results.refused
+        if "seed" in entry.record and not is_stale(entry) and not refused:
             states[entry.record["cell_id"]][entry.state].add(entry.record["seed"])
             if entry.state == "done" and WEIGHTS in entry.record.get("files", ()):
                 with_weights[entry.record["cell_id"]].add(entry.record["seed"])

@@ -17,7 +17,7 @@ from rethinking.analysis.comparisons import Comparison, all_comparisons, apart
 from rethinking.analysis.inference.adjusting import least_level
 from rethinking.analysis.inference.verdicts import Verdict
 from rethinking.analysis.pairs import find_pairs, in_host, same_arguments
-from rethinking.analysis.questions import Question
+from rethinking.analysis.questions import Question, question
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.configuration.cell import Cell
 from rethinking.configuration.identity import identity
@@ -214,7 +214,9 @@ def print_decisions(pairs: Sequence[Planned], asked: Question) -> None:
         seeds = str(0 if found is None else len(found.seeds))
         table.add_row(cell.dataset.title, family, cell.variant, seeds, verdict, pair.stopped)
     Console(markup=False).print(table)
+    looks = ",".join(map(str, asked.looks))
+    other = "" if asked.looks == question().looks else f" 'compare.looks=[{looks}]'"
     print(
-        f"Looks at {', '.join(map(str, asked.looks))} seeds; level {asked.level:g} for all comparisons together. "
-        "`rethinking compare` says what follows from all of them."
+        f"Looks at {looks.replace(',', ', ')} seeds; level {asked.level:g} for all comparisons together. "
+        f"`rethinking compare{other}` says what follows from all of them."
     )

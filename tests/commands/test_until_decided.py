@@ -206,6 +206,7 @@ def test_from_the_command_line(rethinking: Call, tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     row = next(line for line in first.stdout.splitlines() if "complement" in line and "decided" in line)
     assert " 6 " in row
+    assert "`rethinking compare 'compare.looks=[6,7]'` says what follows" in first.stdout
     done = [entry for entry in RunStore(tmp_path / "runs").entries() if entry.state == "done"]
     assert len(done) == 2 * 6 + 1, "what is in no pair has the seeds that a comparison should have"
     again = rethinking(*command)
