@@ -79,7 +79,7 @@ def test_measured_once_graph_after_graph(
     assert f"{study.title} lacks" in said and "  NDP (SRC): ring 0/2\n" in said
     done = rethinking("reproduce", "src_autoencoder")
     assert done.returncode == 0 and len(measured) == 10 + 7, done.stderr
-    assert "1.5 ± 0.5" in done.stdout and "missing" not in done.stdout
+    assert "1.5 ± 0.71" in done.stdout and "missing" not in done.stdout
     assert "NDP rebuilds point clouds best: not so on grid2d" in done.stdout
     assert (tmp_path / "figures" / "figure_src_autoencoder.png").is_file()
     assert rethinking("run", "suite=src_autoencoder").stdout in done.stdout and len(measured) == 17
@@ -138,7 +138,7 @@ def test_what_is_there_is_shown_and_the_rest_is_missing(rethinking: Call, tmp_pa
     add(tmp_path / "runs", study, 2, MADE)
     made = outcome(study, tmp_path / "runs", tmp_path / "none")
     (table,) = made.tables().values()
-    assert table["grid2d"].tolist() == ["1.5 ± 0.5"] * 2 + ["missing"] * 6
+    assert table["grid2d"].tolist() == ["1.5 ± 0.71"] * 2 + ["missing"] * 6
     assert set(table["ring"]) == {"missing"} and set(table["mean rank"]) == {"—"}
     assert any("MinCut (SRC) on ring; NMF (SRC), LaPool" in note for note in made.notes())
     assert "NDP rebuilds point clouds best: not known on grid2d, ring, where numbers are missing." in made.notes()
@@ -158,7 +158,7 @@ def test_collected_and_shown_without_the_store(rethinking: Call, tmp_path: Path,
     add(tmp_path / "other", study, 1, MADE, graph="ring")
     assert collect_studies(tmp_path / "other", tmp_path / "results") == 2
     (table,) = outcome(study, tmp_path / "none", tmp_path / "results").tables().values()
-    assert table["grid2d"].tolist() == ["500", *["1.5 ± 0.5"] * 7]
+    assert table["grid2d"].tolist() == ["500", *["1.5 ± 0.71"] * 7]
     key = study.key(study.operators[0])
     assert set(of_results(tmp_path / "results").read(key)[0]) == {"features/grid2d", "features/ring"}
 
