@@ -274,25 +274,26 @@ def _told(plan: Plan) -> list[str]:
 def _failed(plan: Plan, made: Sequence[Comparison], folder: Path) -> list[str]:
     """Sentences on seeds that failed, whose cells are judged by the others, and on controls of which none is left."""
     counts = Counter(entry.record.get("cell_id") for entry in RunStore(folder).entries() if entry.state == "failed")
-    why = f"`rethinking status --failed --runs={folder}` says why."
     there, families = {(c.local, c.other) for c in made}, {c.family for c in made}
+    # A cell may be that of several operators, as the one without pooling is.
+    cells = {job.id: job.settings.cell for operator in plan.operators for job in operator.jobs}
+    texts = [
+        f"{counts[id]} of {cell.family} {cell.variant} on {cell.dataset.title}"
+        for id, cell in cells.items()
+        if counts[id]
+    ]
     said = []
-    for operator in plan.operators:
-        for job in operator.jobs:
-            if count := counts[job.id]:
-                cell = job.settings.cell
-                seeds = "1 seed" if count == 1 else f"{count} seeds"
-                said.append(
-                    f"{seeds} of {operator.name} with pooling={cell.variant} on {cell.dataset.title} failed, so what "
-                    f"is said of it is of the others; {why}"
-                )
-        said += [
-            f"{operator.name} is not compared with {pair.other.settings.cell.variant} on "
-            f"{pair.other.settings.cell.dataset.title}: no seed of both is done."
-            for pair in operator.pairs
-            if pair.ids not in there and operator.name in families
-        ]
-    return list(dict.fromkeys(said))
+    if texts:
+        why = f"`rethinking status --failed --runs={folder}` says why"
+        said.append(f"Seeds that failed, and so are in no comparison: {', '.join(texts)}; {why}.")
+    said += [
+        f"{operator.name} is not compared with {pair.other.settings.cell.variant} on "
+        f"{pair.other.settings.cell.dataset.title}: no seed of both is done."
+        for operator in plan.operators
+        for pair in operator.pairs
+        if pair.ids not in there and operator.name in families
+    ]
+    return said
 
 
 def _tell(plan: Plan, scored: Scored | None, form: str, path: Path) -> bool:
