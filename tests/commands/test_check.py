@@ -1,6 +1,7 @@
 """`rethinking check`: from an operator to a verdict, and what a person does wrong."""
 
 import re
+import sys
 from collections.abc import Callable
 from io import StringIO
 from itertools import product
@@ -92,8 +93,9 @@ class NotANumber(FirstHalf):
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> None:
-    """A module of somebody's own in the folder where the command is given."""
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of somebody's own in the folder where the command is given, and not one that was imported before."""
+    monkeypatch.delitem(sys.modules, "my_poolers", raising=False)
     (tmp_path / "my_poolers.py").write_text(OWN)
     (tmp_path / "no_package").mkdir()
     (tmp_path / "no_package" / "__init__.py").write_text("1 / 0")
@@ -153,7 +155,6 @@ def test_what_an_operator_says_is_seen_with_the_sizes_that_it_has(
     assert [one.control for one in plan.operators[0].checked] == list(check_settings().black_box)
 
 
-@pytest.mark.usefixtures("own")
 @pytest.mark.usefixtures("own", "mirror")
 def test_each_choice_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it is of: the operator, or how it is trained; data sets have a column of their own."""
@@ -214,6 +215,7 @@ def test_what_failed_is_said_beside_the_verdict(tmp_path: Path) -> None:
     assert missing == "pyg/TopKPooling is not compared with shuffled on Digits: no seed of both is done."
 
 
+@pytest.mark.usefixtures("own")
 def test_controls_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
