@@ -71,25 +71,25 @@ def _is_loss(name: str) -> bool:
 def _by_place(output: Sequence[Any]) -> Parts:
     parts: Parts = dict(zip(("x", "edge_index"), output, strict=False))
     edges = parts["edge_index"].shape[-1] if isinstance(parts.get("edge_index"), Tensor) else 0
-    losses: dict[str, Any] = {}
+    losses: list[Any] = []
     for value in output[2:]:
         if hasattr(value, "cluster"):
             parts |= {"cluster": value.cluster, "score": getattr(value, "new_edge_score", None)}
         elif isinstance(value, (Mapping, list, tuple)) or (isinstance(value, Tensor) and value.dim() == 0):
-            losses[f"loss_{len(losses)}" if losses else "loss"] = value
+            losses.append(value)
         elif isinstance(value, Tensor) and not value.is_floating_point():
             parts["perm" if "batch" in parts else "batch"] = value
         elif isinstance(value, Tensor) and "score" in parts and value.numel() == 1:
-            losses[f"loss_{len(losses)}" if losses else "loss"] = value
+            losses.append(value)
         elif isinstance(value, Tensor) and "batch" in parts:
             # One number is the score of one cluster, and else a loss.
             if value.numel() == 1 and len(parts["x"]) != 1:
-                losses[f"loss_{len(losses)}" if losses else "loss"] = value
+                losses.append(value)
             else:
                 parts["score"] = value
         elif isinstance(value, Tensor) and len(value) == edges:
             parts["edge_weight"] = value
-    return parts | {"losses": losses}
+    return parts | {"losses": {f"loss_{place}" if place else "loss": loss for place, loss in enumerate(losses)}}
 
 
 def _losses(named: Mapping[str, Any], x: Tensor, name: str) -> dict[str, Tensor]:

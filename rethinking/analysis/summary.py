@@ -37,6 +37,7 @@ def print_summary(jobs: Sequence[Settings]) -> None:
     # Settings can be long, so a letter stands for them and they are listed below.
     letters = {text: letter for text, letter in zip(dict.fromkeys(settings), ascii_lowercase, strict=False)}
     letters |= {text: text for text in settings if text not in letters}
+    own_letters = {id(job): letters[text] for job, text in zip(jobs, settings, strict=True)}
     console = Console(markup=False)
     table = Table(title="Test scores", title_style="bold", title_justify="left")
     for heading in ("data set", "family", "variant", "seeds", "mean ± std"):
@@ -54,7 +55,7 @@ def print_summary(jobs: Sequence[Settings]) -> None:
             job.cell.variant,
             f"{len(values)}/{len(job.seeds)}",
             unit.show(summary.mean, summary.std) if summary else "—",
-            _against_local(job, {id(jobs[i]): letters[settings[i]] for i in range(len(jobs))}, jobs, scores),
+            _against_local(job, own_letters, jobs, scores),
             *([letters[differs]] if any(settings) else []),
         )
     console.print(table)
