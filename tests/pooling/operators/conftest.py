@@ -10,7 +10,9 @@ from hydra.utils import instantiate
 from torch import Tensor
 
 from rethinking import paths
+from rethinking.pooling.operators import anything
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.operators.sentences import checked
 from rethinking.pooling.operators.tgp import poolers
 
 FEATURES = 4
@@ -33,6 +35,13 @@ def operator(name: str) -> Operator:
         needs_tgp()
     torch.manual_seed(3)
     return instantiate(config(name)["operator"])(**SIZES)
+
+
+def pooled(path: str, graphs: Graphs, **arguments: object) -> tuple[Operator, Coarse]:
+    """The pooler at an import path, always with the same weights, and what it makes of graphs."""
+    torch.manual_seed(3)
+    pool = anything.operator(**SIZES, path=path, arguments=arguments)
+    return pool, checked(pool(graphs), graphs, path)
 
 
 def needs_tgp() -> None:

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rethinking.pooling.operators.anything import operator
-from rethinking.pooling.operators.interface import Coarse, Graphs, Operator
-from rethinking.pooling.operators.sentences import checked
-from tests.pooling.operators.conftest import SIZES, assert_same, matrix, needs_tgp, shuffled
+from rethinking.pooling.operators.interface import Graphs
+from tests.pooling.operators.conftest import assert_same, matrix, needs_tgp, pooled, shuffled
 from tests.pooling.operators.conftest import operator as known
 
 GOOD = '''
@@ -156,12 +154,6 @@ class Ours(Operator):
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "good_poolers.py").write_text(GOOD)
     monkeypatch.syspath_prepend(tmp_path)
-
-
-def pooled(path: str, graphs: Graphs, **arguments: object) -> tuple[Operator, Coarse]:
-    torch.manual_seed(3)
-    pool = operator(**SIZES, path=path, arguments=arguments)
-    return pool, checked(pool(graphs), graphs, path)
 
 
 def test_a_tuple_without_an_assignment_is_a_black_box(graphs: Graphs) -> None:

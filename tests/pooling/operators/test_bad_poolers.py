@@ -4,12 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 
-from rethinking.pooling.operators.anything import operator
-from rethinking.pooling.operators.interface import Coarse, Graphs, Operator
-from rethinking.pooling.operators.sentences import checked
-from tests.pooling.operators.conftest import SIZES, batch, together
+from rethinking.pooling.operators.interface import Graphs
+from tests.pooling.operators.conftest import batch, pooled, together
 
 BAD = """
 import sys
@@ -176,12 +173,6 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken_poolers.py").write_text("import no_such_package\n")
     (tmp_path / "script_with_pooler.py").write_text("import argparse\nargparse.ArgumentParser().exit(2)\n")
     monkeypatch.syspath_prepend(tmp_path)
-
-
-def pooled(path: str, graphs: Graphs, **arguments: object) -> tuple[Operator, Coarse]:
-    torch.manual_seed(3)
-    pool = operator(**SIZES, path=path, arguments=arguments)
-    return pool, checked(pool(graphs), graphs, path)
 
 
 SENTENCES = {

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rethinking.pooling.operators.anything import operator
-from rethinking.pooling.operators.interface import Coarse, Graphs, Operator
-from rethinking.pooling.operators.sentences import checked
-from tests.pooling.operators.conftest import SIZES, assert_same, shuffled
+from rethinking.pooling.operators.interface import Coarse, Graphs
+from tests.pooling.operators.conftest import assert_same, pooled, shuffled
 
 OWN = '''
 from collections import namedtuple
@@ -137,22 +135,16 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
 
 
-def pooled(name: str, graphs: Graphs, **arguments: object) -> tuple[Operator, Coarse]:
-    torch.manual_seed(3)
-    pool = operator(**SIZES, path=f"poolers_explained.{name}", arguments=arguments)
-    return pool, checked(pool(graphs), graphs, name)
-
-
 @pytest.mark.parametrize("name", ["Normalises", "Drops", "Gated", "LeavesByMaximum", "PaysNoHeed"])
 def test_what_clusters_do_not_explain_is_a_black_box(name: str, graphs: Graphs) -> None:
     """Layers that only training or other weights show, what some graphs do not show, and clusters that do nothing."""
-    pool, _ = pooled(name, graphs)
+    pool, _ = pooled(f"poolers_explained.{name}", graphs)
     assert not pool.says_assignment
 
 
 def test_a_select_that_is_not_pooled_by_is_none(graphs: Graphs) -> None:
     """It is explained by which nodes it returns, and so has twins that are others than itself."""
-    pool, found = pooled("SelectsOtherwise", graphs)
+    pool, found = pooled("poolers_explained.SelectsOtherwise", graphs)
     assert pool.says_assignment and found.assignment is not None
     assert_same(found, pool(graphs, given=found.assignment))
     other = shuffled(found.assignment, graphs)
@@ -161,7 +153,7 @@ def test_a_select_that_is_not_pooled_by_is_none(graphs: Graphs) -> None:
 
 def test_what_it_does_to_its_input_is_its_own_affair(graphs: Graphs) -> None:
     before = replace(graphs, x=graphs.x.clone(), edge_index=graphs.edge_index.clone(), batch=graphs.batch.clone())
-    pool, found = pooled("ChangesItsInput", graphs)
+    pool, found = pooled("poolers_explained.ChangesItsInput", graphs)
     assert_same(Coarse(before, None), Coarse(graphs, None))
     assert found.assignment is not None and torch.equal(found.graphs.x, 2 * graphs.x[found.assignment.node])
     assert pool.says_assignment
@@ -173,7 +165,7 @@ def test_what_it_does_to_its_input_is_its_own_affair(graphs: Graphs) -> None:
      ("list", {"loss_0": 1, "loss_1": 1}), ("both", {"loss": 1, "loss_1_loss": 2})],
 )  # fmt: skip
 def test_losses_in_any_form(form: str, names: dict[str, int], graphs: Graphs) -> None:
-    _, found = pooled("Losses", graphs, form=form)
+    _, found = pooled("poolers_explained.Losses", graphs, form=form)
     assert found.losses.keys() == names.keys()
     for name, times in names.items():
         torch.testing.assert_close(found.losses[name], times * graphs.x.square().mean())
