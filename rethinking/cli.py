@@ -140,7 +140,7 @@ def command_line() -> Parser:
     status.add_argument("suites", nargs="*", metavar="SUITE", help=text)
     status.add_argument("--failed", action="store_true", help="only say why runs failed, with exit status 1 if any did")
     status.add_argument("--watch", action="store_true", help="show how it goes on, until all is done or Ctrl-C")
-    _add_stores(status)
+    _add_stores(status, read=True)
 
     table = _add(commands, "table", "table:print_tables", "render a table of the paper from finished runs")
     table.add_argument("names", nargs="+", metavar="NAME", help="which, as in the paper: 1, 2, 3, S1 … S5; or a suite")
@@ -274,9 +274,12 @@ def _add_several(parser: Parser, option: str, name: str, value: str, text: str) 
     parser.add_argument(option, dest=name, nargs="+", default=[], metavar=value, help=text)
 
 
-def _add_folder(parser: Parser, name: str, default: Path, text: str = "folder", option: str = "") -> None:
+def _add_folder(
+    parser: Parser, name: str, default: Path, text: str = "folder", option: str = "", read: bool = False
+) -> None:
     text = f"{text} (default: {default})"
-    parser.add_argument(option or f"--{name}", dest=name, type=_place, default=default, metavar="DIR", help=text)
+    kind = _there if read else _place
+    parser.add_argument(option or f"--{name}", dest=name, type=kind, default=default, metavar="DIR", help=text)
 
 
 def _add_form(parser: Parser) -> None:
@@ -289,14 +292,17 @@ def _add_fidelity(parser: Parser) -> None:
     parser.add_argument("--fidelity", choices=["paper", "released_code"], default="paper", help=text)
 
 
-def _add_stores(parser: Parser, shows: bool = False) -> None:
-    """shows: whether the reference runs are shown where there are no others, see `paths.results_to_show`."""
-    _add_folder(parser, "runs", paths.DEFAULT_RUNS, "run store")
+def _add_stores(parser: Parser, shows: bool = False, read: bool = False) -> None:
+    """shows: whether the reference runs are shown where there are no others, see `paths.results_to_show`.
+
+    read: whether nothing is written to them, so that one that is named has to be there; so it is if they are shown.
+    """
+    _add_folder(parser, "runs", paths.DEFAULT_RUNS, "run store", read=read or shows)
     if shows:
         text = f"collected results (default: {paths.DEFAULT_RESULTS}, or the reference runs where no runs are here)"
-        parser.add_argument("--results", type=_place, metavar="DIR", help=text)
+        parser.add_argument("--results", type=_there, metavar="DIR", help=text)
     else:
-        _add_folder(parser, "results", paths.DEFAULT_RESULTS, "collected results")
+        _add_folder(parser, "results", paths.DEFAULT_RESULTS, "collected results", read=read)
     _add_own(parser)
 
 
@@ -316,6 +322,14 @@ def _place(text: str) -> Path:
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError("a name is expected, not an empty one")
     return Path(text).expanduser()
+
+
+def _there(text: str) -> Path:
+    """A folder to read from. A name mistyped would show other runs, or none, in place of those that were meant."""
+    path = _place(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}; expected one that runs or results are in")
+    return path
 
 
 def _file(text: str) -> Path:

@@ -239,6 +239,10 @@ def test_unknown_commands_options_tables_and_data_sets(rethinking: Call) -> None
     check(rethinking("table", "9"), "no table '9'", "expected one of 1")
     check(rethinking("data", "check", "ncii"), "no data set 'ncii'", ", ".join(options("dataset")))
     check(rethinking("collect"), "no finished runs in runs/")
+    # Not the runs of somebody else, nor an empty table.
+    for option in ("--runs", "--results"):
+        for command in (["status"], ["table", "1"], ["compare"], ["figure", "1"], ["report"], ["export"]):
+            check(rethinking(*command, option, "nowhere"), f"{option}: there is no folder nowhere")
     assert rethinking("status").returncode == 0
 
 
@@ -250,8 +254,9 @@ def test_a_page_is_a_file(rethinking: Call, tmp_path: Path) -> None:
     )
 
 
-def test_folders_may_have_any_name(rethinking: Call) -> None:
+def test_folders_may_have_any_name(rethinking: Call, tmp_path: Path) -> None:
     """Brackets are no markup."""
+    (tmp_path / "[" / "red]x").mkdir(parents=True)
     assert "[/red]x" in rethinking("status", "--runs", "[/red]x").stdout
 
 

@@ -78,7 +78,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("buffered", ["", "1"])
 def test_a_reader_that_goes_away_is_no_error(buffered: str) -> None:
     """As in `rethinking table S3 --format csv | head -1`: no traceback, and the status of success."""
-    command = [sys.executable, "-m", "rethinking", "table", "S3", "--format", "csv", "--results", "none"]
+    command = [sys.executable, "-m", "rethinking", "table", "S3", "--format", "csv"]
     reader, writer = os.pipe()
     os.close(reader)
     environment = os.environ | {"PYTHONUNBUFFERED": buffered}
@@ -108,7 +108,8 @@ def test_what_only_reads_runs_does_not_wait_for_what_trains_them(tmp_path: Path,
     for variant in ("learned", "complement"):
         fill(RunStore(tmp_path), NCI1 + variant, 0.8 + 0.01 * NOISE[:6])
     program = "import sys; from rethinking.cli import main; print(main(sys.argv[1:]), *sys.modules, file=sys.stderr)"
-    folders = ["--runs", str(tmp_path), "--results", "none"]
+    (tmp_path / "none").mkdir()
+    folders = ["--runs", str(tmp_path), "--results", str(tmp_path / "none")]
     arguments = [sys.executable, "-c", program, *command.split(), *folders]
     answer = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     status, *modules = answer.stderr.split()

@@ -126,6 +126,7 @@ def test_what_no_table_takes_is_not_done(rethinking: Call, tmp_path: Path, own: 
     path = store.folder / entry.run_id / "result.json"
     record = json.loads(path.read_text()) | {"test_loss": float("nan")}
     del record["sha256"]
+    (tmp_path / "none").mkdir()
     asked = ("status", "some", "--config-dir", str(own), "--results", str(tmp_path / "none"))
     assert rethinking(*asked).returncode == 0
     path.write_text(json.dumps({**record, "sha256": sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()}))
