@@ -23,11 +23,15 @@ TOGETHER = "all comparisons shown here"
 
 @dataclass(frozen=True)
 class CheckSettings:
-    """`conf/check.yaml`. controls, black_box: variants. meanings: of these, in words. datasets: by default."""
+    """`conf/check.yaml`. controls, black_box: variants. datasets: by default.
+
+    meanings: of variants, in words. notes: what else is to be known of some, below a table that has them.
+    """
 
     controls: Sequence[str]
     black_box: Sequence[str]
     meanings: Mapping[str, str]
+    notes: Mapping[str, str]
     datasets: Sequence[str]
 
 

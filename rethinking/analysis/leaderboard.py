@@ -20,11 +20,6 @@ from rethinking.configuration.together import group_file
 
 NOT_TRAINED = "—"
 MEAN = "mean of all"
-SUMS = (
-    "Against none: soft clusters sum the features of their nodes, so the number of nodes comes through, which the mean "
-    "over all nodes loses. Where that number tells classes apart they beat none whatever their clusters, and so do "
-    "their random twins."
-)
 
 
 @dataclass(frozen=True)
@@ -174,8 +169,9 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
     """How the table is read."""
     if not board.comparisons:
         return []
-    known = check_settings().meanings
-    meanings = "; ".join(f"{control}: {known[control]}" for control in _shown(board) if control in known)
+    conf = check_settings()
+    shown = _shown(board)
+    meanings = "; ".join(f"{control}: {conf.meanings[control]}" for control in shown if control in conf.meanings)
     return [
         f"{by_how_much(board.asked, *SIDES)} Below it the verdict on this data set, and how many seeds were "
         f"trained. {MEAN}: over the operators of a data set, but those whose difference is the same in every seed; as "
@@ -183,7 +179,7 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
         f"{meanings}. "
         f"{NOT_TRAINED}: not trained, or not to be had of an operator that does not say which nodes its clusters are "
         "made of. Source: the file of conf/pooler, which names library, paper and parameters.",
-        *([SUMS] if "none" in _shown(board) else []),
+        *(conf.notes[control] for control in shown if control in conf.notes),
         judged_how(board.comparisons, board.asked, "all comparisons of this table"),
     ]
 

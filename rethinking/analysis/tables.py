@@ -27,8 +27,6 @@ from rethinking.errors import UserError
 from rethinking.own_files import own_file
 from rethinking.tasks.task import Measure, Unit
 
-# How many seeds the paper has.
-PUBLISHED_SEEDS = 20
 LAST_ROWS = (
     "Last rows: the first row's mean minus the second's, paired by seed, with the {confidence:.0%} interval on this "
     "data set (Student's t); of an error, less is better."
@@ -44,10 +42,14 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Published:
-    """A value of the paper. std: NaN where it is not printed. certainty: how sure its reading is."""
+    """A value of the paper. std: NaN where it is not printed. seeds: NaN for one that it cites, which does not say.
+
+    certainty: how sure its reading is.
+    """
 
     mean: float
     std: float
+    seeds: float
     certainty: str
 
 
@@ -84,12 +86,12 @@ class TableCell:
     def off_error(self) -> float:
         """The standard error of `off`: the two means are of independent seeds on the same data.
 
-        Where no deviation is printed, ours stands for it. NaN for one seed.
+        Where no deviation is printed, ours stands for it. NaN for one seed, and where theirs are not known.
         """
         if self.ours is None or self.published is None:
             return math.nan
         theirs = self.ours.std if math.isnan(self.published.std) else self.published.std
-        return math.sqrt(self.ours.std**2 / self.ours.n + theirs**2 / PUBLISHED_SEEDS)
+        return math.sqrt(self.ours.std**2 / self.ours.n + theirs**2 / self.published.seeds)
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,8 @@ def _published(table: str, row: str, title: str) -> Published | None:
     if known.empty:
         return None
     first = known.iloc[0]
-    return Published(float(first["mean"]), float(first["std"]), str(first["certainty"]))
+    mean, std, seeds = (float(first[name]) for name in ("mean", "std", "seeds"))
+    return Published(mean, std, seeds, str(first["certainty"]))
 
 
 @cache
