@@ -180,6 +180,7 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
         f"{NOT_TRAINED}: not trained, or not to be had of an operator that does not say which nodes its clusters are "
         "made of. Source: the file of conf/pooler, which names library, paper and parameters.",
         *(conf.notes[control] for control in shown if control in conf.notes),
+        *(f"{', '.join(names)}: {note}." for note, names in _notes_of_operators(board).items()),
         judged_how(board.comparisons, board.asked, "all comparisons of this table"),
     ]
 
@@ -188,6 +189,22 @@ def operator_title(operator: str) -> str:
     """What an operator is called, of its file in `conf/pooler`."""
     file = group_file("pooler", operator, paths.configuration())
     return operator if file is None else str(file["title"])
+
+
+def operator_note(operator: str) -> str | None:
+    """What is to be known of it, of its file in `conf/pooler`; None if nothing is."""
+    file = group_file("pooler", operator, paths.configuration())
+    return None if file is None else file.get("note")
+
+
+def _notes_of_operators(board: Leaderboard) -> dict[str, list[str]]:
+    """Of those that are shown: which have the same note."""
+    found: dict[str, list[str]] = {}
+    there = {c.family for c in board.comparisons}
+    for operator in board.suite.operators:
+        if operator in there and (note := operator_note(operator)):
+            found.setdefault(note, []).append(operator)
+    return found
 
 
 def operator_better(c: Comparison) -> bool:

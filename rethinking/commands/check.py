@@ -19,6 +19,7 @@ from rethinking.analysis.checks import (
     texts,
 )
 from rethinking.analysis.comparisons import Comparison
+from rethinking.analysis.leaderboard import operator_note
 from rethinking.analysis.long_comparisons import csv
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, prose, render
@@ -175,6 +176,8 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
     own = [(words, compose_job(words)) for words in _expanded([*common, f"pooling={LEARNED}"])]
     titles = _settings_of([job.cell for _, job in own])
     asked.measured = distinct(name, [job.cell for _, job in own])
+    if note := operator_note(name):
+        asked.told.append(f"{name}: {note}.")
     controls = conf.controls
     if not _says_assignment(own[0][1]):
         controls = conf.black_box
@@ -185,7 +188,7 @@ def _asked(name: str, overrides: Sequence[str], conf: CheckSettings) -> Asked:
             "open."
         )
     if not controls:
-        raise UserError(f"none of these controls is left: {asked.told[0]}")
+        raise UserError(f"none of these controls is left: {asked.told[-1]}")
     for control in controls:
         try:
             twins = [_twin(words) for words in _expanded([*common, f"pooling={control}"])]

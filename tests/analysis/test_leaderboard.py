@@ -13,10 +13,20 @@ from hydra.utils import instantiate
 from scipy.stats import ttest_1samp
 
 from rethinking import paths
+from rethinking.analysis import leaderboard as module
 from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import compare
 from rethinking.analysis.figures import draw
-from rethinking.analysis.leaderboard import MEAN, NOT_TRAINED, leaderboard, leaderboard_texts, leaderboards, summary
+from rethinking.analysis.leaderboard import (
+    MEAN,
+    NOT_TRAINED,
+    leaderboard,
+    leaderboard_notes,
+    leaderboard_texts,
+    leaderboards,
+    operator_note,
+    summary,
+)
 from rethinking.analysis.questions import NO_POOLING, question
 from rethinking.analysis.report.leaderboard import leaderboard_sections
 from rethinking.analysis.suites import load_suite
@@ -198,6 +208,18 @@ def test_host_cells_are_never_local_against_non_local(results: Results) -> None:
     for asked in (question(), question(reference=NO_POOLING, without_pooling=["host"])):
         with pytest.raises(UserError, match="nothing to compare"):
             compare(results, asked, datasets=["digits"])
+
+
+@pytest.mark.usefixtures("suite")
+def test_what_is_to_be_known_of_an_operator_is_said(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for all of which the same is to be known, and only of those in the table."""
+    assert "numbers edges in the order of nodes" in str(operator_note("tgp/topk"))
+    assert operator_note("pyg/TopKPooling") is None and operator_note("my_package.MyPool") is None
+    monkeypatch.setattr(module, "operator_note", lambda operator: "It is slow")
+    board = leaderboard(load_suite("some"), results)
+    there = {c.family for c in board.comparisons}
+    said = [note for note in leaderboard_notes(board) if "It is slow" in note]
+    assert said == [f"{', '.join(name for name in board.suite.operators if name in there)}: It is slow."]
 
 
 @pytest.mark.usefixtures("suite")
