@@ -203,7 +203,7 @@ def command_line() -> Parser:
 
     figure = _add(commands, "figure", "figure:write_figures", "draw figures of the paper, as PNG and SVG")
     figure.add_argument("names", nargs="*", metavar="NAME", help=f"{FIGURES} (default: all)")
-    _add_folder(figure, "folder", Path("figures"), option="--to")
+    _add_folder(figure, "folder", paths.DEFAULT_FIGURES, option="--to")
     _add_fidelity(figure)
     _add_stores(figure, shows=True)
 

@@ -18,6 +18,8 @@ PUBLISHED = PACKAGE / "analysis" / "published.csv"
 
 DEFAULT_RUNS = Path("runs")
 DEFAULT_RESULTS = Path("results")
+DEFAULT_CHECKS = Path("checks")  # Runs and scorecards of `rethinking check`.
+DEFAULT_FIGURES = Path("figures")
 # The project's own results, which come with it: a link in a checkout, a folder without predictions where installed.
 REFERENCE = PACKAGE / "reference"
 

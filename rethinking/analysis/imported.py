@@ -4,6 +4,7 @@ Nothing is written before all is checked. Each run then gets its place whole; af
 command does the rest.
 """
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +17,13 @@ from rethinking.data.scratch import scratch
 from rethinking.errors import UserError
 from rethinking.runs.foreign import RefusedError, check_table, copy_files
 from rethinking.runs.identity import is_name
+from rethinking.runs.reading import CONFIG, FAILED, HISTORY, PREDICTIONS, RESULT, WEIGHTS
 from rethinking.runs.record import HEAD
 from rethinking.runs.store import Entry, RunStore
 
-FILES = r"(config\.yaml|result\.json|history\.parquet|predictions\.parquet|weights\.pt|error\.txt)"
-FAILED = "error.txt"
+FILES = "|".join(map(re.escape, (CONFIG, RESULT, HISTORY, PREDICTIONS, WEIGHTS, FAILED)))
 # Beside its scores, what a run has that is the same in both stores if it is the same run.
-CONTENT = ("history.parquet", "predictions.parquet")
+CONTENT = (HISTORY, PREDICTIONS)
 
 
 @dataclass
@@ -99,10 +100,7 @@ def _sound(source: Path, other: RunStore, made: Imported) -> Iterator[Entry]:
     made.stale = stored.stale
     made.left_out += [sentence.replace(f"{other.folder}/", f"{source}/") for sentence in stored.problems]
     for entry in stored.done:
-        extra = {path.name for path in (other.folder / entry.run_id).iterdir()} - {
-            *entry.record["files"],
-            "result.json",
-        }
+        extra = {path.name for path in (other.folder / entry.run_id).iterdir()} - {*entry.record["files"], RESULT}
         try:
             if extra:
                 raise ValueError(f"{min(extra)} is not among the files that its record lists")

@@ -16,11 +16,12 @@ from rethinking.analysis.manifest import KINDS, MANIFEST, RUNS, SCORECARDS, read
 from rethinking.analysis.tidy import Results, read_results
 from rethinking.errors import UserError
 from rethinking.runs.identity import run_id
+from rethinking.runs.reading import CONFIG, RESULT
 from rethinking.runs.store import Entry, RunStore
 
 NOTHING = ".nothing"  # A folder that is not there.
 # What a run's directory may have beside the files that its record lists.
-OWN = {"result.json"}
+OWN = {RESULT}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def is_results(folder: Path) -> bool:
     """Whether a folder is one of results, not a run store. Raises UserError if it is neither."""
     if (folder / RUNS).is_file() or (folder / MANIFEST).is_file():
         return True
-    if any((path / name).is_file() for path in folder.glob("[!.]*") for name in ("result.json", "config.yaml")):
+    if any((path / name).is_file() for path in folder.glob("[!.]*") for name in (RESULT, CONFIG)):
         return False
     raise UserError(
         f"{folder}/ is neither a results folder, with a file {RUNS}, nor a run store, with a folder a run; name one."

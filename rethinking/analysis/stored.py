@@ -15,6 +15,7 @@ import pandas as pd
 from rethinking.analysis.cells import StaleError, StoredCell, is_label, stored_cell
 from rethinking.analysis.checking import check_history, check_predictions, check_scores, check_tested, whole
 from rethinking.runs.identity import SCHEMA
+from rethinking.runs.reading import HISTORY, PREDICTIONS
 from rethinking.runs.record import DIAGNOSTIC
 from rethinking.runs.store import Entry, RunStore
 
@@ -87,7 +88,7 @@ def files_of(store: RunStore, cell: StoredCell, entry: Entry) -> tuple[pd.DataFr
     try:
         check_scores(cell, entry.record, predictions)
     except ValueError as error:
-        raise ValueError(f"predictions.parquet {error}") from error
+        raise ValueError(f"{PREDICTIONS} {error}") from error
     return history, predictions
 
 
@@ -96,7 +97,7 @@ def history_of(store: RunStore, cell: StoredCell, run: str) -> pd.DataFrame:
     try:
         return whole(lambda: store.history(run), lambda frame: check_history(frame, cell.measure.metric))
     except ValueError as error:
-        raise ValueError(f"history.parquet {error}") from error
+        raise ValueError(f"{HISTORY} {error}") from error
 
 
 def predictions_of(store: RunStore, run: str) -> pd.DataFrame:
@@ -104,7 +105,7 @@ def predictions_of(store: RunStore, run: str) -> pd.DataFrame:
     try:
         return whole(lambda: store.predictions(run), check_predictions)
     except ValueError as error:
-        raise ValueError(f"predictions.parquet {error}") from error
+        raise ValueError(f"{PREDICTIONS} {error}") from error
 
 
 def tested_of(store: RunStore, run: str) -> pd.DataFrame:
@@ -112,7 +113,7 @@ def tested_of(store: RunStore, run: str) -> pd.DataFrame:
     try:
         return whole(lambda: store.tested(run), check_tested)
     except ValueError as error:
-        raise ValueError(f"predictions.parquet {error}") from error
+        raise ValueError(f"{PREDICTIONS} {error}") from error
 
 
 def predictions_together(store: RunStore, runs: Mapping[str, int]) -> pd.DataFrame:
@@ -124,7 +125,7 @@ def predictions_together(store: RunStore, runs: Mapping[str, int]) -> pd.DataFra
         key = ("seed", "part", "graph")
         return whole(lambda: store.predictions_together(runs), lambda frame: check_predictions(frame, key))
     except ValueError as error:
-        raise ValueError(f"predictions.parquet {error}") from error
+        raise ValueError(f"{PREDICTIONS} {error}") from error
 
 
 def _cell_of(store: RunStore, id: str, members: list[Entry]) -> tuple[dict[str, Any], StoredCell]:

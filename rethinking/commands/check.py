@@ -43,10 +43,10 @@ from rethinking.configuration.settings import OPERATOR, OTHER_CELLS, Settings
 from rethinking.data.load import load
 from rethinking.errors import UserError
 from rethinking.operators import before_compilation
+from rethinking.paths import DEFAULT_CHECKS
 from rethinking.pooling.pool import PoolingLayer
 from rethinking.runs.store import RunStore
 
-STORE = "checks"
 # Where a word of the command line goes; all others are as for `rethinking run`.
 SHORT = {"ratio": "model.ratio"}
 # What a check chooses itself, and what one gives in its place.
@@ -137,7 +137,7 @@ def planned(words: Sequence[str]) -> Plan:
     if not any(word.startswith("dataset=") for word in overrides):
         overrides.append(f"dataset={','.join(conf.datasets)}")
     if not any(word.startswith("runs=") for word in overrides):
-        overrides.append(f"runs={STORE}")
+        overrides.append(f"runs={DEFAULT_CHECKS}")
     operators, refused = [], []
     for name in dict.fromkeys(names):
         try:

@@ -11,8 +11,6 @@ from rethinking.commands.left_out import tell
 from rethinking.errors import UserError
 from rethinking.runs.store import RunStore
 
-FIGURES = Path("figures")  # Where they are written unless another folder is named.
-
 
 def write_figures(names: Sequence[str], fidelity: str, folder: Path, runs: Path, results: Path) -> int:
     """Draw figures by name, or all that the runs allow. Returns the exit status."""

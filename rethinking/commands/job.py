@@ -16,6 +16,7 @@ from rethinking.errors import UserError
 from rethinking.operators import before_compilation
 from rethinking.progress import JobProgress
 from rethinking.runs.execute import execute
+from rethinking.runs.reading import FAILED
 from rethinking.training.device import take_turns
 
 # A launcher's process composes its job itself.
@@ -91,7 +92,7 @@ def _train(job: Settings, told: Told, live: bool) -> None:
     for seed, reason in outcome.failed.items():
         told.say(f"{job.cell.title} seed {seed} failed: {(reason.strip().splitlines() or ['no reason recorded'])[-1]}")
     if outcome.failed:
-        where = job.runs / f"{outcome.cell_id}-sSEED" / "error.txt"
+        where = job.runs / f"{outcome.cell_id}-sSEED" / FAILED
         told.say(f"The reasons are in {where}; retry_failed=true tries again.")
     for remark in outcome.remarks:
         told.say(remark)

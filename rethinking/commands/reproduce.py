@@ -5,13 +5,13 @@ from pathlib import Path
 
 from rethinking.analysis.studies import study_names
 from rethinking.analysis.suites import Suite, load_suite
-from rethinking.commands.figure import FIGURES, write_figures
+from rethinking.commands.figure import write_figures
 from rethinking.commands.run import main as run
 from rethinking.commands.study import measure_and_print, store_of
 from rethinking.commands.table import print_tables
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.settings import OTHER_CELLS
-from rethinking.paths import DEFAULT_RUNS
+from rethinking.paths import DEFAULT_FIGURES, DEFAULT_RUNS
 
 
 def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
@@ -21,7 +21,7 @@ def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
     """
     if name in study_names():
         status = measure_and_print(name, overrides, results)
-        write_figures([name], PAPER, FIGURES, store_of(name, overrides), results)
+        write_figures([name], PAPER, DEFAULT_FIGURES, store_of(name, overrides), results)
         return status
     suite = load_suite(name)
     given = dict(word.partition("=")[::2] for word in overrides)  # The last one holds, as for `rethinking run`.
@@ -33,7 +33,7 @@ def reproduce(name: str, overrides: Sequence[str], results: Path) -> int:
         print(f"Trained with {' '.join(others)}: these are other cells than those below; `rethinking status` has them.")
     print_tables([suite.label], "screen", fidelity, store, results)
     if suite.figure:
-        write_figures([suite.figure], fidelity, FIGURES, store, results)
+        write_figures([suite.figure], fidelity, DEFAULT_FIGURES, store, results)
     return status
 
 

@@ -39,6 +39,7 @@ from rethinking.configuration.cell import Cell
 from rethinking.configuration.composition import LEARNED, compose_job
 from rethinking.errors import UserError
 from rethinking.operators import use_threads
+from rethinking.paths import DEFAULT_CHECKS
 from rethinking.progress import track
 from rethinking.runs.measured_here import measured_here
 from rethinking.runs.scorecards import of_store, scorecard_key
@@ -47,7 +48,6 @@ from rethinking.scorecard.card import EXPRESSIVE, Part
 from rethinking.scorecard.measuring import measurements
 from rethinking.scorecard.settings import card_settings, section
 
-STORE = "checks"
 # What KEY=VALUE can say here: all else is of a network, of which a scorecard has none.
 TAKEN = ("pooler.operator.", "runs=")
 
@@ -119,7 +119,7 @@ def scorecard(words: Sequence[str], size: str, form: str, path: Path) -> int:
     words: operators as `check` takes them, all of the publication if there are none, and KEY=VALUE.
     """
     names = [word for word in words if "=" not in word] or section("operators")
-    given = [f"runs={STORE}", *(word for word in words if "=" in word)]
+    given = [f"runs={DEFAULT_CHECKS}", *(word for word in words if "=" in word)]
     for word in given:
         if not word.startswith(TAKEN):
             raise UserError(

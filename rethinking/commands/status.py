@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from rethinking import paths
 from rethinking.analysis.remaining import Rates
 from rethinking.analysis.settings import differing
 from rethinking.analysis.standing import Place, Standing, standing_of, wanted_of
@@ -188,7 +189,7 @@ def _problems(store: RunStore, entries: list[Entry]) -> Iterator[str]:
         yield "Damaged runs count as missing; running the same command again trains them anew."
     count = sum(entry.state == "failed" for entry in entries)
     if count:
-        named = "" if store.folder == Path("runs") else f" --runs {store.folder}"
+        named = "" if store.folder == paths.DEFAULT_RUNS else f" --runs {store.folder}"
         yield f"{count} run{' has' if count == 1 else 's have'} failed: `rethinking status --failed{named}` says why."
 
 

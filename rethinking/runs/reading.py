@@ -11,9 +11,11 @@ from rethinking.runs.record import check_head, checked
 
 RESULT = "result.json"
 CONFIG = "config.yaml"
-FILES = (CONFIG, "history.parquet")
+HISTORY = "history.parquet"
+FILES = (CONFIG, HISTORY)
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = "weights.pt"
+FAILED = "error.txt"
 
 
 def read_result(run_id: str, path: Path, hashed: Hashed) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def read_result(run_id: str, path: Path, hashed: Hashed) -> dict[str, Any]:
     record = checked(hashed.content(path, RESULT, lambda file: _read_record(file, run_id)), run_id)
     needed = set(FILES) if record["schema"] == 1 else {*FILES, PREDICTIONS}
     if not isinstance(record["files"], dict) or not needed <= set(record["files"]) <= {*needed, WEIGHTS}:
-        raise ValueError("result.json does not name the other files")
+        raise ValueError(f"{RESULT} does not name the other files")
     for name, expected in record["files"].items():
         if not hashed.holds(path, name, expected):
             raise ValueError(f"{name} is not as it was written")

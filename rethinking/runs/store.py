@@ -36,6 +36,8 @@ from rethinking.runs.identity import SCHEMA, is_name
 from rethinking.runs.predictions import read_predictions, read_tested, read_together, write_predictions
 from rethinking.runs.reading import (
     CONFIG,
+    FAILED,
+    HISTORY,
     PREDICTIONS,
     RESULT,
     WEIGHTS,
@@ -120,8 +122,8 @@ class RunStore:
             if not path.is_dir():
                 return Entry(run_id, "missing", {})
             try:
-                if (path / "error.txt").is_file():
-                    reason = (path / "error.txt").read_text(errors="replace").strip()
+                if (path / FAILED).is_file():
+                    reason = (path / FAILED).read_text(errors="replace").strip()
                     return Entry(run_id, "failed", read_head(path / RESULT, run_id), reason)
                 return Entry(run_id, "done", read_result(run_id, path, self._hashed))
             except (OSError, ValueError) as error:
@@ -145,7 +147,7 @@ class RunStore:
 
     def history(self, run_id: str) -> pd.DataFrame:
         """The learning curves of a finished run, a row an epoch."""
-        return pd.read_parquet(self._path(run_id) / "history.parquet")
+        return pd.read_parquet(self._path(run_id) / HISTORY)
 
     def predictions(self, run_id: str) -> pd.DataFrame:
         """The predictions of a finished run of schema 2, a row a graph; see `runs/predictions.py`."""
@@ -242,7 +244,7 @@ class RunStore:
         """
         with self._written(record.head["run_id"]) as part:
             write_text(part / CONFIG, yaml.safe_dump(record.config, sort_keys=False))
-            record.history.to_parquet(part / "history.parquet", index=False)
+            record.history.to_parquet(part / HISTORY, index=False)
             write_predictions(record.predictions, part / PREDICTIONS)
             if record.weights is not None:
                 from rethinking.runs.weights import write_weights
@@ -268,7 +270,7 @@ class RunStore:
         with self._written(run_id) as part:
             write_text(part / CONFIG, yaml.safe_dump(config, sort_keys=False))
             write_text(part / RESULT, json.dumps(record, indent=1))
-            write_text(part / "error.txt", error)
+            write_text(part / FAILED, error)
 
     def write_diagnostics(self, run_id: str, measures: dict[str, float], provenance: dict[str, Any]) -> None:
         """Put measures of a finished run's clusters into its record, in the place of those it has; the rest stays.
