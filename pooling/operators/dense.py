@@ -16,6 +16,12 @@ def pad(graphs: Graphs) -> tuple[Tensor, Tensor, Tensor]:
     return x, adjacency, mask
 
 
+def are_nodes(graphs: Graphs) -> Tensor:
+    """Which rows of `pad` are nodes, without the rest of it. Returns bool [B, n]."""
+    sizes = graphs.sizes
+    return torch.arange(int(sizes.max()), device=sizes.device) < sizes[:, None]
+
+
 def unpad(x: Tensor, adjacency: Tensor, exists: Tensor) -> Graphs:
     """x: [B, K, F]. adjacency: [B, K, K], edges are its entries that are not zero. exists: bool [B, K]."""
     number = exists.flatten().cumsum(0).view_as(exists) - 1

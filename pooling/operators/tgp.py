@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.pooling.operators.dense import ascending, entries, matrices, only, pad, renumbered, reordered
+from rethinking.pooling.operators.dense import are_nodes, ascending, entries, matrices, only, pad, renumbered, reordered
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
 from rethinking.pooling.operators.scatter import stand_in_where_missing
@@ -85,7 +85,7 @@ class SelectReduceConnect(Operator):
                 assignment = Assignment(node, cluster, s.values(), batch, len(graphs.x))
                 return Coarse(*ascending(replace(coarse, batch=batch), assignment), losses)
             if s.dim() == 3:
-                return Coarse(coarse, entries(s[pad(graphs)[2]], graphs, out.so.out_mask), losses)
+                return Coarse(coarse, entries(s[are_nodes(graphs)], graphs, out.so.out_mask), losses)
             columns = torch.ones(graphs.count, s.shape[1], dtype=torch.bool, device=s.device)
             clusters = columns if given is None else matrices(given, graphs)[1]
             return Coarse(only(coarse, clusters), entries(s, graphs, clusters), losses)
@@ -99,7 +99,7 @@ class SelectReduceConnect(Operator):
             # MaxCutPool hands the scores to its loss, which is not asked for.
             return SelectOutput(s=torch.sparse_coo_tensor(where, given.weight, size).coalesce(), scores=None)
         s, _ = matrices(given, graphs)
-        _, _, mask = pad(graphs)
+        mask = are_nodes(graphs)
         if self.pooler.batched:
             return SelectOutput(s=s, in_mask=mask)
         return SelectOutput(s=s[mask], batch=graphs.batch, **self._more(s, graphs))

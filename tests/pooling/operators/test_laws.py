@@ -43,7 +43,8 @@ TRAINED = [name for name in NAMES if name.removeprefix("tgp/") not in ("eigen", 
 @pytest.mark.parametrize("name", NAMES)
 def test_file_says_what_the_harness_asks(name: str) -> None:
     file = config(name)
-    assert set(file) == {"name", "title", "is_local", "operator"}
+    assert {"name", "title", "is_local", "operator"} <= set(file) <= {"name", "title", "is_local", "operator", "note"}
+    assert not str(file.get("note", "")).endswith("."), "a full stop is put behind it"
     assert re.fullmatch(r"[A-Za-z0-9_-]+", file["name"])
     assert file["is_local"] in (True, False, None)
 

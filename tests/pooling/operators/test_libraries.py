@@ -12,6 +12,7 @@ from torch_geometric.nn import dense_diff_pool, dense_mincut_pool
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
 from rethinking.pooling.operators.contraction import merge_edges
+from rethinking.pooling.operators.dense import are_nodes, pad
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, separated
 from rethinking.pooling.operators.sentences import checked
 from rethinking.pooling.operators.tgp import TgpOperator, numpy_follows_torch, poolers
@@ -107,6 +108,13 @@ def test_components_merge_as_in_pyg() -> None:
     wanted = torch.autograd.grad(pooled, inputs, along)
     for mine, theirs in zip(torch.autograd.grad(found.graphs.x, inputs, along[order]), wanted, strict=True):
         torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("sizes", [[9, 7, 12, 8], [1], [2, 1, 1]])
+def test_which_rows_are_nodes_where_graphs_are_padded(sizes: list[int]) -> None:
+    graphs = batch(sizes)
+    assert torch.equal(are_nodes(graphs), to_dense_batch(graphs.x, graphs.batch)[1])
+    assert torch.equal(are_nodes(graphs), pad(graphs)[2])
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
