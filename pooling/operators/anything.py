@@ -118,9 +118,16 @@ def made(cls: type[nn.Module], path: str, sizes: Mapping[str, Any], arguments: d
         )
     try:
         with not_ending():
-            return cls(**(taken | arguments))
+            pooler = cls(**(taken | arguments))
     except Exception as error:
         raise ValueError(f"{path} cannot be made: {in_words(error)}") from error
+    lazy = next((name for name, value in pooler.named_parameters() if nn.parameter.is_lazy(value)), None)
+    if lazy is not None:
+        raise ValueError(
+            f"{path} has a lazy layer, whose {lazy} is not there before a first call: one with a width was expected, "
+            "such as the `in_channels` that its constructor is given if it asks for it."
+        )
+    return pooler
 
 
 class AsPyg(Operator):

@@ -44,6 +44,12 @@ class Exits(nn.Module):
         sys.exit(0)
 
 
+class Lazy(Base):
+    def __init__(self):
+        super().__init__()
+        self.score = nn.LazyLinear(1)
+
+
 class ExitsLater(Base):
     def pool(self, x, edge_index, batch):
         sys.exit("enough")
@@ -185,6 +191,7 @@ SENTENCES = {
     "bad_poolers.OtherArgument": r"cannot be made without 'depth', which .*\{depth: VALUE\}' .*in_features, .*ratio",
     "bad_poolers.Raises": r"cannot be made: RuntimeError: not today",
     "bad_poolers.Exits": r"cannot be made: RuntimeError: it ends the program",
+    "bad_poolers.Lazy": r"has a lazy layer, whose score.weight is not there before a first call",
     "bad_poolers.ExitsLater": r"fails on 4 graph\(s\) of 7 to 12 nodes: RuntimeError: it ends the program",
     "bad_poolers.OtherCall": r"called as forward\(h, adjacency\), where x, edge_index and batch",
     "bad_poolers.NoBatch": r"called as forward\(x, edge_index\), where x, edge_index and batch",
