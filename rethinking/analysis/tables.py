@@ -27,6 +27,8 @@ from rethinking.errors import UserError
 from rethinking.own_files import own_file
 from rethinking.tasks.task import Measure, Unit
 
+# The columns of the published values that make a `Published`, in its order.
+PRINTED = ("mean", "std", "seeds", "certainty")
 LAST_ROWS = (
     "Last rows: the first row's mean minus the second's, paired by seed, with the {confidence:.0%} interval on this "
     "data set (Student's t); of an error, less is better."
@@ -152,7 +154,7 @@ def make_table(name: str, results: Results, fidelity: str = PAPER) -> Table:
                 seeds_wanted=suite.seeds,
                 older=own.older,
                 ours=summarise(own.values.to_numpy()) if len(own) else None,
-                published=_published(suite.label, row, title),
+                published=_published().get((suite.label, row, title)),
                 mark=_mark(marks, own, scores),
             )
         for first, second in suite.compare:
@@ -248,19 +250,14 @@ def _hyperparameters() -> dict[str, Any]:
     return own_file("hyperparameters")
 
 
-def _published(table: str, row: str, title: str) -> Published | None:
-    values = _published_values()
-    known = values[(values["table"] == table) & (values["row"] == row) & (values["dataset"] == title)]
-    if known.empty:
-        return None
-    first = known.iloc[0]
-    mean, std, seeds = (float(first[name]) for name in ("mean", "std", "seeds"))
-    return Published(mean, std, seeds, str(first["certainty"]))
-
-
 @cache
-def _published_values() -> pd.DataFrame:
-    return pd.read_csv(paths.PUBLISHED, dtype={"table": str})
+def _published() -> dict[tuple[str, str, str], Published]:
+    """By table, row and data set."""
+    values = pd.read_csv(paths.PUBLISHED, dtype={"table": str}).to_dict("records")
+    return {
+        (value["table"], value["row"], value["dataset"]): Published(*(value[name] for name in PRINTED))
+        for value in values
+    }
 
 
 def _marks(results: Results, fidelity: str) -> list[Comparison]:

@@ -1,6 +1,7 @@
 """`rethinking table`: tables of the paper from finished runs."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -40,15 +41,23 @@ def print_tables(names: Sequence[str], form: str, fidelity: str, runs: Path, res
         if name not in (*known, *suites, *studies):
             others = ", ".join([*(suite for suite in suites if not load_suite(suite).table), *studies])
             raise UserError(f"There is no table '{name}'; expected one of {', '.join(known)}, or of {others}.")
-    # To read all runs takes seconds, and studies have none.
-    everything = None if set(names) <= set(studies) else read_results(RunStore(runs), results)
+    read = cache(lambda: read_results(RunStore(runs), results))  # All runs take seconds; some tables have none.
     for number, name in enumerate(names):
         if number and form != "csv":
             print()
-        if everything is None or name in studies:
+        if name in studies:
             _print_study(outcome(load_study(name), runs, results), form)
+        elif name == STATISTICS:
+            texts, notes = statistics([], Places(None, None))
+            said = "Measured, in brackets the published value. Undirected edges count once, directed ones each."
+            _show(texts, form, STATISTICS_TITLE, [said, *notes])
+        elif name in hyperparameter_tables():
+            title, texts = hyperparameters(name)
+            _show(texts, form, title, ["From conf/model, whose values a test holds against the paper's."])
+        elif load_suite(name).operators:
+            _print_leaderboard(load_suite(name), form, fidelity, read())
         else:
-            _print(name, form, fidelity, everything, f"{runs}/ or {results}/")
+            _print(name, form, fidelity, read(), f"{runs}/ or {results}/")
     return 0
 
 
@@ -64,28 +73,18 @@ def _print_study(made: Outcome, form: str) -> None:
 
 
 def _print(name: str, form: str, fidelity: str, results: Results, where: str) -> None:
-    if name == STATISTICS:
-        texts, notes = statistics([], Places(None, None))
-        said = "Measured, in brackets the published value. Undirected edges count once, directed ones each."
-        _show(texts, form, STATISTICS_TITLE, [said, *notes])
-    elif name in hyperparameter_tables():
-        title, texts = hyperparameters(name)
-        _show(texts, form, title, ["From conf/model, whose values a test holds against the paper's."])
-    elif load_suite(name).operators:
-        _print_leaderboard(load_suite(name), form, fidelity, results)
-    else:
-        made = make_table(name, results, fidelity)
-        if form == "csv":
-            print(long_frame(made).to_csv(index=False), end="")
-            tell(results.left_out)
-            return
-        lacking = missing_cells(made)
-        wanted = sum(not cell.cited for cell in made.cells.values())
-        notes = [caption(made), f"From {'; '.join(results.sources) or f'no runs found in {where}'}.", *results.left_out]
-        if lacking:
-            named = "" if results.collected.folder == paths.REFERENCE else "; `rethinking status` names them"
-            notes.append(f"Partial: {len(lacking)} of {wanted} cells lack seeds{named}.")
-        _show(table_texts(made), form, made.title, notes)
+    made = make_table(name, results, fidelity)
+    if form == "csv":
+        print(long_frame(made).to_csv(index=False), end="")
+        tell(results.left_out)
+        return
+    lacking = missing_cells(made)
+    wanted = sum(not cell.cited for cell in made.cells.values())
+    notes = [caption(made), f"From {'; '.join(results.sources) or f'no runs found in {where}'}.", *results.left_out]
+    if lacking:
+        named = "" if results.collected.folder == paths.REFERENCE else "; `rethinking status` names them"
+        notes.append(f"Partial: {len(lacking)} of {wanted} cells lack seeds{named}.")
+    _show(table_texts(made), form, made.title, notes)
 
 
 def _print_leaderboard(suite: Suite, form: str, fidelity: str, results: Results) -> None:
