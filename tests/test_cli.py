@@ -108,8 +108,7 @@ def test_what_only_reads_runs_does_not_wait_for_what_trains_them(tmp_path: Path,
     for variant in ("learned", "complement"):
         fill(RunStore(tmp_path), NCI1 + variant, 0.8 + 0.01 * NOISE[:6])
     program = "import sys; from rethinking.cli import main; print(main(sys.argv[1:]), *sys.modules, file=sys.stderr)"
-    (tmp_path / "none").mkdir()
-    folders = ["--runs", str(tmp_path), "--results", str(tmp_path / "none")]
+    folders = ["--runs", str(tmp_path), "--results", "none"]
     arguments = [sys.executable, "-c", program, *command.split(), *folders]
     answer = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     status, *modules = answer.stderr.split()

@@ -251,8 +251,7 @@ def test_without_any_run_it_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("suite")
-def test_commands(rethinking: Call, made: RunStore, tmp_path: Path) -> None:
-    (tmp_path / "none").mkdir()
+def test_commands(rethinking: Call, made: RunStore) -> None:
     table = rethinking("table", "some", "--runs", str(made.folder), "--format", "markdown")
     assert table.returncode == 0, table.stderr
     assert table.stdout.startswith("Of ") and "| Digits     | Top-K (PyG)" in table.stdout
