@@ -7,12 +7,14 @@ from functools import cache
 
 import pandas as pd
 
+from rethinking import paths
 from rethinking.analysis.comparisons import Comparison, compare_together
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.pairs import Pair
 from rethinking.analysis.questions import Question
 from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import row_texts
+from rethinking.configuration.together import group_file
 from rethinking.own_files import own_file
 
 # What the two of a comparison are called where there are several.
@@ -39,6 +41,18 @@ class CheckSettings:
 def check_settings() -> CheckSettings:
     """The file's."""
     return CheckSettings(**own_file("check"))
+
+
+def operator_title(operator: str) -> str:
+    """What an operator is called, of its file in `conf/pooler`."""
+    file = group_file("pooler", operator, paths.configuration())
+    return operator if file is None else str(file["title"])
+
+
+def operator_note(operator: str) -> str | None:
+    """What is to be known of it, of its file in `conf/pooler`; None if nothing is."""
+    file = group_file("pooler", operator, paths.configuration())
+    return None if file is None else file.get("note")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rethinking import paths
-from rethinking.analysis.checks import SIDES, Checked, check_settings, comparisons_of, with_meaning
+from rethinking.analysis.checks import (
+    SIDES,
+    Checked,
+    check_settings,
+    comparisons_of,
+    operator_note,
+    operator_title,
+    with_meaning,
+)
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.inference.verdicts import Finding
 from rethinking.analysis.overall import MARGINS, Overall, of_one_data_set, overall
@@ -16,7 +23,6 @@ from rethinking.analysis.tidy import Results
 from rethinking.analysis.wording import by_how_much, judged_how
 from rethinking.configuration.cell import PAPER
 from rethinking.configuration.composition import compose_cell
-from rethinking.configuration.together import group_file
 
 NOT_TRAINED = "—"
 MEAN = "mean of all"
@@ -183,18 +189,6 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
         *(f"{', '.join(names)}: {note}." for note, names in _notes_of_operators(board).items()),
         judged_how(board.comparisons, board.asked, "all comparisons of this table"),
     ]
-
-
-def operator_title(operator: str) -> str:
-    """What an operator is called, of its file in `conf/pooler`."""
-    file = group_file("pooler", operator, paths.configuration())
-    return operator if file is None else str(file["title"])
-
-
-def operator_note(operator: str) -> str | None:
-    """What is to be known of it, of its file in `conf/pooler`; None if nothing is."""
-    file = group_file("pooler", operator, paths.configuration())
-    return None if file is None else file.get("note")
 
 
 def _notes_of_operators(board: Leaderboard) -> dict[str, list[str]]:

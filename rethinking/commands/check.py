@@ -16,10 +16,10 @@ from rethinking.analysis.checks import (
     answers,
     check_settings,
     comparisons_of,
+    operator_note,
     texts,
 )
 from rethinking.analysis.comparisons import Comparison
-from rethinking.analysis.leaderboard import operator_note
 from rethinking.analysis.long_comparisons import csv
 from rethinking.analysis.questions import Question, changes, question
 from rethinking.analysis.render import on_screen, prose, render

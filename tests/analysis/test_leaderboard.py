@@ -14,6 +14,7 @@ from scipy.stats import ttest_1samp
 
 from rethinking import paths
 from rethinking.analysis import leaderboard as module
+from rethinking.analysis.checks import operator_note
 from rethinking.analysis.collect import collect
 from rethinking.analysis.comparisons import compare
 from rethinking.analysis.figures import draw
@@ -24,7 +25,6 @@ from rethinking.analysis.leaderboard import (
     leaderboard_notes,
     leaderboard_texts,
     leaderboards,
-    operator_note,
     summary,
 )
 from rethinking.analysis.questions import NO_POOLING, question

@@ -4,11 +4,12 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
+from rethinking.analysis.checks import operator_title
 from rethinking.analysis.comparisons import Comparison
 from rethinking.analysis.figures.colours import INK, Colour, verdict_look
 from rethinking.analysis.figures.picture import Picture, nothing_to_draw, say_within
 from rethinking.analysis.inference.verdicts import Finding, Verdict
-from rethinking.analysis.leaderboard import MEAN, Leaderboard, average, leaderboard, operator_title
+from rethinking.analysis.leaderboard import MEAN, Leaderboard, average, leaderboard
 from rethinking.analysis.suites import Suite
 from rethinking.analysis.tidy import Results
 
