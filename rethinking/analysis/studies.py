@@ -23,7 +23,7 @@ from rethinking.analysis.manifest import (
 from rethinking.analysis.replacing import locked, put_in_place, replacement
 from rethinking.analysis.scorecards import Card, Measured, MeasureTable, claims, long_frame, measure_table, of_file
 from rethinking.errors import UserError
-from rethinking.runs.scorecards import of_results, of_store, scorecard_key
+from rethinking.runs.scorecards import further, of_results, of_store, scorecard_key
 from rethinking.scorecard.card import Part, part_name
 from rethinking.scorecard.settings import CardSettings, card_settings, section
 
@@ -70,18 +70,26 @@ class Study:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What there is of a study. problems: what is damaged, in sentences."""
+    """What there is of a study. cards: of parts that have all runs. begun: by an operator's title and a graph, how many
+    runs are done of a part that has not. problems: what is damaged, in sentences.
+    """
 
     study: Study
     cards: Sequence[Card]
+    begun: Mapping[tuple[str, str], int]
     problems: Sequence[str]
 
     @property
-    def lacking(self) -> Mapping[str, list[str]]:
-        """The graphs on which an operator was not measured, by its title."""
+    def lacking(self) -> Mapping[str, dict[str, int]]:
+        """By the title of an operator the graphs on which it was not measured in all runs, and in how many it was."""
         names = {graph: part_name(self.study.part, graph) for graph in self.study.graphs}
         missing = {
-            card.operator: [graph for graph, name in names.items() if name not in card.parts] for card in self.cards
+            card.operator: {
+                graph: self.begun.get((card.operator, graph), 0)
+                for graph, name in names.items()
+                if name not in card.parts
+            }
+            for card in self.cards
         }
         return {operator: graphs for operator, graphs in missing.items() if graphs}
 
@@ -102,7 +110,8 @@ class Outcome:
             f"is a mean rank, which is over the graphs that all operators have. {study.note}"
         ]
         if self.lacking:
-            notes.append(f"Missing, not measured yet: {self._missing()}. `rethinking reproduce {study.name}` goes on.")
+            goes_on = f"`rethinking reproduce {study.name}` goes on."
+            notes.append(f"Missing, not measured in all runs: {self._missing()}. {goes_on}")
         claimed = [claim for claim in section("claims") if claim["part"] == study.part]
         notes += claims(self.cards, claimed, study.graphs)
         return [*notes, *self._origin(), *self.problems]
@@ -123,7 +132,8 @@ class Outcome:
         """Operators that lack the same graphs together."""
         together: dict[str, list[str]] = {}
         for operator, graphs in self.lacking.items():
-            together.setdefault(", ".join(graphs), []).append(operator)
+            said = [f"{graph} ({done} of {self.study.runs} done)" if done else graph for graph, done in graphs.items()]
+            together.setdefault(", ".join(said), []).append(operator)
         return "; ".join(
             f"{'all operators' if len(operators) == len(self.cards) else ', '.join(operators)} on {graphs}"
             for graphs, operators in together.items()
@@ -156,16 +166,20 @@ def load_study(name: str) -> Study:
 
 
 def outcome(study: Study, runs: Path, results: Path) -> Outcome:
-    """What a run store and a results folder have of a study; of a part that both have, the store's."""
+    """What a run store and a results folder have of a study; of a part that both have, see `further`."""
     cards, problems = [], []
+    begun: dict[tuple[str, str], int] = {}
+    names = {part_name(study.part, graph): graph for graph in study.graphs}
     for operator in study.operators:
         parts: dict[str, Part] = {}
         for kept in (of_results(results), of_store(runs)):
             found, damaged = kept.read(study.key(operator))
-            parts |= {name: part for name, part in found.items() if name.partition("/")[0] == study.part}
+            parts = further(parts, {name: part for name, part in found.items() if name in names})
             problems += [damaged] if damaged else []
-        cards.append(Card(operator.name, operator.title, parts))
-    return Outcome(study, cards, problems)
+        whole = {name: part for name, part in parts.items() if study.settings.is_whole(name, part)}
+        cards.append(Card(operator.name, operator.title, whole))
+        begun |= {(operator.title, names[name]): part.runs for name, part in parts.items() if name not in whole}
+    return Outcome(study, cards, begun, problems)
 
 
 def collect_studies(runs: Path, results: Path) -> int:
@@ -183,7 +197,7 @@ def collect_studies(runs: Path, results: Path) -> int:
             manifest = _checked(results, found)
             with replacement(results) as new:
                 for key, parts in found.items():
-                    of_results(new).write(key, operators[key], of_results(results).read(key)[0] | dict(parts))
+                    of_results(new).write(key, operators[key], further(of_results(results).read(key)[0], parts))
                 if manifest is not None:
                     manifest |= {name: listed_scorecard(new / name) for name in map(_name, found)}
                     (new / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")

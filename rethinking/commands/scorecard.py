@@ -78,23 +78,19 @@ class Measuring:
         return Scored(cards, self.card(of_file(NO_POOLING), compared, store), [self._note()])
 
     def card(self, asked: Measured, names: Sequence[str], store: Path) -> Card:
-        """These parts of an operator's card, in the same way."""
+        """These parts of an operator's card, in the same way: each goes on after its last run, and is kept with it."""
         use_threads(1)
         key = scorecard_key(asked.operator, self.settings)
-        kept, begun = of_store(store), of_store(store, unfinished=True)
-        (parts, damaged), (rest, damaged_rest) = kept.read(key), begun.read(key)
-        for sentence in filter(None, (damaged, damaged_rest)):
-            print(sentence, file=sys.stderr, flush=True)
-        missing = [name for name in names if name not in parts]
+        kept = of_store(store)
+        parts, damaged = kept.read(key)
+        if damaged:
+            print(damaged, file=sys.stderr, flush=True)
+        missing = [name for name in names if not self.settings.is_whole(name, parts.get(name, Part()))]
         for name in track(missing, f"Scorecard of {asked.title}"):
-            part = so_far = rest.get(name, Part())
+            so_far = parts.get(name, Part())
             for part in measured_here(self.measurements[name], instantiate(asked.operator), so_far):
-                if not part.problem:
-                    begun.add(key, asked.operator, {name: part})
-            parts[name] = part
-            kept.add(key, asked.operator, {name: part})
-            if not part.problem:
-                begun.remove(key, asked.operator, name)
+                kept.add(key, asked.operator, {name: part})
+                parts[name] = part
         return Card(asked.name, asked.title, {name: parts[name] for name in names})
 
     def _note(self) -> str:

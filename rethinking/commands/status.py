@@ -299,12 +299,13 @@ def _name(suite: Suite) -> str:
 
 
 def _print_missing_parts(console: Console, made: Outcome) -> None:
-    """What a study lacks: an operator is measured in all runs on a graph, or not yet."""
+    """What a study lacks, and how many runs are done of it."""
     for sentence in made.problems:
         console.print(sentence)
     console.print(f"{made.study.title} {'lacks (runs done):' if made.lacking else 'is complete.'}")
     for operator, graphs in made.lacking.items():
-        console.print(f"  {operator}: {', '.join(f'{graph} 0/{made.study.runs}' for graph in graphs)}")
+        counts = [f"{graph} {done}/{made.study.runs}" for graph, done in graphs.items()]
+        console.print(f"  {operator}: {', '.join(counts)}")
 
 
 def _of_store(results: Results) -> list[tuple[int, dict[str, Any]]]:

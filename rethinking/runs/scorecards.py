@@ -1,9 +1,9 @@
 """Scorecards of operators, kept in a folder: a file of plain numbers each, written whole or not at all.
 
-    KEY.json   the parts that were measured, what of, and a checksum
+    KEY.json   the parts that were measured, run by run, what of, and a checksum
 
-The key is a hash of the operator's configuration and of the scorecard's settings. What is read is data: nothing that it
-names is imported or called.
+A part is whole when it has all its runs, see `CardSettings.is_whole`. The key is a hash of the operator's configuration
+and of the scorecard's settings. What is read is data: nothing that it names is imported or called.
 """
 
 import hashlib
@@ -46,13 +46,13 @@ class Scorecards:
     def add(self, key: str, operator: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
         """Write these parts beside those that are there, which another process may have added meanwhile.
 
-        See `write`.
+        See `further` and `write`.
         """
         with self._alone():
-            self.write(key, operator, self.read(key)[0] | dict(parts))
+            self.write(key, operator, further(self.read(key)[0], parts))
 
     def write(self, key: str, operator: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
-        """In the place of what was there, with all parts but those that have a problem: these are tried again.
+        """In the place of what was there, without parts that have a problem: these are tried again.
 
         operator: its configuration, for whoever reads the file. Raises UserError if it cannot be written.
         """
@@ -66,20 +66,9 @@ class Scorecards:
         except OSError as error:
             raise _cannot_write(path, error) from error
 
-    def remove(self, key: str, operator: Mapping[str, Any], name: str) -> None:
-        """Take one part out, if it is there, and leave the others. See `write`."""
-        with self._alone():
-            parts = self.read(key)[0]
-            if parts.pop(name, None) is None:
-                return
-            if parts:
-                self.write(key, operator, parts)
-            else:
-                self._path(key).unlink(missing_ok=True)
-
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Within it no other process adds or removes a part.
+        """Within it no other process adds a part.
 
         Raises UserError if one goes on doing so, or where nothing can be written.
         """
@@ -96,10 +85,15 @@ class Scorecards:
         return self.folder / f"{key}.json"
 
 
-def of_store(runs: Path, unfinished: bool = False) -> Scorecards:
-    """Those of a run store; or the parts that are being measured, with the runs that are done."""
-    folder = runs / ".scorecards"
-    return Scorecards(folder / "unfinished" if unfinished else folder)
+def further(parts: Mapping[str, Part], others: Mapping[str, Part]) -> dict[str, Part]:
+    """All of them; of a part that both have, that with more runs, and of as many, the other."""
+    kept = {name: part for name, part in parts.items() if name in others and part.runs > others[name].runs}
+    return {**parts, **others, **kept}
+
+
+def of_store(runs: Path) -> Scorecards:
+    """Those of a run store."""
+    return Scorecards(runs / ".scorecards")
 
 
 def of_results(results: Path) -> Scorecards:

@@ -48,6 +48,11 @@ def part_name(kind: str, graph: str = "") -> str:
     return f"{kind}/{graph}" if graph else kind
 
 
+def kind_of(name: str) -> str:
+    """KIND of the name of a part."""
+    return name.partition("/")[0]
+
+
 def as_data(part: Part) -> dict[str, Any]:
     """A part as JSON has it, where a number that is none is null."""
     drawn = {

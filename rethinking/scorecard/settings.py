@@ -6,6 +6,7 @@ from typing import Any
 
 from rethinking.errors import UserError
 from rethinking.own_files import own_file
+from rethinking.scorecard.card import COST, EXPRESSIVE, FEATURES, STRUCTURE, Part, kind_of
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,20 @@ class CardSettings:
     tolerance: float
     drawn: DrawnSettings
     graphs: dict[str, Any]
+
+    def is_whole(self, name: str, part: Part) -> bool:
+        """Whether a part, by its name, has all its runs."""
+        return part.runs >= self.runs_of(name)
+
+    def runs_of(self, name: str) -> int:
+        """How many numbers there are of each measure of a part when it is whole: runs, or of costs sizes."""
+        expressive, cost = self.expressive, self.cost
+        return {
+            FEATURES: self.autoencoder.runs,
+            STRUCTURE: self.spectral.runs,
+            EXPRESSIVE: expressive.runs if expressive else 0,
+            COST: len(cost.nodes) if cost else 0,
+        }[kind_of(name)]
 
 
 def section(name: str) -> Any:

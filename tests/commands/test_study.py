@@ -74,7 +74,7 @@ def test_measured_once_graph_after_graph(
     monkeypatch.setattr(scorecard, "measured_here", interrupted)
     assert rethinking("reproduce", "src_autoencoder").returncode == 130
     lacking = outcome(study, tmp_path / "runs", tmp_path / "none").lacking
-    assert list(lacking.values()) == [["ring"]] * 7 and study.operators[0].title not in lacking
+    assert list(lacking.values()) == [{"ring": 0}] * 7 and study.operators[0].title not in lacking
     said = rethinking("status", "src_autoencoder").stdout
     assert f"{study.title} lacks" in said and "  NDP (SRC): ring 0/2\n" in said
     done = rethinking("reproduce", "src_autoencoder")
@@ -89,7 +89,7 @@ def test_measured_once_graph_after_graph(
 def test_a_part_goes_on_after_its_last_run(
     rethinking: Call, tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Runs that are done are kept, but a part is there only when all are."""
+    """Runs that are done are kept and counted, but a part is shown only when all are."""
     begun: list[int] = []
     first = replace(MADE, values={name: values[:1] for name, values in MADE.values.items()})
 
@@ -104,23 +104,24 @@ def test_a_part_goes_on_after_its_last_run(
     monkeypatch.setattr(scorecard, "measured_here", in_turns)
     key, store = study.key(study.operators[0]), tmp_path / "runs"
     assert rethinking("reproduce", "src_autoencoder").returncode == 130
-    assert of_store(store).read(key) == ({}, "") and of_store(store, unfinished=True).read(key)[0]
-    assert "DiffPool (SRC): grid2d 0/2" in rethinking("status", "src_autoencoder").stdout
+    assert of_store(store).read(key) == ({"features/grid2d": first}, "")
+    assert "DiffPool (SRC): grid2d 1/2, ring 0/2" in rethinking("status", "src_autoencoder").stdout
+    made = outcome(study, store, tmp_path / "none")
+    assert set(next(iter(made.tables().values()))["grid2d"]) == {"missing"} and made.long_frame().empty
+    assert any("DiffPool (SRC) on grid2d (1 of 2 done), ring; MinCut" in note for note in made.notes())
     assert rethinking("reproduce", "src_autoencoder").returncode == 130, "the next one is interrupted, too"
     assert begun == [0, 1, 0] and of_store(store).read(key)[0] == {"features/grid2d": MADE}
-    assert [path.stem for path in (store / ".scorecards" / "unfinished").glob("*.json")] == [
-        study.key(study.operators[1])
-    ]
 
 
 def test_what_fails_keeps_the_runs_before(
     rethinking: Call, tmp_path: Path, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorecard, "measured_here", lambda *_: iter([MADE, Part(problem="the disk is full")]))
-    assert rethinking("run", "suite=src_autoencoder").returncode == 1
+    first = replace(MADE, values={name: values[:1] for name, values in MADE.values.items()})
+    monkeypatch.setattr(scorecard, "measured_here", lambda *_: iter([first, Part(problem="the disk is full")]))
+    done = rethinking("run", "suite=src_autoencoder")
+    assert done.returncode == 1 and "features on grid2d, as the disk is full" in done.stderr
     key = study.key(study.operators[0])
-    assert of_store(tmp_path / "runs").read(key) == ({}, "")
-    assert of_store(tmp_path / "runs", unfinished=True).read(key)[0] == {"features/grid2d": MADE, "features/ring": MADE}
+    assert of_store(tmp_path / "runs").read(key)[0] == {"features/grid2d": first, "features/ring": first}
 
 
 def test_what_cannot_be_measured_is_said_and_tried_again(
@@ -130,7 +131,7 @@ def test_what_cannot_be_measured_is_said_and_tried_again(
     done = rethinking("run", "suite=src_spectral")
     assert done.returncode == 1
     assert "Not measured of NDP (SRC): structure on ring, as there is not enough memory." in done.stderr
-    assert "Missing, not measured yet: all operators on ring" in " ".join(done.stdout.split())
+    assert "Missing, not measured in all runs: all operators on ring" in " ".join(done.stdout.split())
     assert len(outcome(load_study("src_spectral"), tmp_path / "runs", tmp_path / "none").lacking) == 8
 
 
@@ -151,14 +152,16 @@ def test_what_is_there_is_shown_and_the_rest_is_missing(rethinking: Call, tmp_pa
 
 
 def test_collected_and_shown_without_the_store(rethinking: Call, tmp_path: Path, study: Study) -> None:
-    """A part of the store replaces what was collected before; the others stay."""
+    """A part of the store replaces what was collected before, unless that has more runs; the others stay."""
     add(tmp_path / "runs", study, 8, MADE)
     assert "8 measurements" in rethinking("collect").stdout
-    add(tmp_path / "other", study, 1, Part({"mse": [0.5]}, origin=MADE.origin))
+    add(tmp_path / "other", study, 1, Part({"mse": [0.5, 0.5]}, origin=MADE.origin))
+    add(tmp_path / "fewer", study, 8, Part({"mse": [0.7]}, origin=MADE.origin))
     add(tmp_path / "other", study, 1, MADE, graph="ring")
     assert collect_studies(tmp_path / "other", tmp_path / "results") == 2
-    (table,) = outcome(study, tmp_path / "none", tmp_path / "results").tables().values()
-    assert table["grid2d"].tolist() == ["500", *["1.5 ± 0.71"] * 7]
+    assert collect_studies(tmp_path / "fewer", tmp_path / "results") == 8
+    (table,) = outcome(study, tmp_path / "fewer", tmp_path / "results").tables().values()
+    assert table["grid2d"].tolist() == ["500 ± 0", *["1.5 ± 0.71"] * 7]
     key = study.key(study.operators[0])
     assert set(of_results(tmp_path / "results").read(key)[0]) == {"features/grid2d", "features/ring"}
 
