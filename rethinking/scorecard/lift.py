@@ -3,8 +3,9 @@
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
-from scipy.linalg import eigh, eigvalsh
+from scipy.linalg import eigh, eigh_tridiagonal, lapack
 from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
@@ -78,14 +79,40 @@ class _Lift(torch.autograd.Function):
 def _eigenvectors(s: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     """The eigenvalues of SᵀS that count, ascending, [r], and their vectors, [K, r]. s: [N, K], in double precision."""
     gramian = dsyrk(1.0, s.T.cpu().numpy(), lower=1)  # Its lower half, which is all that the library reads.
-    values = eigvalsh(gramian)
+    if len(gramian) == 1:
+        return s.new_tensor(gramian[0]), s.new_ones(1, 1)
+    tridiagonal = _tridiagonal(gramian)
+    values, _ = lapack.dsterf(*tridiagonal[:2])
     # What is a number of G is no smaller than its rounding, where that of S might be: in double precision alone.
     least = max(threshold**2, len(values) * torch.finfo(s.dtype).eps) * values[-1]
     count = int((values > least).sum())
     if not count:  # No node is in any cluster.
         return s.new_zeros(0), s.new_zeros(len(values), 0)
     if count < len(values) / 4:  # The library is faster with all than with more of them than this.
-        values, vectors = eigh(gramian, subset_by_index=(len(values) - count, len(values) - 1))
+        values, vectors = _last_eigenvectors(count, *tridiagonal)
     else:
         values, vectors = (found[..., -count:] for found in eigh(gramian, driver="evd"))
     return torch.from_numpy(values).to(s), torch.from_numpy(vectors).to(s)
+
+
+def _tridiagonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """QᵀGQ of a symmetric matrix, by its lower half: its diagonal, what is beside that, and Q as LAPACK keeps it.
+
+    The greatest part of finding eigenvalues, and of finding their vectors.
+    """
+    size, _ = lapack.dsytrd_lwork(len(matrix), lower=1)
+    reflectors, diagonal, beside, scale, _ = lapack.dsytrd(matrix, lower=1, lwork=int(size))
+    return diagonal, beside, reflectors, scale
+
+
+def _last_eigenvectors(
+    count: int, diagonal: np.ndarray, beside: np.ndarray, reflectors: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The greatest eigenvalues of G, ascending, and their vectors, from its tridiagonal form."""
+    last = (len(diagonal) - count, len(diagonal) - 1)
+    values, vectors = eigh_tridiagonal(diagonal, beside, select="i", select_range=last, lapack_driver="stemr")
+    # Q leaves the first coordinate as it is.
+    turn = (reflectors[1:, :-1], scale, vectors[1:])
+    _, size, _ = lapack.dormqr("L", "N", *turn, lwork=-1)
+    vectors[1:], *_ = lapack.dormqr("L", "N", *turn, lwork=int(size[0]))
+    return values, vectors

@@ -12,7 +12,7 @@ from rethinking.pooling.operators.interface import Assignment, Operator
 from rethinking.pooling.operators.neighbours import sum_over_neighbours
 from rethinking.scorecard.autoencoder import Autoencoder, reconstruct
 from rethinking.scorecard.fit import fit, seeded
-from rethinking.scorecard.lift import pseudo_inverse_lift
+from rethinking.scorecard.lift import _eigenvectors, pseudo_inverse_lift
 from rethinking.scorecard.point_clouds import PointCloud, grid, point_cloud
 from rethinking.scorecard.settings import AutoencoderSettings, card_settings
 from tests.scorecard.operators import Identity, Pairs, Silent, Soft, Top
@@ -92,6 +92,24 @@ def test_where_nothing_is_in_a_cluster_nothing_is_lifted() -> None:
     lifted = pseudo_inverse_lift(x, replace(made, weight=weight))
     assert lifted.shape == (7, 2) and not lifted.any()
     assert not any(gradient.any() for gradient in torch.autograd.grad(lifted.sum(), (x, weight)))
+
+
+@pytest.mark.parametrize(("nodes", "clusters", "rank"), [(30, 12, 2), (30, 12, 12), (20, 30, 5), (9, 2, 1)])
+def test_vectors_of_the_lift_are_orthonormal_eigenvectors(nodes: int, clusters: int, rank: int) -> None:
+    """Few of them, which come from a tridiagonal form, as all."""
+    generator = torch.Generator().manual_seed(6)
+    s = torch.rand(nodes, rank, generator=generator).double() @ torch.rand(rank, clusters, generator=generator).double()
+    values, vectors = _eigenvectors(s, 1e-9)
+    assert vectors.shape == (clusters, rank)
+    assert torch.allclose(s.T @ s @ vectors, vectors * values, atol=1e-12 * float(values[-1]))
+    assert torch.allclose(vectors.T @ vectors, torch.eye(rank, dtype=torch.double), atol=1e-12)
+
+
+def test_one_cluster_whose_entries_are_in_parts() -> None:
+    node = torch.tensor([0, 0, 1])
+    made = Assignment(node, torch.zeros_like(node), torch.ones(3).requires_grad_(), torch.zeros(1, dtype=torch.long), 2)
+    lifted = pseudo_inverse_lift(torch.ones(1, 1), made)
+    assert torch.allclose(lifted, torch.tensor([[0.4], [0.2]])), "S is (2, 1), and its inverse that by its square"
 
 
 def test_clusters_that_stay_are_inverted_once(monkeypatch: pytest.MonkeyPatch) -> None:
