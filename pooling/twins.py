@@ -138,13 +138,13 @@ def alike(own: Assignment, graphs: Graphs, keys: np.ndarray, soft: bool) -> Assi
         drawn = torch.from_numpy(normal(derive(derive(keys[graph], node), cluster)))
         of = torch.from_numpy(node + (np.cumsum(nodes) - nodes)[graph]).to(device)
         to = torch.from_numpy(cluster + (np.cumsum(clusters) - clusters)[graph]).to(device)
-        return replace(own, node=of, cluster=to, weight=_softmax(drawn.to(device, dtype), of, own.nodes))
+        return own.changed(node=of, cluster=to, weight=_softmax(drawn.to(device, dtype), of, own.nodes))
     covered = np.bincount(graphs.batch[torch.unique(own.node)].cpu().numpy(), minlength=graphs.count)
     order = permutation(graphs, keys).cpu().numpy()
     node, cluster = scattered(nodes, clusters, covered, order, keys)
     ones = torch.ones(len(node), device=device, dtype=dtype)
-    return replace(
-        own, node=torch.from_numpy(node).to(device), cluster=torch.from_numpy(cluster).to(device), weight=ones
+    return own.changed(
+        node=torch.from_numpy(node).to(device), cluster=torch.from_numpy(cluster).to(device), weight=ones
     )
 
 

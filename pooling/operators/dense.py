@@ -42,19 +42,6 @@ def only(graphs: Graphs, exists: Tensor) -> Graphs:
     return Graphs(graphs.x[there], number[graphs.edge_index], graphs.edge_weight, graphs.batch[there], graphs.count)
 
 
-def entries(s: Tensor, graphs: Graphs, exists: Tensor) -> Assignment:
-    """s: [N, K], a row a node of any graph, a column a cluster of its graph. exists: bool [B, K]."""
-    number = exists.flatten().cumsum(0).view_as(exists) - 1
-    node, column = (s * exists[graphs.batch]).nonzero(as_tuple=True)
-    return Assignment(
-        node=node,
-        cluster=number[graphs.batch[node], column],
-        weight=s[node, column],
-        batch=exists.nonzero()[:, 0],
-        nodes=len(s),
-    )
-
-
 def matrices(assignment: Assignment, graphs: Graphs) -> tuple[Tensor, Tensor]:
     """S of each graph, [B, n, K], zero for what is padding, and which clusters there are, bool [B, K]."""
     nodes, clusters = _places(graphs.batch, graphs.count), _places(assignment.batch, graphs.count)
@@ -87,7 +74,7 @@ def reordered(graphs: Graphs, order: Tensor) -> Graphs:
 
 def renumbered(assignment: Assignment, order: Tensor) -> Assignment:
     """The assignment to clusters that are reordered."""
-    return replace(assignment, cluster=order.argsort()[assignment.cluster], batch=assignment.batch[order])
+    return assignment.changed(cluster=order.argsort()[assignment.cluster], batch=assignment.batch[order])
 
 
 def _places(batch: Tensor, count: int) -> Tensor:

@@ -89,11 +89,11 @@ def with_weights(coarse: Coarse, graphs: Graphs) -> Assignment | None:
     own = coarse.assignment
     if own is None:
         return None
-    sums = replace(own, weight=torch.ones_like(own.weight)).reduce(graphs.x)
+    sums = own.changed(weight=torch.ones_like(own.weight)).reduce(graphs.x)
     length = sums.square().sum(dim=-1)
     along = (coarse.graphs.x * sums).sum(dim=-1)
     weight = torch.where(length > 0, along / torch.where(length > 0, length, 1), 1)
-    return replace(own, weight=weight[own.cluster])
+    return own.changed(weight=weight[own.cluster])
 
 
 def by_clusters(graphs: Graphs, given: Assignment, connect: "Connect") -> Coarse:

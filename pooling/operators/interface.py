@@ -4,7 +4,8 @@ Graphs lie block-diagonal, as PyG batches them. There is no replica axis here: s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +54,24 @@ class Assignment:
         """K, of all graphs together."""
         return len(self.batch)
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether a gradient flows into the weights."""
+        return self.weight.requires_grad
+
+    @property
+    def most_of_a_node(self) -> int:
+        """The greatest number of entries that a node has."""
+        return int(torch.bincount(self.node).max()) if len(self.node) else 0
+
+    def changed(self, **parts: Tensor) -> "Assignment":
+        """With others in the place of node, cluster, weight or batch."""
+        own = {"node": self.node, "cluster": self.cluster, "weight": self.weight, "batch": self.batch}
+        return Assignment(**(own | parts), nodes=self.nodes)
+
     def permuted(self, order: Tensor) -> "Assignment":
         """Node order[i] gets the row of node i. order: int64 [N], a permutation within each graph."""
-        return replace(self, node=order[self.node])
+        return self.changed(node=order[self.node])
 
     def reduce(self, x: Tensor) -> Tensor:
         """Sᵀ X. x: [N, F]. Returns [K, F]."""
@@ -66,6 +82,48 @@ class Assignment:
         """S of all graphs as one matrix. Returns [N, K]."""
         s = self.weight.new_zeros(self.nodes, self.clusters)
         return s.index_put((self.node, self.cluster), self.weight, accumulate=True)
+
+
+class MatrixAssignment(Assignment):
+    """S that an operator has as a matrix: its entries, those that are not zero, are listed when somebody first asks.
+
+    s: [N, K'], a column a cluster of the graph of the row. of: int64 [N], that graph. exists: bool [B, K'], which
+    columns are clusters; by default there is one graph, and all are. Listing takes longer than pooling may, and in
+    training only twins ask.
+    """
+
+    def __init__(self, s: Tensor, of: Tensor | None = None, exists: Tensor | None = None) -> None:
+        exists = s.new_ones(1, s.shape[1], dtype=torch.bool) if exists is None else exists
+        own = {"s": s, "of": of, "exists": exists, "batch": exists.nonzero()[:, 0], "nodes": len(s)}
+        self.__dict__.update(own)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("node", "cluster", "weight"):
+            raise AttributeError(name)
+        node, column = self._masked.detach().nonzero(as_tuple=True)
+        number = self.exists.flatten().cumsum(0).view_as(self.exists) - 1
+        cluster = column if self.of is None else number[self.of[node], column]
+        with torch.enable_grad():  # Who asks first may need no gradient, and others do.
+            self.__dict__.update(node=node, cluster=cluster, weight=self.s[node, column])
+        return self.__dict__[name]
+
+    @property
+    def is_learned(self) -> bool:
+        """See `Assignment`."""
+        return self.s.requires_grad
+
+    @property
+    def most_of_a_node(self) -> int:
+        """See `Assignment`."""
+        return int(self._masked.detach().count_nonzero(dim=1).max()) if self.s.numel() else 0
+
+    def dense(self) -> Tensor:
+        """See `Assignment`."""
+        return self.s if self.of is None else super().dense()
+
+    @property
+    def _masked(self) -> Tensor:
+        return self.s if self.of is None else self.s * self.exists[self.of]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from torch_geometric.utils import add_remaining_self_loops, remove_self_loops, s
 
 from rethinking.pooling.operators.coarsen import joined, neighbours
 from rethinking.pooling.operators.contraction import components, merge_edges
-from rethinking.pooling.operators.dense import ascending, entries, renumbered
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.operators.dense import ascending, renumbered
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
 from rethinking.pooling.operators.sentences import in_one_sentence
 
@@ -203,7 +203,7 @@ class Memory(PygOperator):
             losses = {"kl": self.kl_weight * self.pooler.kl_loss(s)}
         exists = torch.ones_like(s[:, 0], dtype=torch.bool)
         places = torch.arange(s.shape[1], device=s.device) < graphs.sizes[:, None]
-        assignment = entries(s[places], graphs, exists)
+        assignment = MatrixAssignment(s[places], graphs.batch, exists)
         return Coarse(Graphs(x.flatten(0, 1), no_edges, None, assignment.batch, graphs.count), assignment, losses)
 
 

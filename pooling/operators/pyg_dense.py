@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import dense_diff_pool, dense_mincut_pool
 
-from rethinking.pooling.operators.dense import entries, matrices, pad, unpad
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.operators.dense import matrices, pad, unpad
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment, Operator
 from rethinking.pooling.operators.sentences import in_one_sentence
 
 # x [B, K, F], the adjacency matrices [B, K, K], S [B, n, K] and the losses without weights.
@@ -43,7 +43,7 @@ class DenseOperator(Operator):
             x, adjacency, s, losses = self._pooled(x, adjacency, mask)
         exists = torch.ones_like(s[:, 0], dtype=torch.bool)
         weighted = {name: self.weights[name] * loss for name, loss in losses.items()}
-        return Coarse(unpad(x, adjacency, exists), entries(s[mask], graphs, exists), weighted)
+        return Coarse(unpad(x, adjacency, exists), MatrixAssignment(s[mask], graphs.batch, exists), weighted)
 
     def _pooled(self, x: Tensor, adjacency: Tensor, mask: Tensor) -> Pooled:
         return self.pool(x, adjacency, mask)

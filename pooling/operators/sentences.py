@@ -13,7 +13,7 @@ from torch import Tensor
 
 import rethinking
 from rethinking.errors import not_ending
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment
 
 # Where the program and the libraries lie: what fails in them fails by what it was given.
 LIBRARIES = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), *rethinking.__path__)
@@ -110,7 +110,8 @@ def _assignment_fits(assignment: Assignment, pooled: Graphs, graphs: Graphs, nam
             f"{name} assigns {assignment.nodes} nodes to {assignment.clusters} clusters, but was given {nodes} nodes "
             f"and returns {clusters} clusters, or the graphs of these differ."
         )
-    if not len(assignment.node):
+    # A matrix has no entries beyond its clusters, and none between graphs.
+    if isinstance(assignment, MatrixAssignment) or not len(assignment.node):
         return
     for found, count in ((assignment.node, nodes), (assignment.cluster, clusters)):
         low, high = found.aminmax()

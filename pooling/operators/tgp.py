@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rethinking.pooling.operators.dense import are_nodes, ascending, entries, matrices, only, pad, renumbered, reordered
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.operators.dense import are_nodes, ascending, matrices, only, pad, renumbered, reordered
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment, Operator
 from rethinking.pooling.operators.replaced import constantly, replaced
 from rethinking.pooling.operators.scatter import stand_in_where_missing
 from rethinking.pooling.operators.sentences import in_one_sentence, in_words
@@ -85,10 +85,10 @@ class SelectReduceConnect(Operator):
                 assignment = Assignment(node, cluster, s.values(), batch, len(graphs.x))
                 return Coarse(*ascending(replace(coarse, batch=batch), assignment), losses)
             if s.dim() == 3:
-                return Coarse(coarse, entries(s[are_nodes(graphs)], graphs, out.so.out_mask), losses)
+                return Coarse(coarse, MatrixAssignment(s[are_nodes(graphs)], graphs.batch, out.so.out_mask), losses)
             columns = torch.ones(graphs.count, s.shape[1], dtype=torch.bool, device=s.device)
             clusters = columns if given is None else matrices(given, graphs)[1]
-            return Coarse(only(coarse, clusters), entries(s, graphs, clusters), losses)
+            return Coarse(only(coarse, clusters), MatrixAssignment(s, graphs.batch, clusters), losses)
 
     def _select_output(self, given: Assignment, graphs: Graphs) -> Any:
         """What the library's selector would return for these clusters."""

@@ -23,8 +23,8 @@ def pseudo_inverse_lift(x: Tensor, assignment: Assignment) -> Tensor:
     TensorFlow's `pinv`.
     """
     threshold = 10 * max(assignment.nodes, assignment.clusters) * torch.finfo(x.dtype).eps
-    if len(assignment.node) and int(torch.bincount(assignment.node).max()) > 1:
-        if assignment.weight.requires_grad:
+    if assignment.most_of_a_node > 1:
+        if assignment.is_learned:
             return _Lift.apply(assignment.dense().to(x.dtype), x, threshold)
         return _inverse(assignment, x.dtype, threshold) @ x
     # A node is in one cluster at most, so the columns of S are orthogonal, and their lengths the singular values.

@@ -9,8 +9,8 @@ import torch
 from numpy.linalg import LinAlgError
 from torch import Tensor
 
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
-from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, by_entries, kept_only, with_matrix
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment
+from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, kept_only, with_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class NMF(FixedOperator):
                 max_iter=self.iterations,
                 random_state=int(rng.integers(2**31)),
             )
-        return by_entries(torch.from_numpy(h.T.copy()).to(graph.x))
+        return MatrixAssignment(torch.from_numpy(h.T.copy()).to(graph.x))
 
     def connect(self, adjacency: np.ndarray, assignment: Assignment) -> Tensor:
         """See `FixedOperator`."""

@@ -59,12 +59,6 @@ def with_matrix(graph: Graphs, x: Tensor, adjacency: Tensor) -> Graphs:
     return Graphs(x, edge_index.flip(0), adjacency[tuple(edge_index)], batch, 1)
 
 
-def by_entries(s: Tensor) -> Assignment:
-    """An assignment as its entries other than zero. s: [n, k]."""
-    node, cluster = s.detach().nonzero().T
-    return Assignment(node, cluster, s[node, cluster], node.new_zeros(s.shape[1]), len(s))
-
-
 def kept_only(graph: Graphs, node: Tensor, weight: Tensor) -> Assignment:
     """Each of these nodes is a cluster, the others are dropped. node, weight: [k]."""
     return Assignment(node, torch.arange(len(node), device=node.device), weight, torch.zeros_like(node), len(graph.x))

@@ -1,7 +1,6 @@
 """Nodes with the highest scores are kept: TopK and SAGPool."""
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ class TopK(GraphwiseOperator):
         """See `GraphwiseOperator`."""
         assignment = self._select(graph) if given is None else given
         node, cluster = assignment.node, assignment.cluster
-        x = replace(assignment, weight=assignment.weight.tanh()).reduce(graph.x)
+        x = assignment.changed(weight=assignment.weight.tanh()).reduce(graph.x)
         place = torch.full_like(graph.batch, -1).index_copy(0, node, cluster)
         edges = place[graph.edge_index]
         inside = (edges >= 0).all(dim=0)

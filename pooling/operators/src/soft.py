@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.pooling.gramian import gramian_square
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment
 from rethinking.pooling.operators.src.graphwise import (
     GraphwiseOperator,
-    by_entries,
     filtered,
     times_adjacency,
     with_matrix,
@@ -36,7 +35,7 @@ class DiffPool(GraphwiseOperator):
         s = (x @ self.assign).softmax(dim=1) if given is None else given.dense()
         along = times_adjacency(s, graph)
         losses = {} if given else {"link": _link_loss(graph, s, along), "entropy": _entropy(s)}
-        return Coarse(with_matrix(graph, s.T @ x @ self.embed, s.T @ along), given or by_entries(s), losses)
+        return Coarse(with_matrix(graph, s.T @ x @ self.embed, s.T @ along), given or MatrixAssignment(s), losses)
 
 
 class MinCut(GraphwiseOperator):
@@ -59,7 +58,8 @@ class MinCut(GraphwiseOperator):
         degree = apart.sum(dim=1)
         # The root has no derivative at zero, where no edge leads to another cluster.
         scale = torch.where(degree > 0, degree, 1).sqrt() + EPSILON
-        return Coarse(with_matrix(graph, s.T @ graph.x, apart / scale / scale[:, None]), given or by_entries(s), losses)
+        pooled = with_matrix(graph, s.T @ graph.x, apart / scale / scale[:, None])
+        return Coarse(pooled, given or MatrixAssignment(s), losses)
 
 
 class LaPool(GraphwiseOperator):
@@ -76,7 +76,7 @@ class LaPool(GraphwiseOperator):
         """See `GraphwiseOperator`."""
         s = self._select(graph) if given is None else given.dense()
         coarse = s.T @ times_adjacency(s, graph)
-        return Coarse(with_matrix(graph, s.T @ graph.x, coarse), given or by_entries(s))
+        return Coarse(with_matrix(graph, s.T @ graph.x, coarse), given or MatrixAssignment(s))
 
     def _select(self, graph: Graphs) -> Tensor:
         x = graph.x
