@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Does my graph pooling really matter? Train pooling variants, and compare local with non-local pooling."
 INTERRUPTED = 130
-# In place of a folder that is read: none.
-NONE = "none"
 # What is there to be named, as help says it; a test holds it against the files.
 STUDIES = "src_autoencoder, src_spectral"
 SUITES = (
@@ -279,7 +277,7 @@ def _add_several(parser: Parser, option: str, name: str, value: str, text: str) 
 def _add_folder(
     parser: Parser, name: str, default: Path, text: str = "folder", option: str = "", read: bool = False
 ) -> None:
-    text = f"{text} (default: {default}{f'; {NONE} for none' if read else ''})"
+    text = f"{text} (default: {default}{f'; {paths.NONE} for none' if read else ''})"
     kind = _there if read else _place
     parser.add_argument(option or f"--{name}", dest=name, type=kind, default=default, metavar="DIR", help=text)
 
@@ -303,7 +301,7 @@ def _add_stores(parser: Parser, shows: bool = False, read: bool = False) -> None
     if shows:
         text = (
             f"collected results (default: {paths.DEFAULT_RESULTS}, or the reference runs where no runs are here; "
-            f"{NONE} for none)"
+            f"{paths.NONE} for none)"
         )
         parser.add_argument("--results", type=_there, metavar="DIR", help=text)
     else:
@@ -332,9 +330,9 @@ def _place(text: str) -> Path:
 def _there(text: str) -> Path:
     """A folder to read from. A name mistyped would show other runs, or none, in place of those that were meant."""
     path = _place(text)
-    if not path.is_dir() and text != NONE:
+    if not path.is_dir() and text != paths.NONE:
         raise argparse.ArgumentTypeError(
-            f"there is no folder {text}; expected one that runs or results are in, or {NONE} for none at all"
+            f"there is no folder {text}; expected one that runs or results are in, or {paths.NONE} for none at all"
         )
     return path
 

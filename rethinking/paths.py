@@ -20,6 +20,7 @@ DEFAULT_RUNS = Path("runs")
 DEFAULT_RESULTS = Path("results")
 DEFAULT_CHECKS = Path("checks")  # Runs and scorecards of `rethinking check`.
 DEFAULT_FIGURES = Path("figures")
+NONE = "none"  # In place of a folder that is read: none.
 # The project's own results, which come with it: a link in a checkout, a folder without predictions where installed.
 REFERENCE = PACKAGE / "reference"
 

@@ -57,8 +57,10 @@ def status(suites: Sequence[str], runs: Path, results: Path, failed: bool = Fals
     wanted = [(suite, wanted_of(suite)) for suite in map(load_suite, names)]
     if watch:
         return _watch(console, everything, wanted)
-    none = f"There are no runs in {runs}/ yet; `rethinking run` trains some."
-    console.print(_grid(entries, f"Runs in {runs}/") if entries else none)
+    if entries:
+        console.print(_grid(entries, f"Runs in {runs}/"))
+    elif str(runs) != paths.NONE:
+        console.print(f"There are no runs in {runs}/ yet; `rethinking run` trains some.")
     for sentence in _problems(store, entries):
         console.print(sentence)
     if table := _at_work(store):

@@ -59,6 +59,11 @@ def test_collected_runs_are_not_said(rethinking: Call, tmp_path: Path) -> None:
     assert "with max_epochs" not in rethinking("status", "table1").stdout
 
 
+def test_of_no_store_nothing_is_said(rethinking: Call) -> None:
+    assert "There are no runs in runs/ yet" in rethinking("status", "table1").stdout
+    assert rethinking("status", "table1", "--runs", "none").stdout.startswith("Table 1 lacks")
+
+
 def test_what_is_drawn_from_weights_lacks_them(rethinking: Call, tmp_path: Path) -> None:
     """A run without them counts for a table, and for a figure of trained networks it does not."""
     store = RunStore(tmp_path / "runs")
