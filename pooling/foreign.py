@@ -77,7 +77,8 @@ class ForeignPool(Copies, PoolingLayer):
         numbers = numbers_of(level).reshape(level.replicas, -1)
         coarse = []
         for replica, part in enumerate(listed(level)):
-            graphs = Graphs(x[replica, : part.nodes], part.edge_index, part.edge_weight, part.batch, level.graphs)
+            own = x[replica, : part.nodes]
+            graphs = Graphs(own, part.edge_index, part.edge_weight, part.batch, level.graphs, level.directed)
             keys = derive(np.full(level.graphs, int(self.key[replica]), np.uint64), numbers[replica])
             if self._known is not None:
                 known = self._known.setdefault(int(self.key[replica]), {})

@@ -125,7 +125,7 @@ def complement(graphs: Graphs) -> Graphs:
     """An edge, in both directions, between any two nodes of a graph that have none in either; no self-loops."""
     sizes = np.bincount(graphs.batch.cpu().numpy(), minlength=graphs.count)
     edges = _complement(sizes, *graphs.edge_index.cpu().numpy())
-    return replace(graphs, edge_index=torch.from_numpy(edges).to(graphs.batch.device), edge_weight=None)
+    return replace(graphs, edge_index=torch.from_numpy(edges).to(graphs.batch.device), edge_weight=None, directed=False)
 
 
 def alike(own: Assignment, graphs: Graphs, keys: np.ndarray, soft: bool) -> Assignment:

@@ -16,7 +16,8 @@ class Graphs:
     """Some graphs, block-diagonal.
 
     x: [N, F]. edge_index: int64 [2, E], (source, target). edge_weight: [E], None for ones. batch: int64 [N], the graph
-    of each node, ascending. count: how many graphs there are, B.
+    of each node, ascending. count: how many graphs there are, B. directed: whether some edge may have no reverse of its
+    weight; false only where somebody knows.
     """
 
     x: Tensor
@@ -24,6 +25,7 @@ class Graphs:
     edge_weight: Tensor | None
     batch: Tensor
     count: int
+    directed: bool = True
 
     @property
     def sizes(self) -> Tensor:

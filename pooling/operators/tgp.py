@@ -77,7 +77,10 @@ class SelectReduceConnect(Operator):
         with in_one_sentence(self.name, graphs), numpy_follows_torch(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Laplacian not provided")  # by NDP, where clusters are given
             out = self.pooler(x=graphs.x, adj=graphs.edge_index, edge_weight=graphs.edge_weight, batch=graphs.batch)
-            coarse = Graphs(out.x, out.edge_index, out.edge_weight, out.batch, graphs.count)
+            # The library turns the matrices of graphs that it pads, and does not turn those of clusters back.
+            turned = graphs.directed and self.pooler.is_dense and self.pooler.batched and self.pooler.adj_transpose
+            edge_index = out.edge_index.flip(0) if turned else out.edge_index
+            coarse = Graphs(out.x, edge_index, out.edge_weight, out.batch, graphs.count)
             s, losses = out.so.s, dict(out.loss or {})
             if s.is_sparse:
                 node, cluster = s.indices()

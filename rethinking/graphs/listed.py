@@ -35,7 +35,8 @@ class ListedLevel(SparseNodes):
     """Coarser graphs with weighted edges, as something else than a Connect of ours has made them.
 
     parts: the graphs of each replica, as many as before. numbers: which of the data set they are, int64 [R·B].
-    edge_index: int64 [2, E], rows counted over all replicas, (source, target). edge_weight: [E].
+    edge_index: int64 [2, E], rows counted over all replicas, (source, target). edge_weight: [E]. directed: whether some
+    edge may have no reverse, as before.
     """
 
     drawn = MappingProxyType[Any, Any]({})
@@ -49,6 +50,7 @@ class ListedLevel(SparseNodes):
         topology = Topology(before.replicas, width, start, size, *no_edges, *no_edges)
         super().__init__(topology, before.device, before._keys, before.depth + 1)
         self.parts = list(parts)
+        self.directed: bool = before.directed
         self.numbers = numbers_of(before)
         self.edge_index = torch.cat([part.edge_index + r * topology.width for r, part in enumerate(parts)], dim=1)
         self.edge_weight = torch.cat([weights_of(part) for part in parts])

@@ -11,6 +11,7 @@ from rethinking.pooling.known import is_known_by_edges, know, pooled
 from rethinking.pooling.operators.interface import Assignment, Graphs
 from rethinking.pooling.operators.sentences import checked
 from tests.pooling.operators.conftest import (
+    FEATURES,
     NAMES,
     assert_same,
     assigned_together,
@@ -226,3 +227,28 @@ def test_hard_clusters_of_any_origin(name: str, clusters: int, graphs: Graphs) -
         assert torch.equal(result.graphs.batch, given.batch)
     else:
         assert torch.equal(result.graphs.batch, given.batch[members])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "pyg/MemPooling"])  # Its clusters have no edges.
+def test_edges_between_clusters_lead_where_those_of_their_nodes_do(name: str) -> None:
+    """Of two clusters that are joined within, all edges between lead from the first to the second."""
+    between = torch.cartesian_prod(torch.arange(4), torch.arange(4, 8)).T
+    edges = torch.cat([batch([4, 4]).edge_index, between], dim=1)
+    graph = Graphs(torch.randn(8, FEATURES), edges, None, torch.zeros(8, dtype=torch.long), 1)
+    node = torch.arange(8)
+    given = Assignment(node, node // 4, torch.ones(8), torch.zeros(2, dtype=torch.long), 8)
+    try:
+        coarse = operator(name).eval()(graph, given=given).graphs
+    except ValueError as error:
+        assert re.search("of one node each|number of clusters|cannot pool by given clusters", str(error))
+        return
+    forth, back = ((torch.tensor(ends) == coarse.edge_index.T).all(dim=1) for ends in ((0, 1), (1, 0)))
+    assert coarse.weights[forth].sum() > 0 and coarse.weights[back].sum() == 0
+
+
+def test_graphs_known_to_be_undirected_are_taken_as_the_library_gives_them(graphs: Graphs) -> None:
+    """To the bit: the two directions of an edge between clusters differ by rounding."""
+    pool = operator("tgp/mincut").eval()
+    known, unknown = (pool(replace(graphs, directed=directed)).graphs for directed in (False, True))
+    assert torch.equal(known.edge_index.flip(0), unknown.edge_index)
+    assert torch.equal(known.edge_weight, unknown.edge_weight)
