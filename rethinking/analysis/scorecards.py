@@ -141,7 +141,7 @@ def measure_table(cards: Sequence[Card], kind: str, asked: MeasureTable, graphs:
 
     The mean rank is over the graphs of which something was measured of every operator. Of operators that are equal on a
     graph all have the smallest rank; one that cannot have a number there has the greatest, and none at all if it has
-    no number on any graph.
+    no number on any graph. An operator alone has none.
     """
     rows = []
     if asked.before:
@@ -152,7 +152,7 @@ def measure_table(cards: Sequence[Card], kind: str, asked: MeasureTable, graphs:
         texts = [_cell(card, kind, asked.measure, graph, asked.scale) for graph in graphs]
         rows.append({"operator": card.operator, **dict(zip(graphs, texts, strict=True))})
     table = pd.DataFrame(rows)
-    if asked.ranked:
+    if asked.ranked and len(cards) > 1:
         table["mean rank"] = _mean_ranks(cards, kind, asked.measure, graphs)
     return table
 

@@ -51,6 +51,8 @@ def test_ranks_are_means_and_what_is_missing_comes_last() -> None:
     nothing = [*cards, card("e", [NAN], [NAN])]
     ranks = measure_table(nothing, "features", asked, ["ring", "grid2d"]).set_index("operator")["mean rank"]
     assert ranks["e"] == "—" and ranks["a"] == "2.0"
+    alone = measure_table(cards[:1], "features", asked, ["ring", "grid2d"])
+    assert list(alone.columns) == ["operator", "ring", "grid2d"]
     # A graph that was not measured of all has no ranks.
     cards.append(Card("d", "d", {"features/ring": features([0.0005])}))
     table = measure_table(cards, "features", asked, ["ring", "grid2d"]).set_index("operator")
@@ -134,6 +136,13 @@ def test_the_page_has_a_picture_of_all_that_was_drawn(scored: Scored) -> None:
     assert "nan" not in re.sub(r"<[^>]*>", "", drawn)
     links = re.findall(r'(?:href|src)="([^"]*)"', drawn)
     assert links and all(link.startswith(("#", "data:")) for link in links)
+
+
+def test_the_page_explains_what_was_measured(scored: Scored) -> None:
+    without = [Card(card.name, card.operator, {}) for card in scored.cards]
+    for cards, explained in ((scored.cards, True), (without, False)):
+        page = scorecard_sections(Scored(cards, scored.none, []))[0]
+        assert any("EXPWL1" in text for text in page.words) is explained
 
 
 def test_nothing_to_draw_is_no_picture() -> None:

@@ -6,6 +6,7 @@ from rethinking.analysis.figures import scorecards as figures
 from rethinking.analysis.figures import style
 from rethinking.analysis.report.page import PageTable, Section, page_picture, page_table
 from rethinking.analysis.scorecards import Card, Scored, of_operator, of_operators, problems
+from rethinking.scorecard.card import EXPRESSIVE
 
 INTRODUCTION = (
     "Pooling operators are measured by themselves, without a task: what they keep of graphs of which one knows what is "
@@ -21,9 +22,11 @@ WORDS = [
     "any two; and the share of nodes that are lost: neither in a cluster nor next to a node that is. Where the rows of "
     "S all have the same sum and features are sums of nodes' by S, graphs that differ still differ after pooling; "
     "elsewhere they need not.",
-    "WL pairs are graphs in two classes that the Weisfeiler-Leman test tells apart; half of them right is chance. They "
-    "were made here and are not EXPWL1, so these are no published numbers.",
 ]
+OF_PAIRS = (
+    "WL pairs are graphs in two classes that the Weisfeiler-Leman test tells apart; half of them right is chance. They "
+    "were made here and are not EXPWL1, so these are no published numbers."
+)
 
 
 def scorecard_sections(scored: Scored, tables: Sequence[PageTable] = ()) -> list[Section]:
@@ -33,8 +36,9 @@ def scorecard_sections(scored: Scored, tables: Sequence[PageTable] = ()) -> list
         costs = figures.costs(cards)
     together = [*tables, page_table("Each operator", of_operators(scored), tools=False, leads=["operator"])]
     drawn = [page_picture(costs)] if costs else []
+    words = [*WORDS, *([OF_PAIRS] if any(EXPRESSIVE in card.parts for card in cards) else [])]
     return [
-        Section("scorecard", "Scorecard", WORDS, together, drawn, [*problems(cards), *scored.notes]),
+        Section("scorecard", "Scorecard", words, together, drawn, [*problems(cards), *scored.notes]),
         *(_of_one(card, f"scorecard-{number}") for number, card in enumerate(cards, 1)),
     ]
 
