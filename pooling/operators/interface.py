@@ -102,9 +102,11 @@ class MatrixAssignment(Assignment):
     def __getattr__(self, name: str) -> Any:
         if name not in ("node", "cluster", "weight"):
             raise AttributeError(name)
-        node, column = self._masked.detach().nonzero(as_tuple=True)
-        number = self.exists.flatten().cumsum(0).view_as(self.exists) - 1
-        cluster = column if self.of is None else number[self.of[node], column]
+        node, cluster = self._masked.detach().nonzero(as_tuple=True)
+        column = cluster
+        if self.of is not None:
+            number = self.exists.flatten().cumsum(0).view_as(self.exists) - 1
+            cluster = number[self.of[node], column]
         with torch.enable_grad():  # Who asks first may need no gradient, and others do.
             self.__dict__.update(node=node, cluster=cluster, weight=self.s[node, column])
         return self.__dict__[name]

@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from scipy.linalg import eigh, eigh_tridiagonal, lapack
+from scipy.linalg import eigh, eigh_tridiagonal, eigvalsh_tridiagonal, lapack
 from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
@@ -79,17 +79,15 @@ class _Lift(torch.autograd.Function):
 def _eigenvectors(s: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     """The eigenvalues of SᵀS that count, ascending, [r], and their vectors, [K, r]. s: [N, K], in double precision."""
     gramian = dsyrk(1.0, s.T.cpu().numpy(), lower=1)  # Its lower half, which is all that the library reads.
-    if len(gramian) == 1:
-        return s.new_tensor(gramian[0]), s.new_ones(1, 1)
-    tridiagonal = _tridiagonal(gramian)
-    values, _ = lapack.dsterf(*tridiagonal[:2])
+    diagonal, beside, *turned = _tridiagonal(gramian)
+    values = eigvalsh_tridiagonal(diagonal, beside, lapack_driver="sterf")
     # What is a number of G is no smaller than its rounding, where that of S might be: in double precision alone.
     least = max(threshold**2, len(values) * torch.finfo(s.dtype).eps) * values[-1]
     count = int((values > least).sum())
     if not count:  # No node is in any cluster.
         return s.new_zeros(0), s.new_zeros(len(values), 0)
     if count < len(values) / 4:  # The library is faster with all than with more of them than this.
-        values, vectors = _last_eigenvectors(count, *tridiagonal)
+        values, vectors = _last_eigenvectors(count, diagonal, beside, *turned)
     else:
         values, vectors = (found[..., -count:] for found in eigh(gramian, driver="evd"))
     return torch.from_numpy(values).to(s), torch.from_numpy(vectors).to(s)

@@ -107,6 +107,21 @@ def test_each_replica_pools_as_the_operator_alone(dataset: GraphDataset) -> None
             assert np.allclose(pooled.selection.of_graph(3 * replica + graph), s.detach())
 
 
+def test_an_operator_is_told_whether_edges_are_directed(dataset: GraphDataset) -> None:
+    """In the first layer and in the next; complement graphs are not."""
+    told: list[bool] = []
+
+    class Told(Soft):
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            told.append(graphs.directed)
+            return super().forward(graphs, given)
+
+    batch = Batches(dataset, torch.device("cpu")).batch(np.array([[0, 5, 9]]), np.zeros(1, np.uint64))
+    pooled = make_pool(Told, None, [3])(torch.randn(*batch.x.shape[:2], 3), batch.level)
+    make_pool(Told, OnComplement(), [3])(pooled.x, pooled.level)
+    assert told == [dataset.directed, False, dataset.directed]
+
+
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("operator", [Soft, FirstHalf])
 def test_a_selection_says_the_same_in_all_its_forms(operator: Any, dataset: GraphDataset) -> None:

@@ -105,11 +105,12 @@ def test_vectors_of_the_lift_are_orthonormal_eigenvectors(nodes: int, clusters: 
     assert torch.allclose(vectors.T @ vectors, torch.eye(rank, dtype=torch.double), atol=1e-12)
 
 
-def test_one_cluster_whose_entries_are_in_parts() -> None:
-    node = torch.tensor([0, 0, 1])
-    made = Assignment(node, torch.zeros_like(node), torch.ones(3).requires_grad_(), torch.zeros(1, dtype=torch.long), 2)
-    lifted = pseudo_inverse_lift(torch.ones(1, 1), made)
-    assert torch.allclose(lifted, torch.tensor([[0.4], [0.2]])), "S is (2, 1), and its inverse that by its square"
+@pytest.mark.parametrize(("weight", "expected"), [(1.0, [[0.4], [0.2]]), (0.0, [[0.0], [0.0]])])
+def test_one_cluster_whose_entries_are_in_parts(weight: float, expected: list[list[float]]) -> None:
+    """S is (2, 1), and its inverse that by its square; or it is zero."""
+    node, weights = torch.tensor([0, 0, 1]), torch.full((3,), weight).requires_grad_()
+    made = Assignment(node, torch.zeros_like(node), weights, torch.zeros(1, dtype=torch.long), 2)
+    assert torch.allclose(pseudo_inverse_lift(torch.ones(1, 1), made), torch.tensor(expected))
 
 
 def test_clusters_that_stay_are_inverted_once(monkeypatch: pytest.MonkeyPatch) -> None:
