@@ -10,6 +10,7 @@ from numpy.linalg import LinAlgError
 from torch import Tensor
 
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment
+from rethinking.pooling.operators.src.factors import nonnegative_factors
 from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, kept_only, with_matrix
 
 
@@ -69,7 +70,7 @@ class FixedOperator(GraphwiseOperator):
 class NMF(FixedOperator):
     """Â ≈ WH without negative entries, S = Hᵀ with ⌈ratio · n⌉ clusters, A' = SᵀÂS (Bacciu and Di Sotto 2019).
 
-    Â = D^−½ (A + I) D^−½, so the pooled graph is that of Â and not of A. iterations: at most, of scikit-learn's solver.
+    Â = D^−½ (A + I) D^−½, so the pooled graph is that of Â and not of A. iterations: at most, of `nonnegative_factors`.
     """
 
     def __init__(self, in_features: int, clusters: int, ratio: float, max_nodes: int, iterations: int) -> None:
@@ -78,21 +79,14 @@ class NMF(FixedOperator):
 
     def select(self, graph: Graphs, adjacency: np.ndarray, rng: np.random.Generator) -> Assignment:
         """See `FixedOperator`."""
-        import warnings
+        from scipy.sparse import csr_array
 
-        from scipy.sparse import csr_matrix
-        from sklearn.decomposition import non_negative_factorization
-        from sklearn.exceptions import ConvergenceWarning
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            _, h, _ = non_negative_factorization(
-                csr_matrix(_filter(adjacency)),
-                n_components=math.ceil(self.ratio * len(adjacency)),
-                init="random",
-                max_iter=self.iterations,
-                random_state=int(rng.integers(2**31)),
-            )
+        _, h = nonnegative_factors(
+            csr_array(_filter(adjacency)),
+            math.ceil(self.ratio * len(adjacency)),
+            self.iterations,
+            np.random.RandomState(int(rng.integers(2**31))),
+        )
         return MatrixAssignment(torch.from_numpy(h.T.copy()).to(graph.x))
 
     def connect(self, adjacency: np.ndarray, assignment: Assignment) -> Tensor:
