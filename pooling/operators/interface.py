@@ -142,6 +142,15 @@ class Coarse:
     losses: dict[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """What an operator returns but for edges. x: [K, F], of the clusters. assignment, losses: see `Coarse`."""
+
+    x: Tensor
+    assignment: Assignment | None
+    losses: dict[str, Tensor] = field(default_factory=dict)
+
+
 class Operator(nn.Module):
     """The base of all adapters: a pooling operator as `operator(graphs) → Coarse`.
 
@@ -161,6 +170,11 @@ class Operator(nn.Module):
         Raises ValueError, with one sentence, for what the operator cannot do.
         """
         raise NotImplementedError
+
+    def clusters(self, graphs: Graphs) -> Clusters:
+        """What it returns but for edges, which may be a great part of the work. Raises ValueError as `forward` does."""
+        coarse = self(graphs)
+        return Clusters(coarse.graphs.x, coarse.assignment, coarse.losses)
 
 
 def separated(graphs: Graphs) -> list[Graphs]:

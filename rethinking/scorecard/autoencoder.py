@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
+from rethinking.pooling.operators.interface import Assignment, Clusters, Graphs, Operator
 from rethinking.pooling.operators.neighbours import sum_over_neighbours
 from rethinking.scorecard.fit import Fit, fit, seeded
 from rethinking.scorecard.lift import pseudo_inverse_lift
@@ -19,11 +19,11 @@ from rethinking.scorecard.settings import AutoencoderSettings
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """mse: the mean squared error of all coordinates. x: [N, d], rebuilt. coarse: what was pooled."""
+    """mse: the mean squared error of all coordinates. x: [N, d], rebuilt. clusters: by which."""
 
     mse: float
     x: Tensor
-    coarse: Coarse
+    clusters: Clusters
     fit: Fit
 
 
@@ -40,13 +40,13 @@ def reconstruct(make: MakeOperator, cloud: PointCloud, settings: AutoencoderSett
         graphs = cloud.with_signals(x)
 
         def losses() -> tuple[Tensor, Tensor]:
-            rebuilt, coarse = network(graphs)
-            return (rebuilt - x).square().mean(), sum(coarse.losses.values(), x.new_zeros(()))
+            rebuilt, clusters = network(graphs)
+            return (rebuilt - x).square().mean(), sum(clusters.losses.values(), x.new_zeros(()))
 
         trained = fit(network, losses, settings.fit)
         with torch.no_grad():
-            rebuilt, coarse = network(graphs)
-    return Reconstruction(float((rebuilt - x).square().mean()), rebuilt, coarse, trained)
+            rebuilt, clusters = network(graphs)
+    return Reconstruction(float((rebuilt - x).square().mean()), rebuilt, clusters, trained)
 
 
 class Autoencoder(nn.Module):
@@ -69,14 +69,14 @@ class Autoencoder(nn.Module):
         # Last, as an operator begins in its own way.
         self.pool = pool
 
-    def forward(self, graphs: Graphs) -> tuple[Tensor, Coarse]:
-        """Returns the rebuilt features, [N, features], and what was pooled."""
+    def forward(self, graphs: Graphs) -> tuple[Tensor, Clusters]:
+        """Returns the rebuilt features, [N, features], and the clusters by which."""
         x = self.encode(graphs.x)
         x = torch.cat([self.before(x, graphs.edge_index), x], dim=1)
-        coarse = self.pool(Graphs(x, graphs.edge_index, graphs.edge_weight, graphs.batch, graphs.count))
-        x = pseudo_inverse_lift(coarse.graphs.x, known(coarse))
+        clusters = self.pool.clusters(Graphs(x, graphs.edge_index, graphs.edge_weight, graphs.batch, graphs.count))
+        x = pseudo_inverse_lift(clusters.x, known(clusters))
         x = torch.cat([self.after(x, graphs.edge_index), x], dim=1)
-        return self.decode(x), coarse
+        return self.decode(x), clusters
 
 
 class MessagePassing(nn.Module):
@@ -91,11 +91,11 @@ class MessagePassing(nn.Module):
         return sum_over_neighbours(self.linear(x).relu(), edge_index, x.new_ones(edge_index.shape[1]))
 
 
-def known(coarse: Coarse) -> Assignment:
+def known(clusters: Clusters) -> Assignment:
     """The clusters' nodes. Raises ValueError if the operator does not say them."""
-    if coarse.assignment is None:
+    if clusters.assignment is None:
         raise ValueError("the operator does not say which nodes its clusters are made of; nothing can be lifted")
-    return coarse.assignment
+    return clusters.assignment
 
 
 def _perceptron(features: int, hidden: int, out: int) -> nn.Sequential:

@@ -68,7 +68,7 @@ def features(make: MakeOperator, so_far: Part, cloud: PointCloud, settings: Card
     graphs = cloud.with_signals(torch.from_numpy(cloud.coordinates))
     for seed in range(so_far.runs, settings.autoencoder.runs):
         result = reconstruct(make, cloud, settings.autoencoder, seed)
-        assignment = known(result.coarse)
+        assignment = known(result.clusters)
         sums = row_sums(assignment, settings.tolerance)
         values = _with(
             values,

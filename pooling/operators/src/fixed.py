@@ -9,9 +9,9 @@ import torch
 from numpy.linalg import LinAlgError
 from torch import Tensor
 
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment
+from rethinking.pooling.operators.interface import Assignment, Graphs, MatrixAssignment
 from rethinking.pooling.operators.src.factors import nonnegative_factors
-from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, kept_only, with_matrix
+from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, Pooled, kept_only, listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +38,11 @@ class FixedOperator(GraphwiseOperator):
         self.register_buffer("seed", torch.randint(2**62, ()))
         self._found: dict[bytes, Found] = {}
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
         """See `GraphwiseOperator`."""
         found = self._look_up(graph) if given is None else Found(given, self.connect(_matrix(graph), given))
-        assignment = found.assignment
-        x = assignment.reduce(graph.x)
-        return Coarse(with_matrix(graph, x, found.adjacency.to(x)), assignment)
+        x = found.assignment.reduce(graph.x)
+        return Pooled(x, found.assignment, lambda: listed(found.adjacency.to(x)))
 
     def select(self, graph: Graphs, adjacency: np.ndarray, rng: np.random.Generator) -> Assignment:
         """The clusters of one graph. adjacency: [n, n]."""
@@ -246,7 +245,7 @@ def _filter(adjacency: np.ndarray) -> np.ndarray:
 
 
 def _matrix(graph: Graphs) -> np.ndarray:
-    """A of one graph, with a row for the node an edge leads to, as `with_matrix` takes it. Returns float64 [n, n]."""
+    """A of one graph, with a row for the node an edge leads to, as `listed` takes it. Returns float64 [n, n]."""
     nodes = len(graph.x)
     zeros = torch.zeros(nodes, nodes, dtype=torch.double)
     weights = graph.weights.detach().cpu().double()

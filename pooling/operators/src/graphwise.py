@@ -1,10 +1,35 @@
 """What all of them share: graphs are pooled one by one, as selecting, reducing and connecting."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator, join, separated, split
+from rethinking.pooling.operators.interface import (
+    Assignment,
+    Clusters,
+    Coarse,
+    Graphs,
+    Operator,
+    join,
+    separated,
+    split,
+)
 from rethinking.pooling.operators.neighbours import sum_over_neighbours
+
+# Between clusters: int64 [2, E], (source, target), and the weight of each, [E].
+Edges = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """One graph. x: [k, F], of the clusters. edges: finds those between them."""
+
+    x: Tensor
+    assignment: Assignment
+    edges: Callable[[], Edges]
+    losses: dict[str, Tensor] = field(default_factory=dict)
 
 
 class GraphwiseOperator(Operator):
@@ -12,32 +37,33 @@ class GraphwiseOperator(Operator):
 
     def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
         """See `Operator`."""
-        parts = separated(graphs)
-        givens = [None] * graphs.count if given is None else split(given, graphs)
-        return joined([self.pool(graph, mine) for graph, mine in zip(parts, givens, strict=True)], graphs)
+        parts = self._parts(graphs, given)
+        x, assignment, losses = _joined(parts)
+        counts = [len(part.x) for part in parts]
+        first = [sum(counts[:number]) for number in range(len(counts))]
+        edges, weights = zip(*(part.edges() for part in parts), strict=True)
+        edge_index = torch.cat([edge + by for edge, by in zip(edges, first, strict=True)], dim=1)
+        return Coarse(Graphs(x, edge_index, torch.cat(weights), assignment.batch, graphs.count), assignment, losses)
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
-        """Pool one graph; its clusters have an assignment."""
+    def clusters(self, graphs: Graphs) -> Clusters:
+        """See `Operator`."""
+        return Clusters(*_joined(self._parts(graphs, None)))
+
+    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
+        """Pool one graph."""
         raise NotImplementedError
 
+    def _parts(self, graphs: Graphs, given: Assignment | None) -> list[Pooled]:
+        givens = [None] * graphs.count if given is None else split(given, graphs)
+        return [self.pool(graph, mine) for graph, mine in zip(separated(graphs), givens, strict=True)]
 
-def joined(parts: list[Coarse], graphs: Graphs) -> Coarse:
-    """All graphs in one, block-diagonal; the opposite of `separated`."""
-    if graphs.count == 1:
-        return parts[0]
-    pooled = [part.graphs for part in parts]
-    assignment = join([part.assignment for part in parts if part.assignment is not None])
-    counts = [len(part.x) for part in pooled]
-    first = [sum(counts[:number]) for number in range(len(counts))]
-    coarse = Graphs(
-        torch.cat([part.x for part in pooled]),
-        torch.cat([part.edge_index + by for part, by in zip(pooled, first, strict=True)], dim=1),
-        torch.cat([part.weights for part in pooled]),
-        assignment.batch,
-        graphs.count,
-    )
-    names = parts[0].losses
-    return Coarse(coarse, assignment, {name: torch.stack([p.losses[name] for p in parts]).mean() for name in names})
+
+def _joined(parts: list[Pooled]) -> tuple[Tensor, Assignment, dict[str, Tensor]]:
+    """The clusters of all graphs, one after another; the opposite of `separated`."""
+    if len(parts) == 1:
+        return parts[0].x, parts[0].assignment, parts[0].losses
+    losses = {name: torch.stack([part.losses[name] for part in parts]).mean() for name in parts[0].losses}
+    return torch.cat([part.x for part in parts]), join([part.assignment for part in parts]), losses
 
 
 def filtered(x: Tensor, graph: Graphs) -> Tensor:
@@ -52,11 +78,10 @@ def times_adjacency(x: Tensor, graph: Graphs) -> Tensor:
     return sum_over_neighbours(x, graph.edge_index, graph.weights.to(x))
 
 
-def with_matrix(graph: Graphs, x: Tensor, adjacency: Tensor) -> Graphs:
-    """A pooled graph. x: [k, F]. adjacency: [k, k], with a row for the node an edge leads to; zeros are no edges."""
+def listed(adjacency: Tensor) -> Edges:
+    """The edges of a pooled graph. adjacency: [k, k], with a row for the node an edge leads to; zeros are no edges."""
     edge_index = adjacency.detach().nonzero().T
-    batch = torch.zeros(len(x), dtype=graph.batch.dtype, device=x.device)
-    return Graphs(x, edge_index.flip(0), adjacency[tuple(edge_index)], batch, 1)
+    return edge_index.flip(0), adjacency[tuple(edge_index)]
 
 
 def kept_only(graph: Graphs, node: Tensor, weight: Tensor) -> Assignment:

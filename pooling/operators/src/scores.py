@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
-from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, filtered, kept_only
+from rethinking.pooling.operators.interface import Assignment, Graphs
+from rethinking.pooling.operators.src.graphwise import Edges, GraphwiseOperator, Pooled, filtered, kept_only
 
 
 class TopK(GraphwiseOperator):
@@ -24,21 +24,24 @@ class TopK(GraphwiseOperator):
         """Returns [n]."""
         return (graph.x @ (self.projection / self.projection.norm()))[:, 0]
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
         """See `GraphwiseOperator`."""
         assignment = self._select(graph) if given is None else given
-        node, cluster = assignment.node, assignment.cluster
         x = assignment.changed(weight=assignment.weight.tanh()).reduce(graph.x)
-        place = torch.full_like(graph.batch, -1).index_copy(0, node, cluster)
-        edges = place[graph.edge_index]
-        inside = (edges >= 0).all(dim=0)
-        batch = torch.zeros_like(assignment.batch)
-        return Coarse(Graphs(x, edges[:, inside], graph.weights[inside], batch, 1), assignment)
+        return Pooled(x, assignment, lambda: _within(graph, assignment))
 
     def _select(self, graph: Graphs) -> Assignment:
         score = self.score(graph)
         kept = score.detach().topk(math.ceil(self.ratio * len(score))).indices.sort().values
         return kept_only(graph, kept, score[kept])
+
+
+def _within(graph: Graphs, assignment: Assignment) -> Edges:
+    """The edges between nodes that are kept."""
+    place = torch.full_like(graph.batch, -1).index_copy(0, assignment.node, assignment.cluster)
+    edges = place[graph.edge_index]
+    inside = (edges >= 0).all(dim=0)
+    return edges[:, inside], graph.weights[inside]
 
 
 class SAGPool(TopK):

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.pooling.gramian import gramian_square
-from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, MatrixAssignment
+from rethinking.pooling.operators.interface import Assignment, Graphs, MatrixAssignment
 from rethinking.pooling.operators.src.graphwise import (
+    Edges,
     GraphwiseOperator,
+    Pooled,
     filtered,
+    listed,
     times_adjacency,
-    with_matrix,
 )
 from rethinking.pooling.orthogonality import orthogonality
 
@@ -29,13 +31,13 @@ class DiffPool(GraphwiseOperator):
         super().__init__()
         self.assign, self.embed = _glorot(in_features, clusters), _glorot(in_features, in_features)
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
         """See `GraphwiseOperator`."""
         x = filtered(graph.x, graph)
         s = (x @ self.assign).softmax(dim=1) if given is None else given.dense()
         along = times_adjacency(s, graph)
         losses = {} if given else {"link": _link_loss(graph, s, along), "entropy": _entropy(s)}
-        return Coarse(with_matrix(graph, s.T @ x @ self.embed, s.T @ along), given or MatrixAssignment(s), losses)
+        return Pooled(s.T @ x @ self.embed, given or MatrixAssignment(s), lambda: listed(s.T @ along), losses)
 
 
 class MinCut(GraphwiseOperator):
@@ -48,18 +50,22 @@ class MinCut(GraphwiseOperator):
         super().__init__()
         self.assign, self.bias = _glorot(in_features, clusters), nn.Parameter(torch.zeros(clusters))
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
         """See `GraphwiseOperator`."""
         s = (graph.x @ self.assign + self.bias).softmax(dim=1) if given is None else given.dense()
         along = times_adjacency(s, graph)
         losses = {} if given else {"cut": _cut_loss(graph, s, along), "orthogonality": _of_one(orthogonality, s)}
-        coarse = s.T @ along
-        apart = coarse - torch.diag(coarse.diagonal())
-        degree = apart.sum(dim=1)
-        # The root has no derivative at zero, where no edge leads to another cluster.
-        scale = torch.where(degree > 0, degree, 1).sqrt() + EPSILON
-        pooled = with_matrix(graph, s.T @ graph.x, apart / scale / scale[:, None])
-        return Coarse(pooled, given or MatrixAssignment(s), losses)
+        return Pooled(s.T @ graph.x, given or MatrixAssignment(s), lambda: _between(s, along), losses)
+
+
+def _between(s: Tensor, along: Tensor) -> Edges:
+    """Those of MinCut. s: [n, k]. along: AS, [n, k]."""
+    coarse = s.T @ along
+    apart = coarse - torch.diag(coarse.diagonal())
+    degree = apart.sum(dim=1)
+    # The root has no derivative at zero, where no edge leads to another cluster.
+    scale = torch.where(degree > 0, degree, 1).sqrt() + EPSILON
+    return listed(apart / scale / scale[:, None])
 
 
 class LaPool(GraphwiseOperator):
@@ -72,11 +78,11 @@ class LaPool(GraphwiseOperator):
     def __init__(self, in_features: int, clusters: int, ratio: float, max_nodes: int) -> None:
         super().__init__()
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Coarse:
+    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
         """See `GraphwiseOperator`."""
         s = self._select(graph) if given is None else given.dense()
-        coarse = s.T @ times_adjacency(s, graph)
-        return Coarse(with_matrix(graph, s.T @ graph.x, coarse), given or MatrixAssignment(s))
+        assignment = given or MatrixAssignment(s)
+        return Pooled(s.T @ graph.x, assignment, lambda: listed(s.T @ times_adjacency(s, graph)))
 
     def _select(self, graph: Graphs) -> Tensor:
         x = graph.x

@@ -222,6 +222,18 @@ def test_factors_have_no_negative_entries_and_make_the_filter() -> None:
     assert sorted((s > 1e-3).sum(dim=0).tolist()) == [3, 4]
 
 
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("count", [1, 3])
+def test_clusters_are_had_without_their_edges(name: str, count: int) -> None:
+    graphs = together(*three_graphs()[:count])
+    operator = made(name)
+    whole, alone = operator(graphs), operator.clusters(graphs)
+    assert torch.equal(alone.x, whole.graphs.x)
+    assert alone.assignment is not None
+    assert torch.equal(alone.assignment.dense(), assignment(whole).dense())
+    assert alone.losses == whole.losses
+
+
 @pytest.mark.parametrize(("rank", "iterations"), [(3, 1), (6, 2), (6, 60), (25, 400)])
 def test_factors_are_those_of_scikit_learn(rank: int, iterations: int) -> None:
     """Dense and sparse ones, more of them than the matrix has a use for, and a row and a column without entries."""
