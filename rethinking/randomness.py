@@ -7,8 +7,9 @@ What compiled loops draw from a stream: `draws.py`.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -53,3 +54,22 @@ def generators_follow(seed: int) -> Iterator[None]:
             yield
         finally:
             np.random.set_state(before)
+
+
+def generators_state() -> dict[str, Any]:
+    """Where torch's and NumPy's own generators stand on the CPU, as tensors and numbers; see `generators_follow`."""
+    import torch
+
+    stands = np.random.get_state(legacy=False)
+    numpy = {**stands, "state": {**stands["state"], "key": torch.from_numpy(stands["state"]["key"].astype(np.int64))}}
+    return {"torch": torch.default_generator.get_state(), "numpy": numpy}
+
+
+def generators_continue(state: Mapping[str, Any]) -> None:
+    """Let them go on from where they stood. state: what `generators_state` gave."""
+    import torch
+
+    torch.default_generator.set_state(state["torch"])
+    stands = state["numpy"]
+    key = stands["state"]["key"].numpy().astype(np.uint32)
+    np.random.set_state({**stands, "state": {**stands["state"], "key": key}})

@@ -70,6 +70,7 @@ class Measuring:
         self.size = size
         self.settings = card_settings(size)
         self.measurements = measurements(self.settings)
+        self._every = 60.0 * section("snapshot_minutes")
 
     def measure(self, operators: Sequence[Measured], store: Path) -> Scored:
         """The cards of operators: what a run store has of them, and what was measured now, which it keeps."""
@@ -78,7 +79,7 @@ class Measuring:
         return Scored(cards, self.card(of_file(NO_POOLING), compared, store), [self._note()])
 
     def card(self, asked: Measured, names: Sequence[str], store: Path) -> Card:
-        """These parts of an operator's card, in the same way: each goes on after its last run, and is kept with it."""
+        """These parts of an operator's card, in the same way: each goes on where it was, and is kept run by run."""
         use_threads(1)
         key = scorecard_key(asked.operator, self.settings)
         kept = of_store(store)
@@ -87,10 +88,11 @@ class Measuring:
             print(damaged, file=sys.stderr, flush=True)
         missing = [name for name in names if not self.settings.is_whole(name, parts.get(name, Part()))]
         for name in track(missing, f"Scorecard of {asked.title}"):
-            so_far = parts.get(name, Part())
-            for part in measured_here(self.measurements[name], instantiate(asked.operator), so_far):
+            so_far, snapshot = parts.get(name, Part()), kept.snapshot(key, name, self._every)
+            for part in measured_here(self.measurements[name], instantiate(asked.operator), so_far, snapshot):
                 kept.add(key, asked.operator, {name: part})
                 parts[name] = part
+                snapshot.remove()
         return Card(asked.name, asked.title, {name: parts[name] for name in names})
 
     def _note(self) -> str:

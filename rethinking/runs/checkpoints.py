@@ -8,8 +8,6 @@ A state is kept in memory after every epoch, and written every so many minutes a
 is gone when its group is done. What is read is data: tensors, numbers and texts, and only under their checksum.
 """
 
-import hashlib
-import io
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -21,13 +19,12 @@ from typing import Any
 import torch
 
 from rethinking.errors import UserError
+from rethinking.runs.checked import read_checked, write_checked
 from rethinking.runs.interrupted import NAME, SUFFIX, cell_of, file_name, files_of
 from rethinking.runs.outcome import is_of_surroundings
-from rethinking.runs.replacement import replaced_file
 from rethinking.training.saved import seeds_of
 from rethinking.training.state import GroupState, copied
 
-DIGEST = 64
 CPU = torch.device("cpu")
 
 
@@ -161,13 +158,8 @@ class Checkpoint:
         """Write the state after the last whole epoch; what cannot be written costs no run."""
         if self._last is None:
             return
-        content = io.BytesIO()
-        torch.save(self._last, content)
-        payload = content.getvalue()
         try:
-            self._path.parent.mkdir(exist_ok=True)
-            with replaced_file(self._path) as part:
-                part.write_bytes(hashlib.sha256(payload).hexdigest().encode() + payload)
+            write_checked(self._path, self._last)
             self.problem = ""
         except OSError as error:
             self.problem = str(error)
@@ -199,12 +191,8 @@ def _unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 def _read(path: Path) -> Saved:
     """Raises OSError if it cannot be read, UserError if it is none."""
-    content = path.read_bytes()
-    digest, payload = content[:DIGEST], content[DIGEST:]
-    if digest != hashlib.sha256(payload).hexdigest().encode():
-        raise UserError(f"{path} is not as it was written")
+    whole = read_checked(path)
     try:
-        whole = torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
         # Earlier versions said neither of the group nor of the platform, nor of what it is.
         group = seeds_of({"seeds": whole.get("group", seeds_of(whole["state"]))})
         platform = dict(whole.get("platform", {}))
@@ -219,6 +207,6 @@ def _read(path: Path) -> Saved:
         )
         if not set(saved.seeds) <= set(group) or type(saved.state["epoch"]) is not int:
             raise UserError("its seeds are none of its group, or it has no epoch")
-    except Exception as error:  # torch lets through whatever it meets in a file that is none of its own.
+    except Exception as error:  # Anything may be missing in a file that is none of its own, or be something else.
         raise UserError(f"{path} holds no checkpoint: {error}") from error
     return saved

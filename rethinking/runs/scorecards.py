@@ -1,6 +1,7 @@
 """Scorecards of operators, kept in a folder: a file of plain numbers each, written whole or not at all.
 
-    KEY.json   the parts that were measured, run by run, what of, and a checksum
+    KEY.json       the parts that were measured, run by run, what of, and a checksum
+    KEY-PART.pt    where the run of a part is that goes on or was interrupted, see `snapshots.py`
 
 A part is whole when it has all its runs, see `CardSettings.is_whole`. The key is a hash of the operator's configuration
 and of the scorecard's settings. What is read is data: nothing that it names is imported or called.
@@ -19,6 +20,7 @@ from rethinking.errors import UserError
 from rethinking.runs.locks import lock
 from rethinking.runs.outcome import reason_of
 from rethinking.runs.replacement import replaced_file
+from rethinking.runs.snapshots import Snapshot
 from rethinking.scorecard.card import Part, as_data, from_data
 from rethinking.scorecard.settings import CardSettings
 
@@ -65,6 +67,10 @@ class Scorecards:
                 part.write_text(json.dumps(whole, allow_nan=False, separators=(",", ":")), encoding="utf-8")
         except OSError as error:
             raise _cannot_write(path, error) from error
+
+    def snapshot(self, key: str, name: str, every: float) -> Snapshot:
+        """Where a part is that is measured now or was interrupted. every: seconds from one writing to the next."""
+        return Snapshot(self.folder / f"{key}-{name.replace('/', '-')}.pt", every)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rethinking.pooling.operators.interface import Assignment, Clusters, Graphs, Operator
 from rethinking.pooling.operators.neighbours import sum_over_neighbours
-from rethinking.scorecard.fit import Fit, fit, seeded
+from rethinking.scorecard.fit import Fit, Resumable, fit, seeded
 from rethinking.scorecard.lift import pseudo_inverse_lift
 from rethinking.scorecard.making import MakeOperator, make_operator
 from rethinking.scorecard.point_clouds import PointCloud
@@ -27,8 +27,10 @@ class Reconstruction:
     fit: Fit
 
 
-def reconstruct(make: MakeOperator, cloud: PointCloud, settings: AutoencoderSettings, seed: int) -> Reconstruction:
-    """Train an autoencoder with the operator in its middle on one graph, and rebuild its coordinates.
+def reconstruct(
+    make: MakeOperator, cloud: PointCloud, settings: AutoencoderSettings, seed: int, kept: Resumable | None = None
+) -> Reconstruction:
+    """Train an autoencoder with the operator in its middle on one graph, and rebuild its coordinates. kept: see `fit`.
 
     Raises ValueError, with one sentence, if the operator does not say which nodes its clusters are made of.
     """
@@ -43,7 +45,7 @@ def reconstruct(make: MakeOperator, cloud: PointCloud, settings: AutoencoderSett
             rebuilt, clusters = network(graphs)
             return (rebuilt - x).square().mean(), sum(clusters.losses.values(), x.new_zeros(()))
 
-        trained = fit(network, losses, settings.fit)
+        trained = fit(network, losses, settings.fit, kept)
         with torch.no_grad():
             rebuilt, clusters = network(graphs)
     return Reconstruction(float((rebuilt - x).square().mean()), rebuilt, clusters, trained)

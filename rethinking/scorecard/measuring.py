@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,15 +15,24 @@ from rethinking.scorecard.autoencoder import known, reconstruct
 from rethinking.scorecard.card import COST, EXPRESSIVE, FEATURES, STRUCTURE, Drawn, Part, part_name
 from rethinking.scorecard.cost import costs
 from rethinking.scorecard.expressive import accuracy, row_sums
+from rethinking.scorecard.fit import Resumable
 from rethinking.scorecard.locality import locality
 from rethinking.scorecard.making import MakeOperator
 from rethinking.scorecard.point_clouds import PointCloud, point_cloud
 from rethinking.scorecard.settings import CardSettings, CostSettings, DrawnSettings, ExpressiveSettings
 from rethinking.scorecard.spectral import compare_structure, density, signals, spectrum
 
-# Called with what earlier runs came to, a part without values if there were none. Gives the part after each run that is
-# done, and so in the end the whole.
-Measure = Callable[[MakeOperator, Part], Iterator[Part]]
+
+class Kept(Protocol):
+    """Where the runs of a part are kept while they go on."""
+
+    def of_run(self, run: int) -> Resumable:
+        """Where this one is."""
+
+
+# Called with what earlier runs came to, a part without values if there were none, and with where the next one may have
+# got to. Gives the part after each run that is done, and so in the end the whole.
+Measure = Callable[[MakeOperator, Part, Kept], Iterator[Part]]
 # Digits of what is drawn.
 DIGITS = 4
 
@@ -48,10 +58,10 @@ def measurements(settings: CardSettings) -> dict[str, Measure]:
     return found
 
 
-def measured(measure: Measure, make: MakeOperator, so_far: Part) -> Iterator[Part]:
+def measured(measure: Measure, make: MakeOperator, so_far: Part, kept: Kept) -> Iterator[Part]:
     """The part after each run, or in the end its problem in one sentence: operators of elsewhere may raise anything."""
     try:
-        yield from measure(make, so_far)
+        yield from measure(make, so_far, kept)
     except UserError:
         raise
     except (MemoryError, torch.OutOfMemoryError):
@@ -62,12 +72,12 @@ def measured(measure: Measure, make: MakeOperator, so_far: Part) -> Iterator[Par
         yield Part(problem=in_words(error))
 
 
-def features(make: MakeOperator, so_far: Part, cloud: PointCloud, settings: CardSettings) -> Iterator[Part]:
+def features(make: MakeOperator, so_far: Part, kept: Kept, cloud: PointCloud, settings: CardSettings) -> Iterator[Part]:
     """How well coordinates can be rebuilt, and of the clusters by which they were: how local, and the sums of rows."""
     values, drawn = so_far.values, so_far.drawn
     graphs = cloud.with_signals(torch.from_numpy(cloud.coordinates))
     for seed in range(so_far.runs, settings.autoencoder.runs):
-        result = reconstruct(make, cloud, settings.autoencoder, seed)
+        result = reconstruct(make, cloud, settings.autoencoder, seed, kept.of_run(seed))
         assignment = known(result.clusters)
         sums = row_sums(assignment, settings.tolerance)
         values = _with(
@@ -84,7 +94,9 @@ def features(make: MakeOperator, so_far: Part, cloud: PointCloud, settings: Card
         yield Part(values, drawn)
 
 
-def structure(make: MakeOperator, so_far: Part, cloud: PointCloud, settings: CardSettings) -> Iterator[Part]:
+def structure(
+    make: MakeOperator, so_far: Part, kept: Kept, cloud: PointCloud, settings: CardSettings
+) -> Iterator[Part]:
     """How far the pooled graph is from the graph."""
     asked = settings.spectral
     values, drawn = so_far.values, so_far.drawn
@@ -92,7 +104,7 @@ def structure(make: MakeOperator, so_far: Part, cloud: PointCloud, settings: Car
     graphs = cloud.with_signals(x)
     dense, median = density(graphs, asked.threshold)
     for seed in range(so_far.runs, asked.runs):
-        result = compare_structure(make, cloud, x, asked, seed)
+        result = compare_structure(make, cloud, x, asked, seed, kept.of_run(seed))
         found = {"distance": result.distance, "steps": result.fit.steps, "density": result.density,
                  "median_weight": result.median, "density_before": dense, "median_before": median}  # fmt: skip
         values = _with(values, found)
@@ -109,7 +121,7 @@ def structure(make: MakeOperator, so_far: Part, cloud: PointCloud, settings: Car
         yield Part(values, drawn)
 
 
-def expressive(make: MakeOperator, so_far: Part, settings: ExpressiveSettings) -> Iterator[Part]:
+def expressive(make: MakeOperator, so_far: Part, kept: Kept, settings: ExpressiveSettings) -> Iterator[Part]:
     """The accuracy on pairs of graphs that the Weisfeiler-Leman test tells apart."""
     values = so_far.values
     for seed in range(so_far.runs, settings.runs):
@@ -118,7 +130,7 @@ def expressive(make: MakeOperator, so_far: Part, settings: ExpressiveSettings) -
         yield Part(values)
 
 
-def cost(make: MakeOperator, so_far: Part, settings: CostSettings) -> Iterator[Part]:
+def cost(make: MakeOperator, so_far: Part, kept: Kept, settings: CostSettings) -> Iterator[Part]:
     """Time in seconds and memory in bytes of a step, a number a size; all sizes at once, so that they compare."""
     values: dict[str, list[float]] = {}
     for found in costs(make, settings):

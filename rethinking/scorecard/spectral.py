@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rethinking.pooling.operators.interface import Coarse, Graphs
-from rethinking.scorecard.fit import Fit, fit, seeded
+from rethinking.scorecard.fit import Fit, Resumable, fit, seeded
 from rethinking.scorecard.making import MakeOperator, make_operator
 from rethinking.scorecard.point_clouds import PointCloud
 from rethinking.scorecard.settings import SpectralSettings
@@ -30,11 +30,17 @@ class Structure:
 
 
 def compare_structure(
-    make: MakeOperator, cloud: PointCloud, x: Tensor, settings: SpectralSettings, seed: int
+    make: MakeOperator,
+    cloud: PointCloud,
+    x: Tensor,
+    settings: SpectralSettings,
+    seed: int,
+    kept: Resumable | None = None,
 ) -> Structure:
     """Pool the signals x on a graph, and see how far they are as smooth as before.
 
     x: [N, F], see `signals`. An operator with parameters is trained for that, with its own losses beside.
+    kept: see `fit`.
     Raises ValueError, with one sentence, if it gives other features than its own clusters' of these signals.
     """
     with seeded(seed, "spectral"):
@@ -47,7 +53,7 @@ def compare_structure(
             main = distance(before, _smoothness(coarse, x.shape[1]), settings.squared)
             return main, sum(coarse.losses.values(), x.new_zeros(()))
 
-        trained = fit(pool, losses, settings.fit)
+        trained = fit(pool, losses, settings.fit, kept)
         with torch.no_grad():
             coarse = pool(graphs)
             found = distance(before, _smoothness(coarse, x.shape[1]), settings.squared)

@@ -11,7 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from rethinking.analysis.scorecards import of_file
 from rethinking.commands import scorecard
+from rethinking.runs import snapshots
+from rethinking.runs.checked import write_checked
 from rethinking.scorecard import settings
 from tests.commands.test_check import SMALL
 
@@ -117,3 +120,19 @@ def test_a_mistake_gets_one_sentence(words: list[str], said: str, rethinking: Ca
     done = rethinking(*words)
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_where_a_run_was_is_gone_when_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorecard, "section", {"snapshot_minutes": 0}.__getitem__)
+    written: list[Path] = []
+
+    def spy(path: Path, content: Any) -> None:
+        written.append(path)
+        write_checked(path, content)
+
+    monkeypatch.setattr(snapshots, "write_checked", spy)
+    card = scorecard.Measuring("tiny").card(of_file("src/topk"), ["structure/ring"], tmp_path)
+    assert card.parts["structure/ring"].runs == 2
+    (path,) = set(written)
+    assert path.parent == tmp_path / ".scorecards" and path.name.endswith("-structure-ring.pt")
+    assert len(written) == 2 * 3 and not list(path.parent.glob("*.pt*"))

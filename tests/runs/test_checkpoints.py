@@ -22,9 +22,10 @@ import torch
 from rethinking.analysis.retrained import platforms_differ
 from rethinking.configuration.composition import compose_job
 from rethinking.configuration.settings import Settings
+from rethinking.runs import checked, provenance, workers
 from rethinking.runs import checkpoints as module
 from rethinking.runs import execute as execution
-from rethinking.runs import provenance, workers
+from rethinking.runs.checked import DIGEST
 from rethinking.runs.execute import execute
 from rethinking.runs.outcome import Outcome
 from rethinking.runs.store import RunStore
@@ -289,7 +290,7 @@ def _empty(content: bytes) -> bytes:
 
 
 def _of_another_version(content: bytes) -> bytes:
-    whole = torch.load(io.BytesIO(content[module.DIGEST :]), weights_only=True)
+    whole = torch.load(io.BytesIO(content[DIGEST:]), weights_only=True)
     return _with_digest({**whole, "conditions": {**whole["conditions"], "torch_version": "1.0"}})
 
 
@@ -335,7 +336,7 @@ def test_a_state_that_cannot_be_written_costs_no_run(
     def full(path: Path) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "replaced_file", full)
+    monkeypatch.setattr(checked, "replaced_file", full)
     outcome, _ = go_on(tmp_path, EVERY_EPOCH)
     assert len(outcome.trained) == 4 and any("No space left" in remark for remark in outcome.remarks)
     assert_equal(tmp_path, undisturbed)

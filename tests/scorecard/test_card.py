@@ -13,11 +13,13 @@ from rethinking.errors import UserError
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs
 from rethinking.runs.measured_here import measured_here
 from rethinking.runs.scorecards import Scorecards, _sha256, scorecard_key
+from rethinking.runs.snapshots import Snapshot
 from rethinking.scorecard.card import COST, EXPRESSIVE, Drawn, Part, as_data, from_data
 from rethinking.scorecard.measuring import Measure, measured, measurements
 from rethinking.scorecard.settings import CardSettings, card_settings
 from tests.scorecard.operators import Identity, Pairs, Silent, Soft
 
+NOWHERE = Snapshot(Path("nowhere") / "part.pt", every=math.inf)
 OPERATOR = {"_target_": "elsewhere.MyPool", "_partial_": True, "alpha": 0.5}
 
 
@@ -41,7 +43,7 @@ def card(operator: Any, settings: CardSettings) -> dict[str, Part]:
 
 
 def whole(measure: Measure, operator: Any) -> Part:
-    return list(measured(measure, operator, Part()))[-1]
+    return list(measured(measure, operator, Part(), NOWHERE))[-1]
 
 
 def test_known_operators() -> None:
@@ -101,17 +103,17 @@ def test_what_was_begun_goes_on_after_its_last_run() -> None:
         expressive=replace(settings.expressive, runs=2),
     )
     for measure in measurements(settings).values():
-        first, both = list(measured(measure, Soft, Part()))
-        (resumed,) = list(measured(measure, Soft, from_data(json.loads(json.dumps(as_data(first))))))
+        first, both = list(measured(measure, Soft, Part(), NOWHERE))
+        (resumed,) = list(measured(measure, Soft, from_data(json.loads(json.dumps(as_data(first)))), NOWHERE))
         assert (first.runs, both.runs) == (1, 2) and as_data(resumed) == as_data(both)
         assert as_data(first)["drawn"] == as_data(both)["drawn"]
-        assert list(measured(measure, Soft, both)) == []
+        assert list(measured(measure, Soft, both, NOWHERE)) == []
 
 
 def test_the_time_is_that_of_all_runs() -> None:
     measure = measurements(replace(small(), cost=None, expressive=None))["features/ring"]
     origin = {"elapsed_seconds": 1000.0, "processor_seconds": 500.0, "git_commit": "before"}
-    (part,) = measured_here(measure, Soft, Part(origin=origin))
+    (part,) = measured_here(measure, Soft, Part(origin=origin), NOWHERE)
     assert 1000 < float(part.origin["elapsed_seconds"] or 0) < 1500
     assert 500 < float(part.origin["processor_seconds"] or 0) < 1000
     assert part.origin["git_commit"] != "before"
