@@ -43,6 +43,7 @@ from rethinking.paths import DEFAULT_CHECKS
 from rethinking.progress import track
 from rethinking.runs.measured_here import measured_here
 from rethinking.runs.scorecards import of_store, scorecard_key
+from rethinking.runs.snapshots import Snapshot
 from rethinking.runs.store import RunStore
 from rethinking.scorecard.card import EXPRESSIVE, Part
 from rethinking.scorecard.measuring import measurements
@@ -88,7 +89,7 @@ class Measuring:
             print(damaged, file=sys.stderr, flush=True)
         missing = [name for name in names if not self.settings.is_whole(name, parts.get(name, Part()))]
         for name in track(missing, f"Scorecard of {asked.title}"):
-            so_far, snapshot = parts.get(name, Part()), kept.snapshot(key, name, self._every)
+            so_far, snapshot = parts.get(name, Part()), Snapshot(kept.unfinished(key, name), self._every)
             for part in measured_here(self.measurements[name], instantiate(asked.operator), so_far, snapshot):
                 kept.add(key, asked.operator, {name: part})
                 parts[name] = part

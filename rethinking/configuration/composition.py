@@ -45,7 +45,13 @@ def compose_job(overrides: Sequence[str]) -> Settings:
 
     Raises UserError for anything that cannot be composed.
     """
-    job = _put_together(overrides, settings) or compose_by_hydra(overrides)
+    try:
+        job = _put_together(overrides, settings)
+    except ImpossiblePairError as error:
+        if error.skip:  # As a sweep may have hundreds of them.
+            raise
+        job = None
+    job = job or compose_by_hydra(overrides)
     from rethinking.configuration.check import check  # Late: to try a network takes torch, to compose a cell does not.
 
     check(job.cell)
@@ -81,10 +87,15 @@ def _compose_cell(overrides: tuple[str, ...], folders: tuple[Path, ...]) -> Cell
 
 
 def _put_together(overrides: Sequence[str], read: Callable[[Plain], Read]) -> Read | None:
-    """What plain overrides give without Hydra, many times faster; None if they need it, or if anything is wrong."""
+    """What plain overrides give without Hydra, many times faster; None if they need it, or if anything else is wrong.
+
+    Raises ImpossiblePairError, without what is possible.
+    """
     try:
         whole = put_together([parse_word(word) for word in overrides], paths.configuration())
         return None if whole is None else read(whole)
+    except ImpossiblePairError:
+        raise
     except Exception as error:  # Hydra says what is wrong, or knows more than `plain.py`.
         log.debug("%s is left to Hydra: %r", " ".join(overrides), error)
         return None

@@ -20,7 +20,6 @@ from rethinking.errors import UserError
 from rethinking.runs.locks import lock
 from rethinking.runs.outcome import reason_of
 from rethinking.runs.replacement import replaced_file
-from rethinking.runs.snapshots import Snapshot
 from rethinking.scorecard.card import Part, as_data, from_data
 from rethinking.scorecard.settings import CardSettings
 
@@ -68,9 +67,9 @@ class Scorecards:
         except OSError as error:
             raise _cannot_write(path, error) from error
 
-    def snapshot(self, key: str, name: str, every: float) -> Snapshot:
-        """Where a part is that is measured now or was interrupted. every: seconds from one writing to the next."""
-        return Snapshot(self.folder / f"{key}-{name.replace('/', '-')}.pt", every)
+    def unfinished(self, key: str, name: str) -> Path:
+        """The file of where a part is that is measured now or was interrupted."""
+        return self.folder / f"{key}-{name.replace('/', '-')}.pt"
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from rethinking.analysis.studies import Study, collect_studies, load_study, outc
 from rethinking.commands import scorecard
 from rethinking.errors import UserError
 from rethinking.runs.scorecards import of_results, of_store
+from rethinking.runs.snapshots import Snapshot
 from rethinking.runs.store import RunStore
 from rethinking.scorecard import settings
 from rethinking.scorecard.card import Drawn, Part
@@ -65,7 +66,7 @@ def test_measured_once_graph_after_graph(
     """An interrupted command goes on with the next part; then nothing is measured again."""
     measured: list[str] = []
 
-    def interrupted(measure: Measure, make: object, so_far: Part) -> Iterator[Part]:
+    def interrupted(measure: Measure, make: object, so_far: Part, snapshot: Snapshot) -> Iterator[Part]:
         measured.append(measure.keywords["cloud"].nodes)  # type: ignore[attr-defined]
         if len(measured) == 10:
             raise KeyboardInterrupt
@@ -93,7 +94,7 @@ def test_a_part_goes_on_after_its_last_run(
     begun: list[int] = []
     first = replace(MADE, values={name: values[:1] for name, values in MADE.values.items()})
 
-    def in_turns(measure: Measure, make: object, so_far: Part) -> Iterator[Part]:
+    def in_turns(measure: Measure, make: object, so_far: Part, snapshot: Snapshot) -> Iterator[Part]:
         begun.append(so_far.runs)
         if not so_far.runs:
             yield first

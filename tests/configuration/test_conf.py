@@ -49,10 +49,15 @@ POSSIBLE = {model: possible_variants(model) for model in options("model")}
 
 
 @pytest.mark.parametrize("model", POSSIBLE)
-def test_all_other_pairs_are_impossible(model: str) -> None:
+def test_all_other_pairs_are_impossible(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is known without Hydra."""
+    monkeypatch.setattr(composition, "_compose", None)
     for pooling in set(options("pooling")) - set(POSSIBLE[model]):
+        words = [f"model={model}", f"pooling={pooling}", "dataset=digits"]
         with pytest.raises(ImpossiblePairError, match="cannot be combined"):
-            compose_cell([f"model={model}", f"pooling={pooling}", "dataset=digits"])
+            compose_cell(words)
+        with pytest.raises(ImpossiblePairError, match="cannot be combined"):
+            compose_job([*words, "skip_impossible=true"])
 
 
 @pytest.mark.parametrize(("model", "pooling"), spanning([(m, p) for m, possible in POSSIBLE.items() for p in possible]))
