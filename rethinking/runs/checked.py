@@ -18,7 +18,7 @@ def write_checked(path: Path, content: Any) -> None:
     stream = io.BytesIO()
     torch.save(content, stream)
     payload = stream.getvalue()
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replaced_file(path) as part:
         part.write_bytes(hashlib.sha256(payload).hexdigest().encode() + payload)
 
