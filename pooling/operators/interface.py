@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rethinking.graphs.edge_sum import edge_sum
+
 
 @dataclass(frozen=True, eq=False)
 class Graphs:
@@ -76,9 +78,11 @@ class Assignment:
         return self.changed(node=order[self.node])
 
     def reduce(self, x: Tensor) -> Tensor:
-        """Sᵀ X. x: [N, F]. Returns [K, F]."""
-        rows = x[self.node] * self.weight.to(x.dtype)[:, None]
-        return x.new_zeros(self.clusters, x.shape[1]).index_add(0, self.cluster, rows)
+        """Sᵀ X. x: [N, F]. Returns [K, F]. Raises IndexError for an entry of a node or a cluster that there is not."""
+        for name, numbers, count in (("node", self.node, len(x)), ("cluster", self.cluster, self.clusters)):
+            if len(numbers) and not (int(numbers.min()) >= 0 and int(numbers.max()) < count):
+                raise IndexError(f"an assignment names a {name} that is none of {count}")
+        return edge_sum(x, self.node, self.cluster, self.weight.to(x.dtype), self.clusters)
 
     def dense(self) -> Tensor:
         """S of all graphs as one matrix. Returns [N, K]."""

@@ -13,32 +13,33 @@ from torch import Tensor
 from rethinking.operators import define
 
 
-def edge_sum(x: Tensor, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """out_i = Σ w_e x_source(e) over the edges e with target(e) = i, in their order. Returns [N, F].
+def edge_sum(x: Tensor, source: Tensor, target: Tensor, weight: Tensor, rows: int | None = None) -> Tensor:
+    """out_i = Σ w_e x_source(e) over the edges e with target(e) = i, in their order. Returns [rows, F].
 
-    x: [N, F]. source, target: int64 [E], rows of x; nothing looks whether they are. weight: [E], of the type of x.
+    x: [N, F]. source: int64 [E], rows of x; target: of what is returned, which has as many if nobody says; nothing
+    looks whether they are. weight: [E], of the type of x.
     """
-    return _EdgeSum.apply(x, source, target, weight)
+    return _EdgeSum.apply(x, source, target, weight, len(x) if rows is None else rows)
 
 
 class _EdgeSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, source: Tensor, target: Tensor, weight: Tensor, rows: int) -> Tensor:
         ctx.save_for_backward(x, source, target, weight)
-        return _operator(x, source, target, weight)
+        return _operator(x, source, target, weight, rows)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, Tensor | None, None]:
         x, source, target, weight = ctx.saved_tensors
-        needs_x, _, _, needs_weight = ctx.needs_input_grad
-        grad_x = _operator(grad, target, source, weight) if needs_x else None
+        needs_x, _, _, needs_weight, _ = ctx.needs_input_grad
+        grad_x = _operator(grad, target, source, weight, len(x)) if needs_x else None
         grad_weight = _along_operator(grad, x, source, target) if needs_weight else None
-        return grad_x, None, None, grad_weight
+        return grad_x, None, None, grad_weight, None
 
 
-def plain_edge_sum(x: Tensor, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def plain_edge_sum(x: Tensor, source: Tensor, target: Tensor, weight: Tensor, rows: int) -> Tensor:
     """`edge_sum` in plain torch, for any device."""
-    return torch.zeros_like(x).index_add(0, target, x.index_select(0, source) * weight[:, None])
+    return x.new_zeros(rows, x.shape[1]).index_add(0, target, x.index_select(0, source) * weight[:, None])
 
 
 def plain_along_edges(grad: Tensor, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
@@ -46,8 +47,8 @@ def plain_along_edges(grad: Tensor, x: Tensor, source: Tensor, target: Tensor) -
     return (grad.index_select(0, target) * x.index_select(0, source)).sum(dim=1)
 
 
-def _compiled(x: Tensor, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    out = torch.zeros_like(x, memory_format=torch.contiguous_format)
+def _compiled(x: Tensor, source: Tensor, target: Tensor, weight: Tensor, rows: int) -> Tensor:
+    out = x.new_zeros(rows, x.shape[1])
     arrays = (tensor.contiguous().numpy() for tensor in (x, source, target, weight))
     _edge_sum(*arrays, out.numpy())  # type: ignore[call-arg]
     return out
@@ -79,10 +80,10 @@ def _along_edges(grad, x, source, target, along):
 
 
 _operator = define(
-    "edge_sum(Tensor x, Tensor source, Tensor target, Tensor weight) -> Tensor",
+    "edge_sum(Tensor x, Tensor source, Tensor target, Tensor weight, SymInt rows) -> Tensor",
     _compiled,
     plain_edge_sum,
-    lambda x, *others: torch.empty_like(x),
+    lambda x, source, target, weight, rows: x.new_empty(rows, x.shape[1]),
 )
 _along_operator = define(
     "along_edges(Tensor grad, Tensor x, Tensor source, Tensor target) -> Tensor",

@@ -9,7 +9,7 @@ from rethinking.graphs import edge_sum as module
 from rethinking.graphs.edge_sum import edge_sum, plain_edge_sum
 from tests.operators import alike, holds, is_sound
 
-NODES, FEATURES = 7, 5
+NODES, ROWS, FEATURES = 7, 9, 5
 
 
 @pytest.fixture(params=[1, 40])
@@ -22,12 +22,12 @@ def test_the_forms_are_alike(edges: Tensor) -> None:
     source, target = edges
     x, weight = torch.randn(NODES, FEATURES), torch.randn(len(source))
     holds(
-        lambda x, w: edge_sum(x, source, target, w.flatten()),
-        lambda x, w: plain_edge_sum(x, source, target, w.flatten()),
+        lambda x, w: edge_sum(x, source, target, w.flatten(), ROWS),
+        lambda x, w: plain_edge_sum(x, source, target, w.flatten(), ROWS),
         [x, weight[:, None]],
     )
     x, weight, grad = x.double(), weight.double(), torch.randn(NODES, FEATURES, dtype=torch.double)
-    is_sound("edge_sum", (x, source, target, weight))
+    is_sound("edge_sum", (x, source, target, weight, ROWS))
     backward = (grad, x, source, target)
     alike(module._compiled_along, module.plain_along_edges, backward)
     is_sound("along_edges", backward)
@@ -37,7 +37,7 @@ def test_in_single_precision_sums_are_taken_in_the_order_of_edges(edges: Tensor)
     """So they are torch's to the last bit."""
     source, target = edges
     x, weight = torch.randn(NODES, FEATURES), torch.randn(len(source))
-    assert torch.equal(edge_sum(x, source, target, weight), plain_edge_sum(x, source, target, weight))
+    assert torch.equal(edge_sum(x, source, target, weight), plain_edge_sum(x, source, target, weight, NODES))
 
 
 def test_without_edges_there_are_zeros() -> None:

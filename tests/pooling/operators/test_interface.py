@@ -51,6 +51,18 @@ def test_of_one_graph_all_columns_are_clusters(s: Tensor) -> None:
     assert torch.allclose(found.reduce(x), s.T @ x)
 
 
+@pytest.mark.parametrize(
+    ("part", "said"), [("node", "a node that is none of 5"), ("cluster", "a cluster that is none")]
+)
+@pytest.mark.parametrize("number", [-1, 5])
+def test_an_entry_of_nothing_is_refused(s: Tensor, part: str, said: str, number: int) -> None:
+    found = by_entries(s)
+    wrong = getattr(found, part).clone()
+    wrong[2] = number
+    with pytest.raises(IndexError, match=said):
+        found.changed(**{part: wrong}).reduce(torch.rand(5, 2))
+
+
 def test_gradients_flow_into_a_matrix_whoever_asks_first(s: Tensor) -> None:
     found = MatrixAssignment(s, OF, EXISTS)
     with torch.no_grad():
