@@ -1,16 +1,12 @@
 """The eight operators are what the released code of Grattarola et al. 2022 computes."""
 
 import math
-import warnings
 from dataclasses import replace
 
 import networkx as nx
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import csr_array, csr_matrix, random_array
-from sklearn.decomposition import non_negative_factorization
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 from torch_geometric.nn import GCNConv
 from torch_geometric.nn import dense_diff_pool as pygs_diff_pool
@@ -19,7 +15,6 @@ from torch_geometric.nn.pool.select import SelectTopK
 
 from rethinking.pooling.known import is_known_by_edges, know, pooled
 from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, Operator
-from rethinking.pooling.operators.src.factors import nonnegative_factors
 from rethinking.pooling.operators.src.fixed import NDP, NMF, Graclus
 from rethinking.pooling.operators.src.soft import DiffPool, LaPool, MinCut
 from tests.scorecard.published import published_operators
@@ -232,21 +227,6 @@ def test_clusters_are_had_without_their_edges(name: str, count: int) -> None:
     assert alone.assignment is not None
     assert torch.equal(alone.assignment.dense(), assignment(whole).dense())
     assert alone.losses == whole.losses
-
-
-@pytest.mark.parametrize(("rank", "iterations"), [(3, 1), (6, 2), (6, 60), (25, 400)])
-def test_factors_are_those_of_scikit_learn(rank: int, iterations: int) -> None:
-    """Dense and sparse ones, more of them than the matrix has a use for, and a row and a column without entries."""
-    entries = random_array((40, 30), density=0.15, rng=np.random.default_rng(rank)).toarray()
-    entries[7], entries[:, 4] = 0, 0
-    found = nonnegative_factors(csr_array(entries), rank, iterations, np.random.RandomState(5))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        *expected, _ = non_negative_factorization(
-            csr_matrix(entries), n_components=rank, init="random", max_iter=iterations, random_state=5
-        )
-    for mine, theirs in zip(found, expected, strict=True):
-        assert np.allclose(mine, theirs, atol=1e-8)
 
 
 def ndp() -> NDP:
