@@ -46,11 +46,11 @@ class Snapshot:
     @property
     def seconds(self) -> tuple[float, float]:
         """What the run took, of wall time and of the processor, before this process; zeros if it begins now."""
-        return self._saved.seconds if self._saved and self._saved.run == self._run else (0.0, 0.0)
+        return self._own.seconds if self._own else (0.0, 0.0)
 
     def state(self) -> Mapping[str, Any] | None:
         """Where the run was, see `Resumable`."""
-        return self._saved.state if self._saved and self._saved.run == self._run else None
+        return self._own.state if self._own else None
 
     def note(self, state: Callable[[], Mapping[str, Any]]) -> None:
         """Write where the run is if it is time to; what cannot be written costs no run."""
@@ -66,6 +66,11 @@ class Snapshot:
         """For a run that is done, or failed: what fails is not gone on with."""
         with suppress(OSError):
             self._path.unlink()
+
+    @property
+    def _own(self) -> Saved | None:
+        """What was saved of this run."""
+        return self._saved if self._saved and self._saved.run == self._run else None
 
 
 def _now() -> tuple[float, float]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from statistics import median
 from typing import Any, Protocol
@@ -103,7 +103,7 @@ def _restored(state: Mapping[str, Any], module: nn.Module, optimiser: torch.opti
     module.load_state_dict(state["module"])
     optimiser.load_state_dict(state["optimiser"])
     generators_continue(state["generators"])
-    return Progress(**{name: state[name] for name in ("best", "weights", "patience", "times")})
+    return Progress(**{field.name: state[field.name] for field in fields(Progress)})
 
 
 @contextmanager

@@ -7,11 +7,12 @@ from hashlib import blake2b
 import numpy as np
 import torch
 from numpy.linalg import LinAlgError
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from rethinking.pooling.operators.interface import Assignment, Graphs, MatrixAssignment
 from rethinking.pooling.operators.src.factors import nonnegative_factors
-from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, Pooled, kept_only, listed
+from rethinking.pooling.operators.src.graphwise import GraphwiseOperator, PooledGraph, kept_only, listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +39,11 @@ class FixedOperator(GraphwiseOperator):
         self.register_buffer("seed", torch.randint(2**62, ()))
         self._found: dict[bytes, Found] = {}
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
+    def pool(self, graph: Graphs, given: Assignment | None) -> PooledGraph:
         """See `GraphwiseOperator`."""
         found = self._look_up(graph) if given is None else Found(given, self.connect(_matrix(graph), given))
         x = found.assignment.reduce(graph.x)
-        return Pooled(x, found.assignment, lambda: listed(found.adjacency.to(x)))
+        return PooledGraph(x, found.assignment, lambda: listed(found.adjacency.to(x)))
 
     def select(self, graph: Graphs, adjacency: np.ndarray, rng: np.random.Generator) -> Assignment:
         """The clusters of one graph. adjacency: [n, n]."""
@@ -78,8 +79,6 @@ class NMF(FixedOperator):
 
     def select(self, graph: Graphs, adjacency: np.ndarray, rng: np.random.Generator) -> Assignment:
         """See `FixedOperator`."""
-        from scipy.sparse import csr_array
-
         _, h = nonnegative_factors(
             csr_array(_filter(adjacency)),
             math.ceil(self.ratio * len(adjacency)),

@@ -23,7 +23,7 @@ Edges = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Pooled:
+class PooledGraph:
     """One graph. x: [k, F], of the clusters. edges: finds those between them."""
 
     x: Tensor
@@ -39,31 +39,37 @@ class GraphwiseOperator(Operator):
         """See `Operator`."""
         parts = self._parts(graphs, given)
         x, assignment, losses = _joined(parts)
-        counts = [len(part.x) for part in parts]
-        first = [sum(counts[:number]) for number in range(len(counts))]
-        edges, weights = zip(*(part.edges() for part in parts), strict=True)
-        edge_index = torch.cat([edge + by for edge, by in zip(edges, first, strict=True)], dim=1)
-        return Coarse(Graphs(x, edge_index, torch.cat(weights), assignment.batch, graphs.count), assignment, losses)
+        return Coarse(Graphs(x, *_joined_edges(parts), assignment.batch, graphs.count), assignment, losses)
 
     def clusters(self, graphs: Graphs) -> Clusters:
         """See `Operator`."""
         return Clusters(*_joined(self._parts(graphs, None)))
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
+    def pool(self, graph: Graphs, given: Assignment | None) -> PooledGraph:
         """Pool one graph."""
         raise NotImplementedError
 
-    def _parts(self, graphs: Graphs, given: Assignment | None) -> list[Pooled]:
+    def _parts(self, graphs: Graphs, given: Assignment | None) -> list[PooledGraph]:
         givens = [None] * graphs.count if given is None else split(given, graphs)
         return [self.pool(graph, mine) for graph, mine in zip(separated(graphs), givens, strict=True)]
 
 
-def _joined(parts: list[Pooled]) -> tuple[Tensor, Assignment, dict[str, Tensor]]:
+def _joined(parts: list[PooledGraph]) -> tuple[Tensor, Assignment, dict[str, Tensor]]:
     """The clusters of all graphs, one after another; the opposite of `separated`."""
     if len(parts) == 1:
         return parts[0].x, parts[0].assignment, parts[0].losses
     losses = {name: torch.stack([part.losses[name] for part in parts]).mean() for name in parts[0].losses}
     return torch.cat([part.x for part in parts]), join([part.assignment for part in parts]), losses
+
+
+def _joined_edges(parts: list[PooledGraph]) -> Edges:
+    """Those of all graphs, between clusters as `_joined` has them."""
+    if len(parts) == 1:
+        return parts[0].edges()
+    counts = [len(part.x) for part in parts]
+    first = [sum(counts[:number]) for number in range(len(counts))]
+    edges, weights = zip(*(part.edges() for part in parts), strict=True)
+    return torch.cat([edge + by for edge, by in zip(edges, first, strict=True)], dim=1), torch.cat(weights)
 
 
 def filtered(x: Tensor, graph: Graphs) -> Tensor:

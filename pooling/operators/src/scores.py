@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rethinking.pooling.operators.interface import Assignment, Graphs
-from rethinking.pooling.operators.src.graphwise import Edges, GraphwiseOperator, Pooled, filtered, kept_only
+from rethinking.pooling.operators.src.graphwise import Edges, GraphwiseOperator, PooledGraph, filtered, kept_only
 
 
 class TopK(GraphwiseOperator):
@@ -24,11 +24,11 @@ class TopK(GraphwiseOperator):
         """Returns [n]."""
         return (graph.x @ (self.projection / self.projection.norm()))[:, 0]
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
+    def pool(self, graph: Graphs, given: Assignment | None) -> PooledGraph:
         """See `GraphwiseOperator`."""
         assignment = self._select(graph) if given is None else given
         x = assignment.changed(weight=assignment.weight.tanh()).reduce(graph.x)
-        return Pooled(x, assignment, lambda: _within(graph, assignment))
+        return PooledGraph(x, assignment, lambda: _within(graph, assignment))
 
     def _select(self, graph: Graphs) -> Assignment:
         score = self.score(graph)

@@ -10,7 +10,7 @@ from rethinking.pooling.operators.interface import Assignment, Graphs, MatrixAss
 from rethinking.pooling.operators.src.graphwise import (
     Edges,
     GraphwiseOperator,
-    Pooled,
+    PooledGraph,
     filtered,
     listed,
     times_adjacency,
@@ -31,13 +31,13 @@ class DiffPool(GraphwiseOperator):
         super().__init__()
         self.assign, self.embed = _glorot(in_features, clusters), _glorot(in_features, in_features)
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
+    def pool(self, graph: Graphs, given: Assignment | None) -> PooledGraph:
         """See `GraphwiseOperator`."""
         x = filtered(graph.x, graph)
         s = (x @ self.assign).softmax(dim=1) if given is None else given.dense()
         along = times_adjacency(s, graph)
         losses = {} if given else {"link": _link_loss(graph, s, along), "entropy": _entropy(s)}
-        return Pooled(s.T @ x @ self.embed, given or MatrixAssignment(s), lambda: listed(s.T @ along), losses)
+        return PooledGraph(s.T @ x @ self.embed, given or MatrixAssignment(s), lambda: listed(s.T @ along), losses)
 
 
 class MinCut(GraphwiseOperator):
@@ -50,12 +50,12 @@ class MinCut(GraphwiseOperator):
         super().__init__()
         self.assign, self.bias = _glorot(in_features, clusters), nn.Parameter(torch.zeros(clusters))
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
+    def pool(self, graph: Graphs, given: Assignment | None) -> PooledGraph:
         """See `GraphwiseOperator`."""
         s = (graph.x @ self.assign + self.bias).softmax(dim=1) if given is None else given.dense()
         along = times_adjacency(s, graph)
         losses = {} if given else {"cut": _cut_loss(graph, s, along), "orthogonality": _of_one(orthogonality, s)}
-        return Pooled(s.T @ graph.x, given or MatrixAssignment(s), lambda: _between(s, along), losses)
+        return PooledGraph(s.T @ graph.x, given or MatrixAssignment(s), lambda: _between(s, along), losses)
 
 
 def _between(s: Tensor, along: Tensor) -> Edges:
@@ -78,11 +78,11 @@ class LaPool(GraphwiseOperator):
     def __init__(self, in_features: int, clusters: int, ratio: float, max_nodes: int) -> None:
         super().__init__()
 
-    def pool(self, graph: Graphs, given: Assignment | None) -> Pooled:
+    def pool(self, graph: Graphs, given: Assignment | None) -> PooledGraph:
         """See `GraphwiseOperator`."""
         s = self._select(graph) if given is None else given.dense()
         assignment = given or MatrixAssignment(s)
-        return Pooled(s.T @ graph.x, assignment, lambda: listed(s.T @ times_adjacency(s, graph)))
+        return PooledGraph(s.T @ graph.x, assignment, lambda: listed(s.T @ times_adjacency(s, graph)))
 
     def _select(self, graph: Graphs) -> Tensor:
         x = graph.x
