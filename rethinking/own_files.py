@@ -9,4 +9,5 @@ from rethinking import paths
 
 def own_file(name: str) -> Any:
     """What a file of the project holds. name: within `conf/`, without its ending: `compare`, `pooler/tgp/topk`."""
-    return yaml.safe_load((paths.CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    # The reader in C, as a table asks for several of them; it makes nothing but data.
+    return yaml.load((paths.CONF / f"{name}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)

@@ -106,6 +106,14 @@ def level(topology: Topology) -> SparseLevel:
     return SparseLevel(topology, CPU, np.arange(len(topology.start)).astype(np.uint64))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _disk() -> Iterator[None]:
+    """Content is left to reach the disk by itself: that is waited for against power cuts, which no test makes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits() -> GraphDataset:
     return read_digits(None, "digits", neighbours=8)

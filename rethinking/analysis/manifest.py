@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import yaml
-
 from rethinking.runs.identity import is_name
-from rethinking.runs.plain import read_plain
+from rethinking.runs.plain import plain_text, read_plain
 
 MANIFEST = "manifest.yaml"
 RUNS, PROVENANCE, CELLS = TABLES = ("runs.csv", "provenance.csv", "cells.yaml")
@@ -65,7 +63,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 def manifest_text(manifest: Manifest) -> str:
     """What stands in the file."""
-    return HEADER + yaml.safe_dump({name: asdict(entry) for name, entry in sorted(manifest.items())}, sort_keys=False)
+    return HEADER + plain_text({name: asdict(entry) for name, entry in sorted(manifest.items())})
 
 
 def remedy(folder: Path) -> str:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from rethinking.analysis.cells import successor
 from rethinking.analysis.checking import whole
@@ -26,6 +25,7 @@ from rethinking.analysis.manifest import (
 from rethinking.analysis.replacing import replacement
 from rethinking.analysis.tidy import united
 from rethinking.errors import UserError
+from rethinking.runs.plain import plain_text
 from rethinking.runs.predictions import compact, write_predictions
 
 ORDER = ["dataset", "family", "variant", "fidelity", "cell_id", "seed", "split", "metric"]
@@ -155,7 +155,7 @@ def _write_tables(new: Path, runs: pd.DataFrame, provenance: pd.DataFrame, cells
     texts = {
         RUNS: (runs.to_csv(index=False), len(runs)),
         PROVENANCE: (provenance.to_csv(index=False), len(provenance)),
-        CELLS: (yaml.safe_dump(cells, sort_keys=True), len(cells)),
+        CELLS: (plain_text(cells, sort_keys=True), len(cells)),
     }
     for name, (text, _) in texts.items():
         (new / name).write_bytes(text.encode())

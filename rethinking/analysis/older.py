@@ -15,6 +15,7 @@ from rethinking import paths
 from rethinking.analysis.known import known_task
 from rethinking.configuration.identity import class_name
 from rethinking.configuration.locality import locality
+from rethinking.runs.plain import READER
 
 MARK, MEANING = "†", "† runs of schema 1, without predictions."
 
@@ -47,7 +48,7 @@ def _locality() -> dict[str, bool | None]:
     known: dict[str, bool | None] = {}
     for group, key in (("pooling", "select"), ("model", "learned")):
         for file in (paths.CONF / group).glob("*.yaml"):
-            selects = yaml.safe_load(file.read_text(encoding="utf-8"))[key]
+            selects = yaml.load(file.read_text(encoding="utf-8"), READER)[key]
             for select in selects.values() if isinstance(selects, dict) else ():
                 if isinstance(select, dict) and "_target_" in select:
                     known[class_name(select["_target_"])] = locality(None, select)

@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-import yaml
 
 from rethinking.errors import UserError
 from rethinking.runs.hashed import Hashed
 from rethinking.runs.holds import Holds
 from rethinking.runs.identity import SCHEMA, is_name
+from rethinking.runs.plain import plain_text
 from rethinking.runs.predictions import read_predictions, read_tested, read_together, write_predictions
 from rethinking.runs.reading import (
     CONFIG,
@@ -243,7 +243,7 @@ class RunStore:
         Raises OSError if it cannot be written, on a full disk, say.
         """
         with self._written(record.head["run_id"]) as part:
-            write_text(part / CONFIG, yaml.safe_dump(record.config, sort_keys=False))
+            write_text(part / CONFIG, plain_text(record.config))
             record.history.to_parquet(part / HISTORY, index=False)
             write_predictions(record.predictions, part / PREDICTIONS)
             if record.weights is not None:
@@ -268,7 +268,7 @@ class RunStore:
         if self.read(run_id).state == "done":
             return
         with self._written(run_id) as part:
-            write_text(part / CONFIG, yaml.safe_dump(config, sort_keys=False))
+            write_text(part / CONFIG, plain_text(config))
             write_text(part / RESULT, json.dumps(record, indent=1))
             write_text(part / FAILED, error)
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from rethinking.runs.plain import read_plain
+from rethinking.runs.plain import plain_text, read_plain
 
 # Nine times nine times nine … of one word.
 REFERENCES = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}' if n else 'word'] * 9)}]\n" for n in range(12))
@@ -35,3 +35,13 @@ def test_what_is_no_plain_data_is_refused_with_the_reason(text: str, reason: str
     """Before any of it is made: references would fill the memory, great depth ends the process."""
     with pytest.raises(ValueError, match=reason):
         read_plain(text)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, [], {"b": [1, 2.5, None, "text"], "a": {"yes": "no", "long": "word " * 60, "ü": "'\"\n"}}]
+)
+def test_what_is_written_is_what_the_library_writes_and_reads_as_it_was(data: object) -> None:
+    assert plain_text(data) == yaml.safe_dump(data, sort_keys=False)
+    assert read_plain(plain_text(data)) == data
+    with pytest.raises(yaml.YAMLError):
+        plain_text({"not": object()})
