@@ -3,8 +3,9 @@
 Graphs lie block-diagonal, as PyG batches them. There is no replica axis here: see `pooling/foreign.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -148,11 +149,15 @@ class Coarse:
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """What an operator returns but for edges. x: [K, F], of the clusters. assignment, losses: see `Coarse`."""
+    """What an operator returns but for edges. x: [K, F], of the clusters. assignment, losses: see `Coarse`.
+
+    neighbours: A' Y of any Y, [K, C]: over the edges that come from a cluster, Σ w_ij y_j. Returns [K, C].
+    """
 
     x: Tensor
     assignment: Assignment | None
-    losses: dict[str, Tensor] = field(default_factory=dict)
+    losses: dict[str, Tensor]
+    neighbours: Callable[[Tensor], Tensor]
 
 
 class Operator(nn.Module):
@@ -175,10 +180,16 @@ class Operator(nn.Module):
         """
         raise NotImplementedError
 
-    def clusters(self, graphs: Graphs) -> Clusters:
-        """What it returns but for edges, which may be a great part of the work. Raises ValueError as `forward` does."""
+    def without_edges(self, graphs: Graphs) -> Clusters:
+        """What it returns but for edges, which may be most of the work. Raises ValueError as `forward` does."""
         coarse = self(graphs)
-        return Clusters(coarse.graphs.x, coarse.assignment, coarse.losses)
+        return Clusters(coarse.graphs.x, coarse.assignment, coarse.losses, partial(over_edges, coarse.graphs))
+
+
+def over_edges(graphs: Graphs, y: Tensor) -> Tensor:
+    """A Y, with a row for the node an edge comes from. y: [N, C]. Returns [N, C]."""
+    source, target = graphs.edge_index
+    return edge_sum(y, target, source, graphs.weights.to(y), len(y))
 
 
 def separated(graphs: Graphs) -> list[Graphs]:

@@ -75,7 +75,7 @@ class Autoencoder(nn.Module):
         """Returns the rebuilt features, [N, features], and the clusters by which."""
         x = self.encode(graphs.x)
         x = torch.cat([self.before(x, graphs.edge_index), x], dim=1)
-        clusters = self.pool.clusters(Graphs(x, graphs.edge_index, graphs.edge_weight, graphs.batch, graphs.count))
+        clusters = self.pool.without_edges(Graphs(x, graphs.edge_index, graphs.edge_weight, graphs.batch, graphs.count))
         x = pseudo_inverse_lift(clusters.x, known(clusters))
         x = torch.cat([self.after(x, graphs.edge_index), x], dim=1)
         return self.decode(x), clusters

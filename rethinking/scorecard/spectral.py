@@ -5,13 +5,15 @@ the text has squares of differences and no coordinates among the signals.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rethinking.pooling.operators.interface import Coarse, Graphs
+from rethinking.pooling.operators.interface import Clusters, Coarse, Graphs, over_edges
 from rethinking.scorecard.fit import Fit, Resumable, fit, seeded
 from rethinking.scorecard.making import MakeOperator, make_operator
 from rethinking.scorecard.point_clouds import PointCloud
@@ -46,17 +48,17 @@ def compare_structure(
     with seeded(seed, "spectral"):
         pool = make_operator(make, x.shape[1], settings.ratio, [cloud.nodes])
         graphs = cloud.with_signals(x)
-        before = quadratic_forms(graphs)
+        before = quadratic_forms(x, partial(over_edges, graphs))
 
         def losses() -> tuple[Tensor, Tensor]:
-            coarse = pool(graphs)
-            main = distance(before, _smoothness(coarse, x.shape[1]), settings.squared)
-            return main, sum(coarse.losses.values(), x.new_zeros(()))
+            clusters = pool.without_edges(graphs)
+            main = distance(before, _smoothness(clusters, x.shape[1]), settings.squared)
+            return main, sum(clusters.losses.values(), x.new_zeros(()))
 
         trained = fit(pool, losses, settings.fit, kept)
         with torch.no_grad():
+            found, _ = losses()
             coarse = pool(graphs)
-            found = distance(before, _smoothness(coarse, x.shape[1]), settings.squared)
     return Structure(float(found), *density(coarse.graphs, settings.threshold), coarse, trained)
 
 
@@ -82,9 +84,10 @@ def distance(before: Tensor, after: Tensor, squared: bool) -> Tensor:
     return (difference.square() if squared else difference.abs()).mean()
 
 
-def quadratic_forms(graphs: Graphs) -> Tensor:
-    """x_iᵀ L x_i for each signal on one graph, with L = D − A. Returns [F]."""
-    return (graphs.x * (_laplacian(graphs) @ graphs.x)).sum(dim=0)
+def quadratic_forms(x: Tensor, neighbours: Callable[[Tensor], Tensor]) -> Tensor:
+    """x_iᵀ L x_i for each signal, with L = D − A. x: [N, F]. neighbours: A Y of any Y, see `Clusters`. Returns [F]."""
+    over = neighbours(torch.cat([x, x.new_ones(len(x), 1)], dim=1))
+    return (x * (over[:, -1:] * x - over[:, :-1])).sum(dim=0)
 
 
 def density(graphs: Graphs, threshold: float) -> tuple[float, float]:
@@ -105,12 +108,12 @@ def spectrum(graphs: Graphs) -> np.ndarray:
     return np.linalg.eigvalsh(scale[:, None] * (np.diag(degree) - adjacency) * scale)
 
 
-def _smoothness(coarse: Coarse, width: int) -> Tensor:
-    if coarse.graphs.x.shape[1] != width:
+def _smoothness(clusters: Clusters, width: int) -> Tensor:
+    if clusters.x.shape[1] != width:
         raise ValueError(
-            f"the operator gives {coarse.graphs.x.shape[1]} features for {width} signals; expected each signal pooled"
+            f"the operator gives {clusters.x.shape[1]} features for {width} signals; expected each signal pooled"
         )
-    return quadratic_forms(coarse.graphs)
+    return quadratic_forms(clusters.x, clusters.neighbours)
 
 
 def _laplacian(graphs: Graphs) -> Tensor:

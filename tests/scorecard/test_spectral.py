@@ -1,14 +1,16 @@
 """Smoothness, density and spectrum have closed forms on known graphs."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import networkx as nx
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from rethinking.pooling.operators.interface import Coarse, Graphs
+from rethinking.pooling.operators.interface import Coarse, Graphs, over_edges
 from rethinking.scorecard.point_clouds import PointCloud, grid, point_cloud
 from rethinking.scorecard.settings import SpectralSettings, card_settings
 from rethinking.scorecard.spectral import (
@@ -33,6 +35,10 @@ def settings() -> SpectralSettings:
     return replace(settings, eigenvectors=5, fit=replace(settings.fit, most_steps=30))
 
 
+def smoothness(cloud: PointCloud, x: Tensor) -> Tensor:
+    return quadratic_forms(x, partial(over_edges, cloud.with_signals(x)))
+
+
 def as_networkx(cloud: PointCloud) -> nx.Graph:
     graph = nx.Graph()
     graph.add_nodes_from(range(cloud.nodes))
@@ -50,13 +56,13 @@ def test_signals_are_coordinates_and_smooth_eigenvectors() -> None:
     assert np.allclose(np.abs(np.corrcoef(x[:, :2].T, centred.T)[:2, 2:].diagonal()), 1)
     # The quadratic form of an eigenvector is its eigenvalue, that of the constant one zero.
     values = np.linalg.eigvalsh(nx.laplacian_matrix(as_networkx(cloud)).toarray())[:6]
-    assert np.allclose(quadratic_forms(cloud.with_signals(x))[2:], values)
+    assert np.allclose(smoothness(cloud, x)[2:], values)
 
 
 def test_quadratic_forms_are_sums_over_edges() -> None:
     x = torch.randn(CLOUD.nodes, 3)
     one, other = torch.from_numpy(CLOUD.edge_index)
-    assert torch.allclose(quadratic_forms(CLOUD.with_signals(x)), (x[one] - x[other]).square().sum(dim=0) / 2)
+    assert torch.allclose(smoothness(CLOUD, x), (x[one] - x[other]).square().sum(dim=0) / 2)
 
 
 def test_distances_are_means_of_sizes_or_squares() -> None:
@@ -78,7 +84,7 @@ def test_uniform_clusters_are_all_joined_alike(settings: SpectralSettings) -> No
     assert found.density == pytest.approx(1 - 1 / 10)
     assert found.median == pytest.approx(CLOUD.edge_weight.sum() / 100, rel=1e-5)
     # All clusters have the same features, so nothing is left of any signal.
-    assert found.distance == pytest.approx(float(quadratic_forms(CLOUD.with_signals(x)).mean()), rel=1e-4)
+    assert found.distance == pytest.approx(float(smoothness(CLOUD, x).mean()), rel=1e-4)
 
 
 def test_training_brings_the_graphs_nearer(settings: SpectralSettings) -> None:

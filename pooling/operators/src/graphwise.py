@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from rethinking.pooling.operators.interface import (
     Graphs,
     Operator,
     join,
+    over_edges,
     separated,
     split,
 )
@@ -24,12 +26,16 @@ Edges = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class PooledGraph:
-    """One graph. x: [k, F], of the clusters. edges: finds those between them."""
+    """One graph. x: [k, F], of the clusters. edges: finds those between them.
+
+    neighbours: see `Clusters`; None where edges take no longer.
+    """
 
     x: Tensor
     assignment: Assignment
     edges: Callable[[], Edges]
     losses: dict[str, Tensor] = field(default_factory=dict)
+    neighbours: Callable[[Tensor], Tensor] | None = None
 
 
 class GraphwiseOperator(Operator):
@@ -41,9 +47,10 @@ class GraphwiseOperator(Operator):
         x, assignment, losses = _joined(parts)
         return Coarse(Graphs(x, *_joined_edges(parts), assignment.batch, graphs.count), assignment, losses)
 
-    def clusters(self, graphs: Graphs) -> Clusters:
+    def without_edges(self, graphs: Graphs) -> Clusters:
         """See `Operator`."""
-        return Clusters(*_joined(self._parts(graphs, None)))
+        parts = self._parts(graphs, None)
+        return Clusters(*_joined(parts), partial(_over_all, parts))
 
     def pool(self, graph: Graphs, given: Assignment | None) -> PooledGraph:
         """Pool one graph."""
@@ -72,6 +79,19 @@ def _joined_edges(parts: list[PooledGraph]) -> Edges:
     return torch.cat([edge + by for edge, by in zip(edges, first, strict=True)], dim=1), torch.cat(weights)
 
 
+def _over_all(parts: list[PooledGraph], y: Tensor) -> Tensor:
+    """`Clusters.neighbours` of all graphs."""
+    ys = y.split([len(part.x) for part in parts])
+    return torch.cat([_over_one(part, y) for part, y in zip(parts, ys, strict=True)])
+
+
+def _over_one(part: PooledGraph, y: Tensor) -> Tensor:
+    if part.neighbours is not None:
+        return part.neighbours(y)
+    edge_index, weight = part.edges()
+    return over_edges(Graphs(part.x, edge_index, weight, part.assignment.batch, 1), y)
+
+
 def filtered(x: Tensor, graph: Graphs) -> Tensor:
     """Â X with Â = D^−½ (A + I) D^−½, D the degrees with the loops. x: [n, F]. Returns [n, F]."""
     degree = graph.weights.new_ones(len(x)).index_add(0, graph.edge_index[1], graph.weights)
@@ -82,6 +102,11 @@ def filtered(x: Tensor, graph: Graphs) -> Tensor:
 def times_adjacency(x: Tensor, graph: Graphs) -> Tensor:
     """A X, with a row for the node an edge leads to. x: [n, F]. Returns [n, F]."""
     return sum_over_neighbours(x, graph.edge_index, graph.weights.to(x))
+
+
+def through(s: Tensor, graph: Graphs, y: Tensor) -> Tensor:
+    """SᵀAS Y from left to right, without making SᵀAS; a row of A for the node an edge comes from. y: [k, C]."""
+    return s.T @ over_edges(graph, s @ y)
 
 
 def listed(adjacency: Tensor) -> Edges:

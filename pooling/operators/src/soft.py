@@ -1,6 +1,7 @@
 """Soft clusters: DiffPool, MinCutPool and LaPool."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from rethinking.pooling.operators.src.graphwise import (
     PooledGraph,
     filtered,
     listed,
+    through,
     times_adjacency,
 )
 from rethinking.pooling.orthogonality import orthogonality
@@ -37,7 +39,8 @@ class DiffPool(GraphwiseOperator):
         s = (x @ self.assign).softmax(dim=1) if given is None else given.dense()
         along = times_adjacency(s, graph)
         losses = {} if given else {"link": _link_loss(graph, s, along), "entropy": _entropy(s)}
-        return PooledGraph(s.T @ x @ self.embed, given or MatrixAssignment(s), lambda: listed(s.T @ along), losses)
+        assignment, neighbours = given or MatrixAssignment(s), partial(through, s, graph)
+        return PooledGraph(s.T @ x @ self.embed, assignment, lambda: listed(s.T @ along), losses, neighbours)
 
 
 class MinCut(GraphwiseOperator):
@@ -55,17 +58,30 @@ class MinCut(GraphwiseOperator):
         s = (graph.x @ self.assign + self.bias).softmax(dim=1) if given is None else given.dense()
         along = times_adjacency(s, graph)
         losses = {} if given else {"cut": _cut_loss(graph, s, along), "orthogonality": _of_one(orthogonality, s)}
-        return PooledGraph(s.T @ graph.x, given or MatrixAssignment(s), lambda: _between(s, along), losses)
+        assignment, neighbours = given or MatrixAssignment(s), partial(_neighbours, s, along, graph)
+        return PooledGraph(s.T @ graph.x, assignment, lambda: _between(s, along), losses, neighbours)
 
 
 def _between(s: Tensor, along: Tensor) -> Edges:
     """Those of MinCut. s: [n, k]. along: AS, [n, k]."""
     coarse = s.T @ along
     apart = coarse - torch.diag(coarse.diagonal())
-    degree = apart.sum(dim=1)
-    # The root has no derivative at zero, where no edge leads to another cluster.
-    scale = torch.where(degree > 0, degree, 1).sqrt() + EPSILON
+    scale = _root(apart.sum(dim=1))
     return listed(apart / scale / scale[:, None])
+
+
+def _neighbours(s: Tensor, along: Tensor, graph: Graphs, y: Tensor) -> Tensor:
+    """The same edges, see `PooledGraph`, without making SᵀAS."""
+    inside = (s * along).sum(dim=0)[:, None]
+    everywhere = s.T @ times_adjacency(s.sum(dim=1, keepdim=True), graph)
+    scale = _root(everywhere - inside)
+    y = y / scale
+    return (through(s, graph, y) - inside * y) / scale
+
+
+def _root(degree: Tensor) -> Tensor:
+    # The root has no derivative at zero, where no edge leads to another cluster.
+    return torch.where(degree > 0, degree, 1).sqrt() + EPSILON
 
 
 class LaPool(GraphwiseOperator):
@@ -82,7 +98,8 @@ class LaPool(GraphwiseOperator):
         """See `GraphwiseOperator`."""
         s = self._select(graph) if given is None else given.dense()
         assignment = given or MatrixAssignment(s)
-        return PooledGraph(s.T @ graph.x, assignment, lambda: listed(s.T @ times_adjacency(s, graph)))
+        edges, neighbours = lambda: listed(s.T @ times_adjacency(s, graph)), partial(through, s, graph)
+        return PooledGraph(s.T @ graph.x, assignment, edges, neighbours=neighbours)
 
     def _select(self, graph: Graphs) -> Tensor:
         x = graph.x
