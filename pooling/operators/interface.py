@@ -80,9 +80,8 @@ class Assignment:
 
     def reduce(self, x: Tensor) -> Tensor:
         """Sᵀ X. x: [N, F]. Returns [K, F]. Raises IndexError for an entry of a node or a cluster that there is not."""
-        for name, numbers, count in (("node", self.node, len(x)), ("cluster", self.cluster, self.clusters)):
-            if len(numbers) and not (int(numbers.min()) >= 0 and int(numbers.max()) < count):
-                raise IndexError(f"an assignment names a {name} that is none of {count}")
+        _expect_below(len(x), self.node, "an assignment names a node")
+        _expect_below(self.clusters, self.cluster, "an assignment names a cluster")
         return edge_sum(x, self.node, self.cluster, self.weight.to(x.dtype), self.clusters)
 
     def dense(self) -> Tensor:
@@ -187,9 +186,19 @@ class Operator(nn.Module):
 
 
 def over_edges(graphs: Graphs, y: Tensor) -> Tensor:
-    """A Y, with a row for the node an edge comes from. y: [N, C]. Returns [N, C]."""
+    """A Y, with a row for the node an edge comes from. y: [N, C]. Returns [N, C].
+
+    Raises IndexError for an edge of a node that there is not.
+    """
     source, target = graphs.edge_index
+    _expect_below(len(y), graphs.edge_index, "an edge names a node")
     return edge_sum(y, target, source, graphs.weights.to(y), len(y))
+
+
+def _expect_below(count: int, numbers: Tensor, what: str) -> None:
+    """As sums are compiled loops, which do not look. Raises IndexError, with what has the number."""
+    if numbers.numel() and not (int(numbers.min()) >= 0 and int(numbers.max()) < count):
+        raise IndexError(f"{what} that is none of {count}")
 
 
 def separated(graphs: Graphs) -> list[Graphs]:

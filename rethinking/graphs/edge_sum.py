@@ -17,8 +17,11 @@ def edge_sum(x: Tensor, source: Tensor, target: Tensor, weight: Tensor, rows: in
     """out_i = Σ w_e x_source(e) over the edges e with target(e) = i, in their order. Returns [rows, F].
 
     x: [N, F]. source: int64 [E], rows of x; target: of what is returned, which has as many if nobody says; nothing
-    looks whether they are. weight: [E], of the type of x.
+    looks whether they are. weight: [E], of the type of x. Raises ValueError if the three are not as long.
     """
+    if not source.shape == target.shape == weight.shape:
+        shapes = ", ".join(str(list(part.shape)) for part in (source, target, weight))
+        raise ValueError(f"sources, targets and weights of edges are {shapes}; expected as many of each")
     return _EdgeSum.apply(x, source, target, weight, len(x) if rows is None else rows)
 
 

@@ -51,3 +51,11 @@ def test_without_edges_there_are_zeros() -> None:
 def test_it_is_what_pyg_gives(edges: Tensor) -> None:
     x, weight = torch.randn(NODES, FEATURES), torch.randn(edges.shape[1])
     assert torch.allclose(edge_sum(x, *edges, weight), SimpleConv()(x, edges, weight), atol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [torch.ones(2), torch.ones(3, 1), torch.ones(4)])
+def test_there_is_a_weight_for_each_edge(weight: Tensor) -> None:
+    """The loop would read what lies beyond."""
+    edges = torch.tensor([0, 1, 2])
+    with pytest.raises(ValueError, match="expected as many of each"):
+        edge_sum(torch.ones(3, 2), edges, edges, weight)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rethinking.pooling.operators.interface import Assignment, MatrixAssignment
+from rethinking.pooling.operators.interface import Assignment, Graphs, MatrixAssignment, over_edges
 from rethinking.pooling.operators.sentences import checked
 from tests.pooling.operators.conftest import batch, operator
 
@@ -61,6 +61,15 @@ def test_an_entry_of_nothing_is_refused(s: Tensor, part: str, said: str, number:
     wrong[2] = number
     with pytest.raises(IndexError, match=said):
         found.changed(**{part: wrong}).reduce(torch.rand(5, 2))
+
+
+@pytest.mark.parametrize("number", [-1, 3])
+@pytest.mark.parametrize("end", [0, 1])
+def test_an_edge_of_nothing_is_refused(number: int, end: int) -> None:
+    edges = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    edges[end, 1] = number
+    with pytest.raises(IndexError, match="an edge names a node that is none of 3"):
+        over_edges(Graphs(torch.rand(3, 2), edges, None, torch.zeros(3, dtype=torch.long), 1), torch.rand(3, 2))
 
 
 def test_gradients_flow_into_a_matrix_whoever_asks_first(s: Tensor) -> None:
