@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rethinking.pooling.operators.interface import Clusters, Coarse, Graphs, over_edges
+from rethinking.pooling.operators.interface import Coarse, Graphs, over_edges
 from rethinking.scorecard.fit import Fit, Resumable, fit, seeded
 from rethinking.scorecard.making import MakeOperator, make_operator
 from rethinking.scorecard.point_clouds import PointCloud
@@ -52,13 +52,14 @@ def compare_structure(
 
         def losses() -> tuple[Tensor, Tensor]:
             clusters = pool.without_edges(graphs)
-            main = distance(before, _smoothness(clusters, x.shape[1]), settings.squared)
+            main = distance(before, _smoothness(clusters.x, clusters.neighbours, x.shape[1]), settings.squared)
             return main, sum(clusters.losses.values(), x.new_zeros(()))
 
         trained = fit(pool, losses, settings.fit, kept)
         with torch.no_grad():
-            found, _ = losses()
             coarse = pool(graphs)
+            after = _smoothness(coarse.graphs.x, partial(over_edges, coarse.graphs), x.shape[1])
+            found = distance(before, after, settings.squared)
     return Structure(float(found), *density(coarse.graphs, settings.threshold), coarse, trained)
 
 
@@ -108,12 +109,10 @@ def spectrum(graphs: Graphs) -> np.ndarray:
     return np.linalg.eigvalsh(scale[:, None] * (np.diag(degree) - adjacency) * scale)
 
 
-def _smoothness(clusters: Clusters, width: int) -> Tensor:
-    if clusters.x.shape[1] != width:
-        raise ValueError(
-            f"the operator gives {clusters.x.shape[1]} features for {width} signals; expected each signal pooled"
-        )
-    return quadratic_forms(clusters.x, clusters.neighbours)
+def _smoothness(x: Tensor, neighbours: Callable[[Tensor], Tensor], width: int) -> Tensor:
+    if x.shape[1] != width:
+        raise ValueError(f"the operator gives {x.shape[1]} features for {width} signals; expected each signal pooled")
+    return quadratic_forms(x, neighbours)
 
 
 def _laplacian(graphs: Graphs) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rethinking.pooling.operators.interface import Coarse, Graphs, over_edges
+from rethinking.pooling.operators.interface import Assignment, Coarse, Graphs, over_edges
 from rethinking.scorecard.point_clouds import PointCloud, grid, point_cloud
 from rethinking.scorecard.settings import SpectralSettings, card_settings
 from rethinking.scorecard.spectral import (
@@ -94,6 +94,21 @@ def test_training_brings_the_graphs_nearer(settings: SpectralSettings) -> None:
         before = compare_structure(operator, CLOUD, x, untrained, 0)
         after = compare_structure(operator, CLOUD, x, settings, 0)
         assert after.distance < before.distance and after.fit.steps > 0 == before.fit.steps
+
+
+def test_the_distance_is_that_of_the_pooled_graph_that_is_shown(settings: SpectralSettings) -> None:
+    """Though it is trained without its edges, and an operator may draw each time."""
+
+    class Drawing(Soft):
+        def forward(self, graphs: Graphs, given: Assignment | None = None) -> Coarse:
+            return super().forward(replace(graphs, x=graphs.x + torch.randn_like(graphs.x)), given)
+
+    x, operators = signals(CLOUD, 5), published_operators()
+    for operator in (operators["diffpool"], operators["mincut"], Drawing):
+        found = compare_structure(operator, CLOUD, x, settings, 0)
+        pooled = found.coarse.graphs
+        after = quadratic_forms(pooled.x, partial(over_edges, pooled))
+        assert found.distance == pytest.approx(float(distance(smoothness(CLOUD, x), after, squared=False)))
 
 
 def test_pairs_of_a_ring_are_a_ring() -> None:
