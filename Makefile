@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Raw files beside the checkout, if there are any; otherwise data sets are downloaded when they are asked for.
 export RETHINKING_DATA ?= $(abspath $(wildcard ../shared/data))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Each process of the tests, launchers and sweeps would compile every module anew.
+# Where the environment forbids to keep bytecode, each process of the tests would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo demo-learned demo-complement test test-slow lint bench growth costs calibration faults results clean

@@ -9,13 +9,11 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-import yaml
-
 from rethinking import paths
 from rethinking.analysis.known import known_task
 from rethinking.configuration.identity import class_name
 from rethinking.configuration.locality import locality
-from rethinking.runs.plain import READER
+from rethinking.own_files import own_file
 
 MARK, MEANING = "†", "† runs of schema 1, without predictions."
 
@@ -48,7 +46,7 @@ def _locality() -> dict[str, bool | None]:
     known: dict[str, bool | None] = {}
     for group, key in (("pooling", "select"), ("model", "learned")):
         for file in (paths.CONF / group).glob("*.yaml"):
-            selects = yaml.load(file.read_text(encoding="utf-8"), READER)[key]
+            selects = own_file(f"{group}/{file.stem}")[key]
             for select in selects.values() if isinstance(selects, dict) else ():
                 if isinstance(select, dict) and "_target_" in select:
                     known[class_name(select["_target_"])] = locality(None, select)

@@ -86,6 +86,7 @@ def _over_all(parts: list[PooledGraph], y: Tensor) -> Tensor:
 
 
 def _over_one(part: PooledGraph, y: Tensor) -> Tensor:
+    """The same of one of them, by its edges unless it knows a shorter way."""
     if part.neighbours is not None:
         return part.neighbours(y)
     edge_index, weight = part.edges()
@@ -105,7 +106,7 @@ def times_adjacency(x: Tensor, graph: Graphs) -> Tensor:
 
 
 def through(s: Tensor, graph: Graphs, y: Tensor) -> Tensor:
-    """SᵀAS Y from left to right, without making SᵀAS; a row of A for the node an edge comes from. y: [k, C]."""
+    """Sᵀ(A(SY)), without making SᵀAS; A with a row for the node an edge comes from. s: [n, k]. y: [k, C]."""
     return s.T @ over_edges(graph, s @ y)
 
 

@@ -71,7 +71,7 @@ def _between(s: Tensor, along: Tensor) -> Edges:
 
 
 def _neighbours(s: Tensor, along: Tensor, graph: Graphs, y: Tensor) -> Tensor:
-    """The same edges, see `PooledGraph`, without making SᵀAS."""
+    """Sums over the same edges, see `PooledGraph`, without making SᵀAS. y: [k, C]."""
     inside = (s * along).sum(dim=0)[:, None]
     everywhere = s.T @ times_adjacency(s.sum(dim=1, keepdim=True), graph)
     scale = _root(everywhere - inside)
@@ -80,7 +80,8 @@ def _neighbours(s: Tensor, along: Tensor, graph: Graphs, y: Tensor) -> Tensor:
 
 
 def _root(degree: Tensor) -> Tensor:
-    # The root has no derivative at zero, where no edge leads to another cluster.
+    """By what rows and columns of A' are divided, the root of its degrees."""
+    # It has no derivative at zero, where no edge leads to another cluster.
     return torch.where(degree > 0, degree, 1).sqrt() + EPSILON
 
 
@@ -97,9 +98,12 @@ class LaPool(GraphwiseOperator):
     def pool(self, graph: Graphs, given: Assignment | None) -> PooledGraph:
         """See `GraphwiseOperator`."""
         s = self._select(graph) if given is None else given.dense()
-        assignment = given or MatrixAssignment(s)
-        edges, neighbours = lambda: listed(s.T @ times_adjacency(s, graph)), partial(through, s, graph)
-        return PooledGraph(s.T @ graph.x, assignment, edges, neighbours=neighbours)
+        return PooledGraph(
+            s.T @ graph.x,
+            given or MatrixAssignment(s),
+            lambda: listed(s.T @ times_adjacency(s, graph)),
+            neighbours=partial(through, s, graph),
+        )
 
     def _select(self, graph: Graphs) -> Tensor:
         x = graph.x
